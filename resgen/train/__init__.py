@@ -1,0 +1,1 @@
+"""Network + recipe + data -> run folder: checkpoints, one JSON line an epoch, figures."""

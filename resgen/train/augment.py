@@ -1,0 +1,129 @@
+"""Batched augmentation on the device, each image by draws of its own.
+
+All draws of a step are made for the whole batch from the step's own seed and then cut
+to a process's share, so that the same image is changed the same way however many
+processes there are, and again when a run is resumed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.transforms import v2
+
+from resgen.train.recipe import Augment
+from resgen.train.seeds import derive, generator
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Uniform numbers in [0, 1) for one share of one step's batch."""
+
+    seed: int
+    step: int
+    batch: int
+    share: range
+    device: torch.device
+
+    def uniform(self, purpose: str) -> Tensor:
+        """One number an image."""
+        # Drawn on the CPU, so that every device sees the same numbers.
+        rng = generator(self.seed, "augment", purpose, self.step)
+        drawn = torch.rand(self.batch, generator=rng)[self.share.start : self.share.stop]
+        return drawn.to(self.device, non_blocking=True)
+
+
+def crop_and_flip(pixels: Tensor, indices: Tensor, recipe: Augment, draws: Draws) -> Tensor:
+    """pixels[indices], each padded, cropped at a place of its own and perhaps mirrored.
+
+    One gather whose result lies channels last in memory.
+    """
+    height, width = pixels.shape[-2:]
+    rows = torch.arange(height, device=pixels.device).expand(len(indices), height)
+    columns = torch.arange(width, device=pixels.device).expand(len(indices), width)
+    if recipe.flip == "horizontal":
+        mirrored = draws.uniform("flip")[:, None] < 0.5
+        columns = torch.where(mirrored, width - 1 - columns, columns)
+    if recipe.crop != "pad":
+        taken = pixels[indices[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+        return taken.permute(0, 3, 1, 2)
+    reach = 2 * recipe.pad + 1
+    rows = rows + (draws.uniform("row") * reach).long()[:, None] - recipe.pad
+    columns = columns + (draws.uniform("column") * reach).long()[:, None] - recipe.pad
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[
+        :, None, :
+    ]
+    rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+    taken = pixels[indices[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    return (taken * inside[..., None]).permute(0, 3, 1, 2)
+
+
+def resized_crop(images: Tensor, size: tuple[int, int], recipe: Augment, draws: Draws) -> Tensor:
+    """A rectangle of random area and shape of each image, scaled to `size` (bilinear)."""
+    area = recipe.min_area + (1 - recipe.min_area) * draws.uniform("area")
+    # The logarithm of the shape is uniform between those of 3:4 and 4:3.
+    shape = (4 / 3) ** (2 * draws.uniform("shape") - 1)
+    wide = (area * shape).sqrt().clamp(max=1)
+    high = (area / shape).sqrt().clamp(max=1)
+    theta = torch.zeros(len(images), 2, 3, device=images.device)
+    theta[:, 0, 0], theta[:, 0, 2] = wide, (1 - wide) * (2 * draws.uniform("left") - 1)
+    theta[:, 1, 1], theta[:, 1, 2] = high, (1 - high) * (2 * draws.uniform("top") - 1)
+    grid = F.affine_grid(theta, [len(images), images.shape[1], *size], align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+def random_ops(images: Tensor, recipe: Augment, draws: Draws) -> Tensor:
+    """torchvision's RandAugment or TrivialAugment on uint8 images, eight images a draw.
+
+    Its operations work on whole tensors; groups of eight keep most of the variety
+    at an eighth of the calls.
+    """
+    transform = (
+        v2.RandAugment(recipe.random_ops, recipe.random_magnitude)
+        if recipe.random == "randaugment"
+        else v2.TrivialAugmentWide()
+    )
+    with torch.random.fork_rng(devices=[]):
+        done = []
+        for start in range(0, len(images), 8):
+            at = draws.share.start + start
+            torch.manual_seed(derive(draws.seed, "random-ops", draws.step, at))
+            done.append(transform(images[start : start + 8]))
+    return torch.cat(done)
+
+
+def erase(images: Tensor, probability: float, draws: Draws) -> Tensor:
+    """Blanks one rectangle of 2 to 33 % of the area, in a share of the (normalised) images."""
+    height, width = images.shape[-2:]
+    area = 0.02 + 0.31 * draws.uniform("erase-area")
+    shape = (10 / 3) ** (2 * draws.uniform("erase-shape") - 1)
+    high = (area * shape).sqrt().clamp(max=1) * height
+    wide = (area / shape).sqrt().clamp(max=1) * width
+    top = draws.uniform("erase-top") * (height - high)
+    left = draws.uniform("erase-left") * (width - wide)
+    rows = torch.arange(height, device=images.device)[None]
+    columns = torch.arange(width, device=images.device)[None]
+    in_rows = (rows >= top[:, None]) & (rows < (top + high)[:, None])
+    in_columns = (columns >= left[:, None]) & (columns < (left + wide)[:, None])
+    chosen = draws.uniform("erase")[:, None, None] < probability
+    blank = in_rows[:, :, None] & in_columns[:, None, :] & chosen
+    return images.masked_fill(blank[:, None], 0.0)
+
+
+def mix(
+    images: Tensor, labels: Tensor, classes: int, recipe: Augment, draws: Draws
+) -> tuple[Tensor, Tensor]:
+    """x <- a x_i + (1 - a) x_j, y likewise: torchvision's mixup or cutmix, one draw a step."""
+    choices: list[v2.Transform] = []
+    if recipe.mixup:
+        choices.append(v2.MixUp(alpha=recipe.mixup, num_classes=classes))
+    if recipe.cutmix:
+        choices.append(v2.CutMix(alpha=recipe.cutmix, num_classes=classes))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(draws.seed, "mix", draws.step, draws.share.start))
+        transform = choices[int(torch.randint(len(choices), ()))]
+        images, targets = transform(images, labels)
+    return images, targets

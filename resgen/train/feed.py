@@ -1,0 +1,112 @@
+"""(step, share of the batch) -> normalised images and labels on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from resgen.train import augment
+from resgen.train.data import Data, Images
+from resgen.train.order import Order
+from resgen.train.recipe import Augment
+
+
+class Batch(NamedTuple):
+    """Images as the network takes them, and labels: class numbers, or shares of classes."""
+
+    images: Tensor
+    labels: Tensor
+
+
+class Piece(NamedTuple):
+    """A share of one step's batch."""
+
+    step: int
+    share: range
+
+
+class Feed(Protocol):
+    """Where batches come from: memory, or files."""
+
+    def train(self, pieces: Iterable[Piece]) -> Iterator[Batch]: ...
+
+    def still(self, which: str, indices: Iterable[Tensor]) -> Iterator[Batch]: ...
+
+
+@dataclass(frozen=True)
+class MemoryFeed:
+    """The whole set as uint8 on the device; any batch can be made again from its step alone."""
+
+    splits: dict[str, Images]
+    recipe: Augment
+    order: Order
+    classes: int
+    channels: int
+    size: tuple[int, int]
+    mean: Tensor
+    std: Tensor
+    layout: torch.memory_format
+
+    @classmethod
+    def of(
+        cls, data: Data, *, recipe: Augment, order: Order, channels: int,
+        size: tuple[int, int], device: torch.device, layout: torch.memory_format,
+    ) -> MemoryFeed:  # fmt: skip
+        """The data's images moved to the device."""
+        found = {"train": data.train, "heldout": data.heldout, "test": data.test}
+        splits = {
+            name: Images(split.pixels.to(device), split.labels.to(device))
+            for name, split in found.items()
+            if isinstance(split, Images)
+        }
+        mean, std = (
+            torch.tensor(values, device=device)[:, None, None] * 255
+            for values in (data.mean, data.std)
+        )
+        return cls(
+            splits, recipe, order, len(data.classes), channels, size, mean, std, layout
+        )  # fmt: skip
+
+    def train(self, pieces: Iterable[Piece]) -> Iterator[Batch]:
+        """An augmented batch for each piece."""
+        for piece in pieces:
+            yield self._augmented(piece)
+
+    def still(self, which: str, indices: Iterable[Tensor]) -> Iterator[Batch]:
+        """The images of a split as they are, a batch for each tensor of indices."""
+        images = self.splits[which]
+        for chosen in indices:
+            chosen = chosen.to(images.labels.device)
+            yield Batch(self._normalised(images.pixels[chosen]), images.labels[chosen])
+
+    def _augmented(self, piece: Piece) -> Batch:
+        source, recipe = self.splits["train"], self.recipe
+        device = source.labels.device
+        draws = augment.Draws(self.order.seed, piece.step, self.order.batch, piece.share, device)
+        indices = self.order.indices(piece.step)[piece.share.start : piece.share.stop].to(device)
+        labels = source.labels[indices]
+        images = augment.crop_and_flip(source.pixels, indices, recipe, draws)
+        if recipe.random != "none":
+            images = augment.random_ops(images, recipe, draws)
+        if recipe.crop == "random-resized":
+            images = augment.resized_crop(images.float(), self.size, recipe, draws)
+        images = self._normalised(images)
+        if recipe.erase:
+            images = augment.erase(images, recipe.erase, draws)
+        if recipe.mixup or recipe.cutmix:
+            images, labels = augment.mix(images, labels, self.classes, recipe, draws)
+        return Batch(images, labels)
+
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        """(x - mean) / std a channel, resized to the network's input, grey spread to colour."""
+        images = (pixels.float() - self.mean) / self.std
+        if images.shape[-2:] != self.size:
+            images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
+        if images.shape[1] != self.channels:
+            images = images.expand(-1, self.channels, -1, -1)
+        return images.contiguous(memory_format=self.layout)

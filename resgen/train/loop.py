@@ -1,0 +1,211 @@
+"""w <- w - rate(step) * gradient(step), and what is counted on the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from resgen.train.distributed import World
+from resgen.train.engine import Engine
+from resgen.train.feed import Batch, Feed
+from resgen.train.recipe import Loss, Recipe
+
+
+@dataclass(frozen=True)
+class Count:
+    """Loss and errors summed over images; they stay on the device until they are read."""
+
+    sums: Tensor
+    """(loss, errors, images)"""
+
+    @classmethod
+    def zero(cls, device: torch.device) -> Count:
+        """Nothing counted yet."""
+        kind = torch.float32 if device.type == "mps" else torch.float64
+        return cls(torch.zeros(3, dtype=kind, device=device))
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Counts a batch: its summed loss, and where the largest logit is not the label's."""
+        truth = labels if labels.dim() == 1 else labels.argmax(1)
+        wrong = (logits.argmax(1) != truth).sum()
+        self.sums[0] += loss
+        self.sums[1] += wrong
+        self.sums[2] += len(truth)
+
+    def read(self) -> tuple[float, float]:
+        """(mean loss, error as a fraction), after waiting for the device."""
+        loss, errors, images = self.sums.tolist()
+        return loss / max(images, 1), errors / max(images, 1)
+
+
+def summed_loss(logits: Tensor, labels: Tensor, recipe: Loss) -> Tensor:
+    """The loss summed over a batch's images, in float32."""
+    logits = logits.float()
+    if recipe.kind == "cross-entropy":
+        return F.cross_entropy(
+            logits, labels, label_smoothing=recipe.label_smoothing, reduction="sum"
+        )
+    targets = labels if labels.dim() > 1 else F.one_hot(labels, logits.shape[1])
+    smoothed = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / logits.shape[1]
+    return F.binary_cross_entropy_with_logits(logits, smoothed.float(), reduction="sum")
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """One optimizer step: forward, backward, check, update."""
+
+    module: nn.Module
+    """What is called: the network, perhaps compiled, perhaps under DistributedDataParallel."""
+    optimizer: torch.optim.Optimizer
+    recipe: Recipe
+    engine: Engine
+    world: World
+    count: Count
+    first_bad: Tensor
+    """The first step whose loss or gradient was not finite; -1 while there is none."""
+
+    @classmethod
+    def of(
+        cls, module: nn.Module, optimizer: torch.optim.Optimizer, *,
+        recipe: Recipe, engine: Engine, world: World,
+    ) -> Stepper:  # fmt: skip
+        """A stepper that has counted nothing."""
+        first_bad = torch.full((), -1, dtype=torch.int64, device=engine.device)
+        count = Count.zero(engine.device)
+        return cls(module, optimizer, recipe, engine, world, count, first_bad)
+
+    def __call__(self, batches: Iterator[Batch], *, step: int, rate: float) -> bool:
+        """Trains on the next `accumulate` batches; false where the update was refused.
+
+        The gradient is that of the mean loss over the global batch, whatever its pieces'
+        sizes: each piece's loss is divided by the global batch, and what
+        DistributedDataParallel divides by the processes is multiplied back.
+        On an asynchronous device the refusal shows later, in `first_bad`.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        scale = self.world.size / self.recipe.batch
+        total = torch.zeros((), device=self.engine.device)
+        for piece in range(self.recipe.accumulate):
+            images, labels = next(batches)
+            with self._sums_at(piece):
+                with self.engine.autocast():
+                    logits = self.module(images)
+                loss = summed_loss(logits, labels, self.recipe.loss)
+                (loss * scale).backward()
+            total += loss.detach()
+            self.count.add(loss.detach(), logits.detach(), labels)
+        return self._update(total, step)
+
+    def _sums_at(self, piece: int) -> AbstractContextManager[None]:
+        """Gradients travel between processes once a step: with its last piece."""
+        last = piece == self.recipe.accumulate - 1
+        if isinstance(self.module, DistributedDataParallel) and not last:
+            return cast(AbstractContextManager[None], self.module.no_sync())
+        return nullcontext()
+
+    def _update(self, loss: Tensor, step: int) -> bool:
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if self.recipe.clip is not None:
+            clip_grads_with_norm_(parameters, self.recipe.clip, norm)
+        # The norm is that of the summed gradients, so all processes judge alike.
+        bad = ~torch.isfinite(norm)
+        if self.world.size == 1:
+            bad |= ~torch.isfinite(loss)
+        if not self.engine.asynchronous:
+            if bad:
+                self.first_bad.fill_(step)
+                return False
+            self.optimizer.step()
+            return True
+        self.first_bad.copy_(torch.where(bad & (self.first_bad < 0), step, self.first_bad))
+        # Fused optimizers read this mark on the device and leave everything as it is.
+        self.optimizer.found_inf = (self.first_bad >= 0).float()  # type: ignore[attr-defined]
+        self.optimizer.step()
+        return True
+
+
+def evaluate(
+    module: nn.Module, feed: Feed, which: str, count: int, *, batch: int, engine: Engine, world: World
+) -> tuple[float, float]:
+    """(mean cross-entropy, error) over a split, each image counted once.
+
+    Image i goes to process i mod size; shares may differ by one image.
+    """
+    mine = torch.arange(world.rank, count, world.size)
+    tally = Count.zero(engine.device)
+    module.eval()
+    with torch.inference_mode():
+        for images, labels in feed.still(which, mine.split(batch)):
+            with engine.autocast():
+                logits = module(images)
+            logits = logits.float()
+            tally.add(F.cross_entropy(logits, labels, reduction="sum"), logits, labels)
+    module.train()
+    world.sum(tally.sums)
+    return tally.read()
+
+
+def first_bad_layer(module: nn.Module, batch: Batch, recipe: Recipe, engine: Engine) -> str:
+    """The name of the first layer that puts out a NaN or infinity, or where it arises."""
+    found: list[str] = []
+    hooks = []
+
+    def watch(name: str) -> None:
+        def hook(_: nn.Module, __: object, output: object) -> None:
+            if not found and isinstance(output, Tensor) and not torch.isfinite(output).all():
+                found.append(name)
+
+        hooks.append(modules[name].register_forward_hook(hook))
+
+    modules = dict(module.named_modules())
+    for name, layer in modules.items():
+        if not list(layer.children()):
+            watch(name)
+    with torch.no_grad(), engine.autocast():
+        logits = module(batch.images)
+    for hook in hooks:
+        hook.remove()
+    if found:
+        return f"the first bad layer is {found[0]}"
+    if not torch.isfinite(summed_loss(logits, batch.labels, recipe.loss)):
+        return "every layer is finite; the loss is not"
+    return "the outputs are finite; a gradient is not"
+
+
+class Clock:
+    """Seconds spent training, and the share of them spent waiting for data."""
+
+    def __init__(self, seconds: float = 0.0, waited: float = 0.0) -> None:
+        self.seconds, self.waited = seconds, waited
+        self._since = time.perf_counter()
+
+    def timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches, with the wait for each added up."""
+        while True:
+            start = time.perf_counter()
+            batch = next(batches, None)
+            self.waited += time.perf_counter() - start
+            if batch is None:
+                return
+            yield batch
+
+    def start(self) -> None:
+        """Starts counting."""
+        self._since = time.perf_counter()
+
+    def stop(self) -> None:
+        """Adds the time since `start`."""
+        self.seconds += time.perf_counter() - self._since
+        self._since = time.perf_counter()

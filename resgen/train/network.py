@@ -1,0 +1,85 @@
+"""A spec -> the network that is trained: its module, its cost and the verdict of its proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resgen.errors import CheckFailed, UserError
+from resgen.train.seeds import derive
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Network:
+    """What training needs to know of a network."""
+
+    name: str
+    spec: dict[str, Any]
+    """The spec as plain values, from which a checkpoint rebuilds the network."""
+    channels: int
+    size: tuple[int, int]
+    classes: int
+    params: int
+    macs: int
+    make: Callable[[], nn.Module] = field(repr=False)
+    prove: Callable[[nn.Module], list[tuple[bool, str]]] = field(repr=False)
+    """(holds, sentence) for each part of the proof."""
+
+    def module(self, seed: int) -> nn.Module:
+        """The module with the initial weights of a seed."""
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(seed, "weights"))
+            return self.make()
+
+    def verdict(self, module: nn.Module) -> str:
+        """One line on the proof. Raises CheckFailed with the first difference."""
+        checks = self.prove(module)
+        for holds, text in checks:
+            if not holds:
+                raise CheckFailed(f"{self.name}: not trained, as its proof fails: {text}")
+        return f"proof holds in all {len(checks)} parts"
+
+
+def load(path_or_name: str) -> Network:
+    """The network of a spec file, a shipped spec's name, or a checkpoint."""
+    import resgen
+
+    spec = resgen.load_spec(path_or_name)
+    plan = resgen.resolve(spec)
+    cost = resgen.cost(plan)
+
+    def prove(module: nn.Module) -> list[tuple[bool, str]]:
+        from resgen.proof import prove
+
+        return [(check.holds, check.text) for check in prove(plan, module).checks]
+
+    return Network(
+        name=spec.name,
+        spec=spec.model_dump(mode="json", exclude_unset=True),
+        channels=spec.input.channels,
+        size=tuple(spec.input.size),
+        classes=spec.classes,
+        params=cost.params,
+        macs=cost.macs,
+        make=lambda: resgen.build_module(plan),
+        prove=prove,
+    )
+
+
+def load_all(paths_or_names: list[str]) -> list[Network]:
+    """Several networks. Raises UserError where two have one name, and so one folder."""
+    networks = [load(each) for each in paths_or_names]
+    names = [network.name for network in networks]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"two specs are named {name}; their runs would share one folder")
+        if Path(name).name != name:
+            raise UserError(f"{name!r}: this name cannot be a folder's")
+    return networks

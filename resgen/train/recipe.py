@@ -1,0 +1,160 @@
+"""A training recipe: how to train, whatever the network. Read from YAML, frozen, torch-free."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
+
+_UNITS = {"epoch": "epochs", "epochs": "epochs", "step": "steps", "steps": "steps", "%": "%"}
+
+
+class Span(NamedTuple):
+    """A stretch of training with its unit: `30 epochs`, `64000 steps`, or `10 %` of the whole."""
+
+    amount: float
+    unit: Literal["epochs", "steps", "%"]
+
+    def steps(self, *, epoch: int, total: int = 0) -> int:
+        """The stretch in optimizer steps, with `epoch` steps an epoch and `total` in all."""
+        scale = {"epochs": epoch, "steps": 1, "%": total / 100}[self.unit]
+        return round(self.amount * scale)
+
+    def __str__(self) -> str:
+        return f"{self.amount:g} {self.unit}"
+
+
+def _read_span(value: Any) -> Any:
+    if isinstance(value, Span):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+|%)\s*", str(value))
+    if not isinstance(value, str) or match is None or match[2] not in _UNITS:
+        raise ValueError(
+            f"must be a number with its unit, as 30 epochs, 64000 steps or 10 % (got {value!r})"
+        )
+    return Span(float(match[1]), _UNITS[match[2]])  # type: ignore[arg-type]
+
+
+Stretch = Annotated[
+    Span, BeforeValidator(_read_span), PlainSerializer(str, return_type=str, when_used="json")
+]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Optimizer(_Strict):
+    """w <- w - rate * direction, the direction by `kind`."""
+
+    kind: Literal["sgd", "adamw"] = "sgd"
+    lr: Positive
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    momentum_kind: Literal["heavy-ball", "nesterov"] = "heavy-ball"
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    weight_decay: NotNegative = 0.0
+    decay: Literal["all", "weights"] = "all"
+    """`weights` leaves norms and biases undecayed; the early papers decay all."""
+
+
+class Schedule(_Strict):
+    """rate(step) = lr x factor(step): a warm-up, then a curve by `kind`."""
+
+    kind: Literal["constant", "step", "cosine", "one-cycle", "linear"] = "constant"
+    warmup: Stretch | None = None
+    warmup_from: Fraction = 0.0
+    """Where the warm-up starts, as a fraction of lr."""
+    warmup_until_error: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """He 2015, section 4.2: `warmup_from` x lr until the training error is below this."""
+    milestones: tuple[Stretch, ...] = ()
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    final: Fraction = 0.0
+    """Where cosine, one-cycle and linear end, as a fraction of lr."""
+
+    @model_validator(mode="after")
+    def _words_that_go_together(self) -> Schedule:
+        if self.milestones and self.kind != "step":
+            raise ValueError(f"milestones belong to kind step, not to {self.kind}")
+        if self.kind == "step" and not self.milestones:
+            raise ValueError("kind step needs milestones, as [32000 steps, 48000 steps]")
+        if self.kind == "one-cycle" and self.warmup is None:
+            raise ValueError("kind one-cycle needs warmup: where its peak lies, as 30 %")
+        if self.warmup is not None and self.warmup_until_error is not None:
+            raise ValueError("warmup and warmup_until_error exclude each other")
+        if self.warmup_until_error is not None and self.warmup_from == 0:
+            raise ValueError("warmup_until_error needs warmup_from above 0, else nothing is learned")
+        return self
+
+
+class Augment(_Strict):
+    """What is drawn anew for each image at each step."""
+
+    crop: Literal["none", "pad", "random-resized"] = "none"
+    pad: Annotated[int, Field(ge=1, le=64)] = 4
+    """Pixels of zero padding on each side before a crop of the old size."""
+    min_area: Annotated[float, Field(gt=0, le=1)] = 0.08
+    """The smallest part of the image a random-resized crop takes."""
+    flip: Literal["none", "horizontal"] = "none"
+    random: Literal["none", "randaugment", "trivialaugment"] = "none"
+    random_ops: Annotated[int, Field(ge=1, le=8)] = 2
+    random_magnitude: Annotated[int, Field(ge=0, le=30)] = 9
+    erase: Fraction = 0.0
+    """The probability that a rectangle of an image is blanked (random erasing)."""
+    mixup: NotNegative = 0.0
+    """Alpha of mixup's Beta distribution; 0 for none."""
+    cutmix: NotNegative = 0.0
+    """Alpha of cutmix's Beta distribution; with mixup, each batch takes one of the two."""
+    test_crop: Annotated[float, Field(gt=0, le=1)] = 0.875
+    """For class folders of large images: the centre part of the short side that is tested on."""
+
+
+class Loss(_Strict):
+    """Cross-entropy over the classes, or one binary cross-entropy a class (summed over classes)."""
+
+    kind: Literal["cross-entropy", "binary"] = "cross-entropy"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Ema(_Strict):
+    """average <- decay x average + (1 - decay) x weights, after each step."""
+
+    decay: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Recipe(_Strict):
+    """Everything about a training run that is not the network, the data or the machine."""
+
+    description: str
+    length: Stretch
+    batch: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Images a step, over all processes and accumulations."""
+    accumulate: Annotated[int, Field(ge=1, le=65_536)] = 1
+    """Pieces a step's batch is computed in, one after another, to save memory."""
+    optimizer: Optimizer
+    schedule: Schedule = Schedule()
+    augment: Augment = Augment()
+    loss: Loss = Loss()
+    ema: Ema | None = None
+    clip: Positive | None = None
+    """The largest norm of all gradients together."""
+    precise_bn: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Batches over which batch-norm statistics are measured anew before each evaluation."""
+
+    @model_validator(mode="after")
+    def _length_is_absolute(self) -> Recipe:
+        if self.length.unit == "%":
+            raise ValueError(f"length must be in epochs or steps (got {self.length})")
+        if self.length.amount <= 0:
+            raise ValueError(f"length must be greater than 0 (got {self.length})")
+        return self

@@ -1,0 +1,56 @@
+"""Activation checkpointing: a block keeps its input only, and is computed anew going back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+def recompute_blocks(module: nn.Module) -> int:
+    """Makes every block of `layer1`, `layer2`, ... recompute itself; the number of blocks.
+
+    Names, and so state_dict keys, stay as they are.
+    """
+    count = 0
+    for name, stage in module.named_children():
+        if not name.startswith("layer"):
+            continue
+        for block in stage.children():
+            block.forward = partial(_recomputed, block, block.forward)  # type: ignore[method-assign]
+            count += 1
+    return count
+
+
+def _recomputed(block: nn.Module, forward: Any, x: Tensor) -> Tensor:
+    if not (block.training and x.requires_grad):
+        return forward(x)  # type: ignore[no-any-return]
+    contexts = partial(_contexts, block)
+    result: Tensor = checkpoint(forward, x, use_reentrant=False, context_fn=contexts)
+    return result
+
+
+def _contexts(block: nn.Module) -> tuple[Any, Any]:
+    """For the first pass nothing special; for the second, running statistics that stand still."""
+    return nullcontext(), _still(block)
+
+
+@contextmanager
+def _still(block: nn.Module) -> Iterator[None]:
+    # The second pass meets the same batch; counted again, it would weigh twice.
+    norms = [m for m in block.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked -= 1

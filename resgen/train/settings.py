@@ -1,0 +1,25 @@
+"""What the command line asked of a run, beyond network, recipe and data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A training command's settings, the same for all its networks."""
+
+    out: Path
+    seed: int = 0
+    start: Literal["new", "resume", "force"] = "new"
+    """What to do with a folder that holds a run: refuse it, continue it, or replace it."""
+    save_minutes: float = 10.0
+    """Minutes between checkpoints within an epoch."""
+    sync_bn: Literal["off", "on"] = "off"
+    recompute: Literal["off", "blocks"] = "off"
+    """`blocks` keeps only block inputs in memory and computes the rest anew (checkpointing)."""
+    tensorboard: Literal["off", "on"] = "off"
+    voice: Literal["full", "quiet"] = "full"
+    command: str = ""
