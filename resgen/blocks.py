@@ -1,0 +1,320 @@
+"""What a block is made of, in tables: kinds of block, orders, norms, activations, shortcuts.
+
+`block` turns one row of each into the named layers of one Block. A new kind of block,
+order or shortcut is a new row here; cost, source, drawing and proof follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from resgen import layers as L
+from resgen.layers import Layer, Op, Shape, chain, elements
+from resgen.plan import PLAIN, Block, Merge, Shortcut
+from resgen.spec import inner_widths
+
+Steps = list[tuple[str, Op]]
+
+
+class Mismatch(ValueError):
+    """The main path and the shortcut of a block put out different shapes."""
+
+
+class Unit(NamedTuple):
+    """One convolution of a block: its kernel, its widths by name, where it may stride."""
+
+    kernel: int
+    into: str
+    out: str
+    strides_at: tuple[str, ...] = ()
+
+
+BLOCKS: dict[str, tuple[Unit, ...]] = {
+    "basic": (Unit(3, "in", "first", ("3x3",)), Unit(3, "first", "out")),
+    "bottleneck": (
+        Unit(1, "in", "first", ("1x1",)),
+        Unit(3, "first", "mid", ("3x3",)),
+        Unit(1, "mid", "out"),
+    ),
+}
+
+
+class Order(NamedTuple):
+    """Where norm (n) and activation (a) stand (He et al. 2016, figure 4).
+
+    before: ahead of every convolution; between: behind every one but the last; last:
+    behind the last; after: behind the addition; final: behind the last block of all.
+    shares: which shortcuts start after the pre-activation.
+    """
+
+    before: str = ""
+    between: str = ""
+    last: str = ""
+    after: str = ""
+    final: str = ""
+    shares: str = "none"
+
+
+ORDERS: dict[str, Order] = {
+    "original": Order(between="na", last="n", after="a"),
+    "bn-after-add": Order(between="na", after="na"),
+    "relu-before-add": Order(between="na", last="na"),
+    "linear": Order(between="na", last="n", final="a"),
+    "relu-preact": Order(before="a", between="n", last="n", final="a", shares="projections"),
+    "preact": Order(before="na", final="na", shares="projections"),
+    "preact-shared": Order(before="na", final="a", shares="all"),
+}
+
+ACTIVATIONS: dict[str, Callable[[bool], Op]] = {
+    "relu": L.ReLU,
+    "silu": lambda inplace: L.SiLU(),
+    "gelu": lambda inplace: L.GELU(),
+    "leaky-relu": L.LeakyReLU,
+    "elu": lambda inplace: L.ELU(),
+    "hardswish": lambda inplace: L.Hardswish(),
+}
+
+CONVOLUTIONS: dict[str, type[L.Conv]] = {"plain": L.Conv, "standardized": L.StandardizedConv}
+
+ANTIALIAS: dict[str, Callable[[int, int], Op]] = {
+    "blur": L.BlurPool,
+    "avgpool": lambda channels, stride: L.AvgPool(stride, stride),
+}
+
+
+def group_norm(settings: Any, width: int) -> Op:
+    """GroupNorm by number of groups or by channels a group."""
+    groups = settings.groups or (width // settings.group_width if settings.group_width else 32)
+    if width % groups or groups < 1:
+        raise Mismatch(f"group norm: {width} channels are not divisible into {groups or 1} groups")
+    return L.GroupNorm(groups, width)
+
+
+NORMS: dict[str, Callable[[Any, int], Op]] = {
+    "batch": lambda settings, width: L.BatchNorm(width),
+    "group": group_norm,
+}
+
+
+def squeeze_excitation(values: dict[str, Any], width: int, in_width: int) -> Op:
+    """The squeezed width is ratio x width, to the nearest multiple of the divisor."""
+    attention = values["attention"]
+    source = width if attention.ratio_of == "width" else in_width
+    divisor = attention.divisor
+    exact = source * attention.ratio
+    # Halves go up for a divisor; with none, to even, as RegNet's authors round.
+    squeezed = int(exact + divisor / 2) // divisor * divisor if divisor > 1 else round(exact)
+    return L.SqueezeExcitation(width, max(divisor, squeezed), activation(values, inplace=True))
+
+
+ATTENTIONS: dict[str, Callable[[dict[str, Any], int, int], Op]] = {"se": squeeze_excitation}
+
+
+def activation(values: dict[str, Any], *, inplace: bool) -> Op:
+    """The settings' activation; in place only where nothing else reads its input."""
+    return ACTIVATIONS[values["activation"]](inplace)
+
+
+def convolution(
+    values: dict[str, Any],
+    into: int,
+    out: int,
+    kernel: int,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+) -> Op:
+    """A convolution that keeps the size at stride 1; biased where no norm follows any."""
+    kind = CONVOLUTIONS[values["convolution"]]
+    padding = dilation * (kernel - 1) // 2
+    bias = values["norm"].kind == "none"
+    return kind(into, out, kernel, stride, padding, dilation, groups, bias)
+
+
+def norm_and_activation(
+    letters: str, values: dict[str, Any], width: int, names: tuple[str, str], *, inplace: bool
+) -> Steps:
+    """The steps of a string over n (norm) and a (activation)."""
+    steps: Steps = []
+    for letter in letters:
+        if letter == "n" and values["norm"].kind != "none":
+            steps.append((names[0], NORMS[values["norm"].kind](values["norm"], width)))
+        elif letter == "a":
+            # An activation right behind x, which the shortcut reads too, keeps x whole.
+            steps.append((names[1], activation(values, inplace=inplace or bool(steps))))
+    return steps
+
+
+def block(
+    values: dict[str, Any],
+    shape: Shape,
+    width: int,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    first_dilation: int = 1,
+    preactivated: bool = False,
+    drop_path: L.DropPath | None = None,
+) -> Block:
+    """One block for the settings of its stage and the shape it takes in.
+
+    Raises Mismatch where a norm's groups do not divide or the two paths do not meet.
+    """
+    order = ORDERS[values["order"]]
+    leaves_after, steps = _main(
+        values, order, shape[0], width, stride, dilation, first_dilation, preactivated
+    )
+    mode = values["shortcut"]
+    if mode.kind == "scaled":
+        steps.append(("residual_scale", L.Scale(mode.residual_scale)))
+    if drop_path:
+        steps.append(("drop_path", drop_path))
+    main = chain(shape, *steps)
+    output = main[-1].output
+    shortcut = _shortcut(values, shape, width, stride)
+    if shortcut.kind == "none" or not (
+        order.shares == "all"
+        or (order.shares == "projections" and shortcut.kind == "projection")
+    ):
+        leaves_after = 0
+    if shortcut.layers and shortcut.layers[-1].output != output:
+        raise Mismatch(
+            f"the main path puts out {output[1]}x{output[2]}, the shortcut "
+            f"{shortcut.layers[-1].output[1]}x{shortcut.layers[-1].output[2]}"
+        )
+    gate = None
+    if mode.kind == "gated":
+        gate = Layer("gate", L.Gate(width, mode.gate_bias), output, output)
+    last = len(BLOCKS[values["block"]])
+    after = norm_and_activation(
+        order.after, values, width, (f"bn{last}", _activation_name(values)), inplace=True
+    )
+    return Block(
+        _kind(values),
+        shape,
+        output,
+        main,
+        shortcut,
+        Merge(gate),
+        chain(output, *after),
+        leaves_after,
+    )
+
+
+def _kind(values: dict[str, Any]) -> str:
+    pre = "preact_" if ORDERS[values["order"]].before else ""
+    return pre + str(values["block"])
+
+
+def _activation_name(values: dict[str, Any]) -> str:
+    return "relu" if values["activation"] == "relu" else "act"
+
+
+def _main(
+    values: dict[str, Any],
+    order: Order,
+    in_width: int,
+    width: int,
+    stride: int,
+    dilation: int,
+    first_dilation: int,
+    preactivated: bool,
+) -> tuple[int, Steps]:
+    """(layers before the first convolution, the main path's steps)."""
+    mid, groups = inner_widths(values, width)
+    widths = {"in": in_width, "first": mid // values["reduce_first"], "mid": mid, "out": width}
+    units = BLOCKS[values["block"]]
+    steps: Steps = []
+    before_first = 0
+    act = _activation_name(values)
+    antialias = ANTIALIAS.get(values["antialias"]) if stride > 1 else None
+    for number, unit in enumerate(units, start=1):
+        into, out = widths[unit.into], widths[unit.out]
+        names = (f"bn{number}", act)
+        if number > 1 or not preactivated:
+            steps += norm_and_activation(
+                order.before, values, into, names, inplace=number > 1
+            )
+        if number == 1:
+            before_first = len(steps)
+        strides = values["stride_at"] in unit.strides_at
+        conv = convolution(
+            values,
+            into,
+            out,
+            unit.kernel,
+            stride if strides and not antialias else 1,
+            1 if unit.kernel == 1 else first_dilation if strides else dilation,
+            1 if unit.kernel == 1 else groups,
+        )
+        if into % (1 if unit.kernel == 1 else groups):
+            raise Mismatch(f"{into} input channels are not divisible by the {groups} groups")
+        steps.append((f"conv{number}", conv))
+        letters = order.last if number == len(units) else order.between
+        steps += norm_and_activation(letters, values, out, names, inplace=True)
+        if antialias and strides:
+            steps.append(("aa", antialias(out, stride)))
+        attention = ATTENTIONS.get(values["attention"].kind)
+        at_3x3 = values["attention"].position == "3x3" and unit.kernel == 3 and not (
+            any(later.kernel == 3 for later in units[number:])
+        )
+        at_end = values["attention"].position == "end" and number == len(units)
+        if attention and (at_3x3 or at_end):
+            steps.append((values["attention"].kind, attention(values, out, in_width)))
+    return before_first, steps
+
+
+def _projection(values: dict[str, Any], into: int, out: int, stride: int) -> list[Op]:
+    kind = values["projection"]
+    pooled = kind == "avgpool-conv" and stride > 1
+    ops: list[Op] = []
+    if kind == "avgpool-conv":
+        ops.append(L.AvgPool(2, stride, 0, True, False) if pooled else L.Identity())
+    kernel = 3 if kind == "conv3x3" and stride > 1 else 1
+    ops.append(convolution(values, into, out, kernel, 1 if pooled else stride))
+    if not ORDERS[values["order"]].before.startswith("n") and values["norm"].kind != "none":
+        ops.append(NORMS[values["norm"].kind](values["norm"], out))
+    return ops
+
+
+def _shortcut(values: dict[str, Any], shape: Shape, width: int, stride: int) -> Shortcut:
+    """The shortcut of one block: what its mode says for a shape that is kept or changed."""
+    mode, changes = values["shortcut"], stride != 1 or shape[0] != width
+    if mode.kind == "none" or (mode.kind == "identity-same" and changes):
+        return PLAIN
+    if mode.kind == "projection-all" or (mode.kind == "projection" and changes):
+        ops = _projection(values, shape[0], width, stride)
+        return Shortcut("projection", _numbered("downsample", shape, ops))
+    ops = []
+    if changes:
+        if shape[0] > width:
+            raise Mismatch(
+                f"an identity shortcut cannot narrow {shape[0]} channels to {width}; "
+                "use shortcut: projection"
+            )
+        ops.append(L.PaddedIdentity(shape[0], width, stride))
+    kind = "identity-padded" if changes else "identity"
+    if mode.kind in SHORTCUT_FUNCTIONS:
+        ops.append(SHORTCUT_FUNCTIONS[mode.kind](mode, width))
+        return Shortcut(kind, _numbered("shortcut", shape, ops))
+    return Shortcut(kind, _numbered("downsample", shape, ops))
+
+
+SHORTCUT_FUNCTIONS: dict[str, Callable[[Any, int], Op]] = {
+    "scaled": lambda mode, width: L.Scale(mode.scale),
+    "gated-shortcut": lambda mode, width: L.ShortcutGate(width, mode.gate_bias),
+    "dropout": lambda mode, width: L.Dropout(mode.rate),
+}
+
+
+def _numbered(name: str, shape: Shape, ops: Sequence[Op]) -> tuple[Layer, ...]:
+    """One parameter-free layer keeps the name; several, or a projection's, are numbered."""
+    if len(ops) == 1 and not ops[0].params():
+        return chain(shape, (name, ops[0]))
+    return chain(shape, *((f"{name}.{i}", op) for i, op in enumerate(ops)))
+
+
+def too_small(shape: Shape) -> bool:
+    """Whether nothing is left of an image."""
+    return elements(shape) < 1 or min(shape) < 1

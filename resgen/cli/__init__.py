@@ -1,0 +1,58 @@
+"""The command line: load, call, render. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from resgen import __version__
+from resgen.cli.build import build
+from resgen.cli.summarize import summarize
+from resgen.cli.train import train
+from resgen.errors import ResgenError
+
+app = typer.Typer(
+    name="resgen",
+    help="Design, cost, prove, write and train residual networks from a YAML spec.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(build)
+app.command()(summarize)
+app.command()(train)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"resgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Design, cost, prove, write and train residual networks from a YAML spec.
+
+    Exit codes: 0 fine, 1 a check failed, 2 bad input, 3 training diverged, 130 interrupted
+    with the state saved.
+    """
+
+
+def main() -> None:
+    """The console script: one sentence on stderr and an exit code for whatever goes wrong."""
+    try:
+        app()
+    except ResgenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away (`resgen summarize ... | head`).
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,37 @@
+"""`resgen build`: the standalone source file of a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from resgen.errors import UserError
+from resgen.files import write_new
+from resgen.loading import load_spec
+from resgen.resolve import resolve
+from resgen.source import emit_source
+
+
+def build(
+    spec: Annotated[str, typer.Argument(help="A spec file, or the name of a shipped spec.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The file to write; stdout by default.", metavar="FILE"),
+    ] = None,
+    features: Annotated[
+        bool,
+        typer.Option("--features", help="Add forward_features: the outputs of stem and stages."),
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the output file.")] = False,
+) -> None:
+    """Write the network as one Python file that needs only torch."""
+    source = emit_source(resolve(load_spec(spec)), features=features)
+    if output is None:
+        typer.echo(source, nl=False)
+        return
+    if output.suffix != ".py":
+        raise UserError(f"{output}: the output is Python source; end its name in .py")
+    write_new(output, source, force=force)
+    typer.echo(f"wrote {output} ({len(source.splitlines())} lines)", err=True)

@@ -1,0 +1,144 @@
+"""The closed form: what a network costs, from its Plan alone, in exact integers.
+
+    MACs   one multiply-add of a convolution or a linear layer, biases not counted
+    FLOPs  = 2 MACs
+
+Everything else a forward pass does is counted too, each kind in its own line and in
+single operations: norm (a scale and a shift an element), activation, pool, bias,
+elementwise products, and the residual additions. Nothing is a silent zero. All
+figures are for one image.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from resgen.layers import Conv, Layer, Linear, elements
+from resgen.plan import Block, Plan, Stage
+
+COUNTING = (
+    "1 MAC = one multiply-add; FLOPs = 2 x MACs; convolutions and linear layers without "
+    "biases; one image"
+)
+
+
+class Cost(NamedTuple):
+    """The books of a layer, a block or a network.
+
+    params: trainable parameters. conv, linear: MACs. activations: elements put out by
+    convolutions. residual_adds, norm, activation, pool, bias, elementwise: operations.
+    """
+
+    params: int = 0
+    conv: int = 0
+    linear: int = 0
+    activations: int = 0
+    residual_adds: int = 0
+    norm: int = 0
+    activation: int = 0
+    pool: int = 0
+    bias: int = 0
+    elementwise: int = 0
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of convolutions and linear layers."""
+        return self.conv + self.linear
+
+    @property
+    def flops(self) -> int:
+        """2 MACs."""
+        return 2 * self.macs
+
+    def plus(self, other: Cost, times: int = 1) -> Cost:
+        """self + times x other, line by line."""
+        return Cost(*[mine + times * theirs for mine, theirs in zip(self, other, strict=True)])
+
+
+def cost_of_layers(layers: tuple[Layer, ...]) -> Cost:
+    """The books of layers in a row, the layers inside them included."""
+    params = conv = linear = activations = norm = activation = pool = bias = elementwise = 0
+    waiting = list(layers)
+    while waiting:
+        layer = waiting.pop()
+        op, line = layer.op, layer.op.line
+        if line == "parts":
+            waiting += op.parts(layer.input)
+            continue
+        if line == "free":
+            continue
+        amount = op.amount(layer.input, layer.output)
+        if line == "conv":
+            conv += amount
+            activations += elements(layer.output)
+        elif line == "norm":
+            norm += amount
+        elif line == "activation":
+            activation += amount
+        elif line == "pool":
+            pool += amount
+        elif line == "linear":
+            linear += amount
+        else:
+            assert line == "elementwise", line
+            elementwise += amount
+        for shape in op.params().values():
+            params += elements(shape)
+        if isinstance(op, Conv | Linear) and op.bias:
+            bias += elements(layer.output)
+    return Cost(
+        params, conv, linear, activations, 0, norm, activation, pool, bias, elementwise
+    )
+
+
+def cost_of_block(block: Block) -> Cost:
+    """The books of one block: main path, shortcut and the addition that joins them."""
+    books = cost_of_layers(block.layers)
+    if block.merge.gate:  # y = g F + (1 - g) S: two products and a complement an element
+        books = books._replace(elementwise=books.elementwise + 3 * elements(block.output))
+    return books._replace(residual_adds=block.residual_adds)
+
+
+def cost_of_stage(stage: Stage) -> Cost:
+    """The books of one stage; a repeated block is costed once."""
+    total = Cost()
+    for run in stage.runs:
+        total = total.plus(cost_of_block(run.block), run.count)
+    return total
+
+
+def cost(plan: Plan) -> Cost:
+    """The books of a whole network, for one image."""
+    total = cost_of_layers(plan.stem + plan.head)
+    for stage in plan.stages:
+        total = total.plus(cost_of_stage(stage))
+    return total
+
+
+class ShortcutCosts(NamedTuple):
+    """How many blocks have each kind of shortcut, and what the shortcuts add to the plain twin."""
+
+    identity: int
+    identity_padded: int
+    projection: int
+    none: int
+    params: int
+    macs: int
+
+
+def shortcut_costs(plan: Plan) -> ShortcutCosts:
+    """The shortcuts of a network. `identity` counts the padded ones too."""
+    counts = {"none": 0, "identity": 0, "identity-padded": 0, "projection": 0}
+    added = Cost()
+    for stage in plan.stages:
+        for run in stage.runs:
+            counts[run.block.shortcut.kind] += run.count
+            added = added.plus(cost_of_layers(run.block.shortcut_layers), run.count)
+    return ShortcutCosts(
+        counts["identity"] + counts["identity-padded"],
+        counts["identity-padded"],
+        counts["projection"],
+        counts["none"],
+        added.params,
+        added.macs,
+    )

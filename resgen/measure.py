@@ -1,0 +1,179 @@
+"""What the module really does, seen by two independent counters.
+
+fvcore traces one image through the module and counts by module name; torch's own
+FlopCounterMode counts a second time. All that is known of fvcore (its deprecated tracer,
+its warnings, its tables, what it counts as what) is in this file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
+
+from resgen.layers import Shape
+from resgen.plan import Plan
+
+# Operators with a cost of their own line in the books, or with none: each is accounted
+# for by a rule of the closed form. An operator in neither table fails the proof.
+COUNTED = {"conv": "conv", "linear": "linear", "batch_norm": "norm", "group_norm": "norm"}
+ACCOUNTED = frozenset(
+    {
+        "aten::max_pool2d",
+        "aten::avg_pool2d",
+        "aten::mean",
+        "aten::sigmoid",
+        "aten::silu",
+        "aten::silu_",
+        "aten::gelu",
+        "aten::elu",
+        "aten::elu_",
+        "aten::leaky_relu",
+        "aten::leaky_relu_",
+        "aten::hardswish",
+        "aten::hardswish_",
+        "aten::mul",
+        "aten::rsub",
+        "aten::pad",
+        "aten::expand_as",
+    }
+)
+
+
+class Measurement(NamedTuple):
+    """Counts of one image through a module, by full dotted layer name.
+
+    macs, norms: what fvcore counted in each layer. additions: elements of each traced
+    addition, by the block it stands in. witness: MACs of torch's FlopCounterMode.
+    unknown: operators without a rule, and how many. parameters: name -> shape.
+    """
+
+    macs: dict[str, int]
+    norms: dict[str, int]
+    additions: dict[str, tuple[int, ...]]
+    witness: int
+    unknown: dict[str, int]
+    parameters: dict[str, Shape]
+    by_operator: dict[str, int]
+
+
+def measure(module: nn.Module, plan: Plan) -> Measurement:
+    """Traces one image of the Plan's input shape through the module.
+
+    The module is left exactly as it was: no hooks, no buffers, each part in the mode it
+    was in.
+    """
+    parameters = dict(module.named_parameters())
+    device = next((p.device for p in parameters.values()), torch.device("cpu"))
+    image = torch.zeros(1, *plan.input, device=device)
+    with _evaluating(module), torch.no_grad():
+        counted, additions, unsupported = _trace(module, image)
+        witness = _witness(module, image)
+    macs: dict[str, int] = {}
+    norms: dict[str, int] = {}
+    totals: Counter[str] = Counter()
+    own = _own_counts(counted)
+    for name, operators in own.items():
+        for operator, count in operators.items():
+            totals[operator] += count
+            line = COUNTED.get(operator)
+            if line in ("conv", "linear"):
+                macs[name] = macs.get(name, 0) + count
+            elif line == "norm":
+                norms[name] = norms.get(name, 0) + count
+    return Measurement(
+        macs,
+        norms,
+        additions,
+        witness,
+        {op: n for op, n in unsupported.items() if op not in ACCOUNTED},
+        {name: tuple(p.shape) for name, p in parameters.items()},
+        dict(totals),
+    )
+
+
+@contextlib.contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def _trace(
+    module: nn.Module, image: torch.Tensor
+) -> tuple[dict[str, Counter[str]], dict[str, tuple[int, ...]], Counter[str]]:
+    sizes: list[int] = []
+
+    def addition(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+        size = 1
+        for extent in outputs[0].type().sizes():
+            size *= extent
+        sizes.append(size)
+        # One per call, so that the count by module says how many stand where.
+        return Counter({"add": 1})
+
+    logger = logging.getLogger("fvcore.nn.jit_analysis")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from fvcore.nn import FlopCountAnalysis
+
+            analysis = FlopCountAnalysis(module, image)
+            analysis.set_op_handle("aten::add", addition, "aten::add_", addition)
+            analysis.unsupported_ops_warnings(False)
+            analysis.uncalled_modules_warnings(False)
+            analysis.tracer_warnings("none")
+            counted = dict(analysis.by_module_and_operator())
+            unsupported = analysis.unsupported_ops()
+    finally:
+        logger.setLevel(level)
+    # The trace is in the order of execution, and so are the sizes: hand them out to the
+    # innermost modules that hold additions, in the order of their names' first call.
+    return counted, _additions(counted, sizes), unsupported
+
+
+def _additions(
+    counted: dict[str, Counter[str]], sizes: list[int]
+) -> dict[str, tuple[int, ...]]:
+    own = _own_counts(counted)
+    remaining = iter(sizes)
+    return {
+        name: tuple(next(remaining) for _ in range(operators["add"]))
+        for name, operators in own.items()
+        if operators.get("add")
+    }
+
+
+def _own_counts(counted: dict[str, Counter[str]]) -> dict[str, Counter[str]]:
+    """Counts of a module without those of the modules inside it, in order of definition."""
+    own = {name: Counter(operators) for name, operators in counted.items()}
+    for name, operators in counted.items():
+        if name:
+            parent = name.rpartition(".")[0]
+            while parent and parent not in own:
+                parent = parent.rpartition(".")[0]
+            own[parent].subtract(operators)
+    return {name: Counter({k: v for k, v in ops.items() if v}) for name, ops in own.items()}
+
+
+def _witness(module: nn.Module, image: torch.Tensor) -> int:
+    """FlopCounterMode over the module's layers on the meta device: shapes, no arithmetic."""
+    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    empty = {name: torch.empty_like(tensor, device="meta") for name, tensor in state.items()}
+    with FlopCounterMode(display=False) as counter:
+        functional_call(module, empty, (image.to("meta"),))
+    return int(counter.get_total_flops()) // 2

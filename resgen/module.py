@@ -1,0 +1,59 @@
+"""Plan -> torch.nn.Module, by running the emitted source: what is read is what runs."""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from torch import nn
+
+from resgen.cost import cost
+from resgen.errors import UserError
+from resgen.loading import load_spec
+from resgen.plan import Plan
+from resgen.resolve import resolve
+from resgen.source import emit_source
+from resgen.spec import Spec
+
+MAX_BYTES = 2**40
+
+
+def plan_of(network: Plan | Spec | str | Path) -> Plan:
+    """The Plan of a Plan, a Spec, a path or a shipped name."""
+    if isinstance(network, Plan):
+        return network
+    return resolve(network if isinstance(network, Spec) else load_spec(network))
+
+
+def build_module(network: Plan | Spec | str | Path, *, features: bool = False) -> nn.Module:
+    """The network as a module with He-initialized weights.
+
+    Its class comes from the emitted source, imported under a name of its own and kept in
+    `linecache`, so that tracebacks and `inspect.getsource` show the text. Raises UserError
+    for a network too large to exist.
+    """
+    plan = plan_of(network)
+    if (size := 4 * cost(plan).params) > MAX_BYTES:
+        raise UserError(f"{plan.name}: {size:,} bytes of weights are too many to build")
+    namespace = import_source(emit_source(plan, features=features))
+    module: nn.Module = getattr(namespace, namespace.__all__[0])()
+    return module
+
+
+def import_source(source: str) -> ModuleType:
+    """An emitted file as an imported module; the same text is imported once."""
+    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+    name = f"resgen_built_{digest}"
+    if name not in sys.modules:
+        file = f"<{name}>"
+        lines = source.splitlines(keepends=True)
+        linecache.cache[file] = (len(source), None, lines, file)
+        module = ModuleType(name)
+        module.__file__ = file
+        # The text is our own rendering of a validated Plan; nothing of the user's is run.
+        exec(compile(source, file, "exec"), module.__dict__)
+        sys.modules[name] = module
+    return sys.modules[name]

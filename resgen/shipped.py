@@ -1,0 +1,52 @@
+"""The specs and recipes that come with resgen, found by path or by name."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from resgen.errors import UserError
+from resgen.reading import nearest
+
+_INSIDE = Path(__file__).parent / "specs"  # in an installed wheel
+_BESIDE = Path(__file__).parent.parent / "specs"  # in a checkout
+
+RECIPES = "recipes"
+
+
+def root() -> Path:
+    """The folder of the shipped specs."""
+    return _INSIDE if _INSIDE.is_dir() else _BESIDE
+
+
+@cache
+def names(kind: str = "spec") -> tuple[str, ...]:
+    """Every shipped name of a kind ("spec" or "recipe"), a spec's with its folder."""
+    folder = root() / RECIPES if kind == "recipe" else root()
+    found = (
+        path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")
+    )
+    return tuple(sorted(n for n in found if kind == "recipe" or not n.startswith(f"{RECIPES}/")))
+
+
+def find(kind: str, name: str) -> Path:
+    """The file of a path or a shipped name; a path wins over a name.
+
+    The last part of a name serves where it is unambiguous. Raises UserError where nothing
+    or more than one thing is meant.
+    """
+    path = Path(name)
+    if path.exists() or path.suffix in (".yaml", ".yml"):
+        return path
+    folder = root() / RECIPES if kind == "recipe" else root()
+    known = names(kind)
+    matches = [n for n in known if n == name] or [n for n in known if n.endswith(f"/{name}")]
+    if len(matches) == 1:
+        return folder / f"{matches[0]}.yaml"
+    if matches:
+        raise UserError(f"{name}: several {kind}s have this name: {', '.join(matches)}")
+    short = sorted({*known, *(n.rpartition("/")[2] for n in known)})
+    hint = nearest(name, short)
+    if len(hint) > 300:
+        hint = "; `resgen list` shows them" if kind == "spec" else hint
+    raise UserError(f"{name}: no such file, and no {kind} of this name is shipped{hint}")
