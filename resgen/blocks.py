@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from resgen import layers as L
-from resgen.layers import Layer, Op, Shape, chain, elements
+from resgen.layers import Layer, Op, Shape, chain
 from resgen.plan import PLAIN, Block, Merge, Shortcut
-from resgen.spec import inner_widths
+from resgen.spec_rules import inner_widths
 
 Steps = list[tuple[str, Op]]
 
@@ -174,8 +174,7 @@ def block(
     output = main[-1].output
     shortcut = _shortcut(values, shape, width, stride)
     if shortcut.kind == "none" or not (
-        order.shares == "all"
-        or (order.shares == "projections" and shortcut.kind == "projection")
+        order.shares == "all" or (order.shares == "projections" and shortcut.kind == "projection")
     ):
         leaves_after = 0
     if shortcut.layers and shortcut.layers[-1].output != output:
@@ -199,6 +198,7 @@ def block(
         Merge(gate),
         chain(output, *after),
         leaves_after,
+        f"bn{last}" if values["zero_init"] == "last" and shortcut.kind != "none" else "",
     )
 
 
@@ -233,9 +233,7 @@ def _main(
         into, out = widths[unit.into], widths[unit.out]
         names = (f"bn{number}", act)
         if number > 1 or not preactivated:
-            steps += norm_and_activation(
-                order.before, values, into, names, inplace=number > 1
-            )
+            steps += norm_and_activation(order.before, values, into, names, inplace=number > 1)
         if number == 1:
             before_first = len(steps)
         strides = values["stride_at"] in unit.strides_at
@@ -256,8 +254,10 @@ def _main(
         if antialias and strides:
             steps.append(("aa", antialias(out, stride)))
         attention = ATTENTIONS.get(values["attention"].kind)
-        at_3x3 = values["attention"].position == "3x3" and unit.kernel == 3 and not (
-            any(later.kernel == 3 for later in units[number:])
+        at_3x3 = (
+            values["attention"].position == "3x3"
+            and unit.kernel == 3
+            and not (any(later.kernel == 3 for later in units[number:]))
         )
         at_end = values["attention"].position == "end" and number == len(units)
         if attention and (at_3x3 or at_end):
@@ -313,8 +313,3 @@ def _numbered(name: str, shape: Shape, ops: Sequence[Op]) -> tuple[Layer, ...]:
     if len(ops) == 1 and not ops[0].params():
         return chain(shape, (name, ops[0]))
     return chain(shape, *((f"{name}.{i}", op) for i, op in enumerate(ops)))
-
-
-def too_small(shape: Shape) -> bool:
-    """Whether nothing is left of an image."""
-    return elements(shape) < 1 or min(shape) < 1

@@ -86,9 +86,7 @@ def cost_of_layers(layers: tuple[Layer, ...]) -> Cost:
             params += elements(shape)
         if isinstance(op, Conv | Linear) and op.bias:
             bias += elements(layer.output)
-    return Cost(
-        params, conv, linear, activations, 0, norm, activation, pool, bias, elementwise
-    )
+    return Cost(params, conv, linear, activations, 0, norm, activation, pool, bias, elementwise)
 
 
 def cost_of_block(block: Block) -> Cost:

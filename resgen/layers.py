@@ -9,7 +9,7 @@ Shapes are (channels, height, width) of one image; vectors are (features,).
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 Shape = tuple[int, ...]
 
@@ -34,9 +34,8 @@ class Op(Protocol):
     torch: ClassVar[str]
     positional: ClassVar[int]
     line: ClassVar[str]
-    _fields: ClassVar[tuple[str, ...]]
-    _field_defaults: ClassVar[dict[str, object]]
 
+    def _asdict(self) -> dict[str, Any]: ...
     def out(self, shape: Shape) -> Shape: ...
     def params(self) -> dict[str, Shape]: ...
     def amount(self, shape: Shape, out: Shape) -> int: ...
@@ -395,16 +394,18 @@ class DropPath(_SameShape, _Free, NamedTuple("_DropPath", [("rate", float), ("st
     positional: ClassVar[int] = 1
 
 
-class PaddedIdentity(
-    _Free,
-    NamedTuple("_PaddedIdentity", [("in_channels", int), ("out_channels", int), ("stride", int)]),
-):
+class _PaddedIdentity(NamedTuple):
+    in_channels: int
+    out_channels: int
+    stride: int = 1
+
+
+class PaddedIdentity(_PaddedIdentity, _Free):
     """y = x[:, :, ::stride, ::stride], zeros in the new channels (He et al. 2015, option A)."""
 
     __slots__ = ()
     torch: ClassVar[str] = "PaddedIdentity"
     positional: ClassVar[int] = 2
-    _field_defaults: ClassVar[dict[str, object]] = {"stride": 1}
 
     def out(self, shape: Shape) -> Shape:
         _, height, width = shape
@@ -489,9 +490,7 @@ class Gate(_Composite, NamedTuple("_Gate", [("channels", int), ("bias", float)])
     positional: ClassVar[int] = 2
 
     def parts(self, shape: Shape) -> tuple[Layer, ...]:
-        return chain(
-            shape, ("conv", Conv(self.channels, self.channels, 1)), ("sigmoid", Sigmoid())
-        )
+        return chain(shape, ("conv", Conv(self.channels, self.channels, 1)), ("sigmoid", Sigmoid()))
 
 
 class ShortcutGate(_Composite, NamedTuple("_ShortcutGate", [("channels", int), ("bias", float)])):

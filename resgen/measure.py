@@ -146,9 +146,7 @@ def _trace(
     return counted, _additions(counted, sizes), unsupported
 
 
-def _additions(
-    counted: dict[str, Counter[str]], sizes: list[int]
-) -> dict[str, tuple[int, ...]]:
+def _additions(counted: dict[str, Counter[str]], sizes: list[int]) -> dict[str, tuple[int, ...]]:
     own = _own_counts(counted)
     remaining = iter(sizes)
     return {

@@ -63,7 +63,8 @@ class StandardizedConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         flat = self.weight.reshape(1, self.out_channels, -1)
         flat = F.batch_norm(flat, None, None, training=True, momentum=0.0, eps=1e-8)
-        return self._conv_forward(input, flat.reshape_as(self.weight), self.bias)
+        y: Tensor = self._conv_forward(input, flat.reshape_as(self.weight), self.bias)
+        return y
 
 
 class DropPath(nn.Module):
@@ -77,7 +78,8 @@ class DropPath(nn.Module):
         if not self.training or self.rate == 0.0:
             return x
         keep = 1.0 - self.rate
-        return x * (x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep) / keep)
+        kept = x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(keep)
+        return x * (kept / keep)
 
 
 class Scale(nn.Module):
@@ -111,4 +113,5 @@ class ShortcutGate(nn.Module):
         self.gate = Gate(channels, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return (1.0 - self.gate(x)) * x
+        gate: Tensor = self.gate(x)
+        return (1.0 - gate) * x

@@ -43,7 +43,10 @@ class Merge(NamedTuple):
 
 
 class Block(NamedTuple):
-    """y = after(merge(main(x), shortcut(x'))); names are relative to the block."""
+    """y = after(merge(main(x), shortcut(x'))); names are relative to the block.
+
+    zero_init: the norm whose scale starts at zero, so that the block starts as its shortcut.
+    """
 
     kind: str
     input: Shape
@@ -53,6 +56,7 @@ class Block(NamedTuple):
     merge: Merge
     after: tuple[Layer, ...]
     leaves_after: int = 0
+    zero_init: str = ""
 
     @property
     def plain(self) -> Block:
@@ -79,7 +83,7 @@ class Run(NamedTuple):
     """A block repeated `count` times in a row, first at position `first` of its stage."""
 
     block: Block
-    count: int
+    count: int  # type: ignore[assignment]  # tuple.count is of no use here
     first: int
 
 
@@ -168,5 +172,3 @@ def _named(prefix: str, layer: Layer) -> Iterator[tuple[str, Layer]]:
     yield name, layer
     for part in layer.op.parts(layer.input):
         yield from _named(name, part)
-
-

@@ -10,9 +10,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from resgen.cost import cost, cost_of_layers, shortcut_costs
+from resgen.cost import Cost, cost, cost_of_layers, shortcut_costs
 from resgen.layers import Layer
 from resgen.plan import Plan
 
@@ -79,8 +80,7 @@ def closed_form(plan: Plan) -> tuple[Check, ...]:
         )
     elif added.params or added.macs:
         text = (
-            f"{what} are the whole difference to the plain twin: "
-            f"{params:,} params, {macs:,} MACs"
+            f"{what} are the whole difference to the plain twin: {params:,} params, {macs:,} MACs"
         )
     elif added.none == plan.blocks:
         text = "the network is its own plain twin: it has no shortcuts"
@@ -90,7 +90,7 @@ def closed_form(plan: Plan) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def _n(blocks: list[tuple[str, object]]) -> str:
+def _n(blocks: Sequence[object]) -> str:
     return f"{len(blocks)} block{'s' if len(blocks) != 1 else ''}"
 
 
@@ -119,7 +119,7 @@ def _parameters(plan: Plan, seen: Measurement) -> Check:
     total = cost(plan).params
     for name in sorted(ours.keys() | seen.parameters.keys()):
         if ours.get(name) != seen.parameters.get(name):
-            text = f"{name}: {ours.get(name)} in the plan, {seen.parameters.get(name)} in the module"
+            text = f"{name}: {ours.get(name)} in plan, {seen.parameters.get(name)} in module"
             return Check("parameters", False, text)
     text = f"plan and module have the same {len(ours)} parameters, by name and shape ({total:,})"
     return Check("parameters", True, text)
@@ -148,7 +148,7 @@ def _layers(plan: Plan, seen: Measurement) -> Check:
     return Check("fvcore_by_layer", True, text)
 
 
-def _own_cost(layer: Layer):  # type: ignore[no-untyped-def]
+def _own_cost(layer: Layer) -> Cost:
     """The books of a layer itself; the layers inside it have rows of their own."""
     return cost_of_layers(() if layer.op.line == "parts" else (layer,))
 
@@ -156,7 +156,9 @@ def _own_cost(layer: Layer):  # type: ignore[no-untyped-def]
 def _witness(plan: Plan, seen: Measurement) -> Check:
     ours = cost(plan).macs
     if ours == seen.witness:
-        return Check("torch_flop_counter", True, f"torch's counter has the same total, {ours:,} MACs")
+        return Check(
+            "torch_flop_counter", True, f"torch's counter has the same total, {ours:,} MACs"
+        )
     text = f"{ours:,} MACs in closed form, {seen.witness:,} by torch's counter"
     return Check("torch_flop_counter", False, text)
 
@@ -168,8 +170,8 @@ def _additions(plan: Plan, seen: Measurement) -> Check:
     for name in sorted(ours.keys() | seen.additions.keys()):
         if ours.get(name, ()) != seen.additions.get(name, ()):
             text = (
-                f"{name or 'the network'}: additions of {_list(ours.get(name, ()))} elements in the "
-                f"plan, of {_list(seen.additions.get(name, ()))} in the trace"
+                f"{name or 'the network'}: additions of {_list(ours.get(name, ()))} elements in "
+                f"the plan, of {_list(seen.additions.get(name, ()))} in the trace"
             )
             return Check("additions", False, text)
     total = sum(sum(sizes) for sizes in ours.values())

@@ -9,6 +9,7 @@ and column it was written at, so that each error can say where.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ class Document(NamedTuple):
 class _Loader(yaml.SafeLoader):
     """Composes nodes with YAML 1.2's core types; constructs nothing."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - yaml reads it from the class
 
 
 for _tag, _pattern, _first in (
@@ -87,7 +88,9 @@ def parse_document(text: str, file: str, *, what: str = "spec") -> Document:
             raise UserError(f"{file}: the {what} is empty; it must be a mapping of keys")
         if not isinstance(node, MappingNode):
             found = "a list" if isinstance(node, SequenceNode) else "a single value"
-            raise UserError(f"{_place(node, file)}: a {what} must be a mapping of keys, not {found}")
+            raise UserError(
+                f"{_place(node, file)}: a {what} must be a mapping of keys, not {found}"
+            )
         _refuse_multiplying(node, file)
         document = Document(file, {}, {}, {})
         document.data.update(_mapping(node, (), document))
@@ -183,7 +186,9 @@ def _value(node: Node, path: Path_, document: Document) -> Any:
         return text.lower() == "true"
     if tag == "int":
         if len(text) > 400:
-            raise UserError(f"{document.values[path]}: {dotted(path)}: a number of {len(text)} digits")
+            raise UserError(
+                f"{document.values[path]}: {dotted(path)}: a number of {len(text)} digits"
+            )
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if tag == "float":
         return float(text.replace(".inf", "inf").replace(".nan", "nan"))
@@ -216,7 +221,7 @@ def at(path: Path_, keys: Mapping[Path_, Place], values: Mapping[Path_, Place]) 
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """"; did you mean X?" for the nearest known word, else the list of them."""
+    """ "; did you mean X?" for the nearest known word, else the list of them."""
     match = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if match:
         return f"; did you mean {match[0]}?"
@@ -256,7 +261,7 @@ def _assign(data: dict[str, Any], path_text: str, value: Any, assignment: str) -
     parts = [int(p) if p.isdigit() else p for p in re.findall(r"[^.\[\]]+", path_text)]
     target: Any = data
     try:
-        for here, following in zip(parts[:-1], parts[1:], strict=True):
+        for here, following in itertools.pairwise(parts):
             if isinstance(target, dict) and not isinstance(target.get(here), dict | list):
                 if isinstance(following, int):
                     raise KeyError(here)
@@ -275,20 +280,24 @@ def _noun(model: type[BaseModel]) -> str:
 
 def describe(error: ValidationError, model: type[BaseModel], document: Document) -> str:
     """The first mistake of a validation as one sentence with its place."""
-    problem = error.errors(include_url=False)[0]
+    problems = error.errors(include_url=False)
+    # A misspelt key is also a missing one; the spelling is what the user has to mend.
+    problem = min(problems, key=lambda p: p["type"] != "extra_forbidden")
     path = tuple(p for p in problem["loc"] if not (isinstance(p, str) and _is_branch(p)))
     path += tuple(problem.get("ctx", {}).get("at", ()))
     place = at(path, document.keys, document.values)
     if problem["type"] == "extra_forbidden":
         place = document.keys.get(path, place)
     where = f"{place}: " if place and place.column else f"{document.file}: "
-    name = f"{dotted(path)}: " if path else ""
+    # A word that stands for a mapping (`shortcut: none`) has no key of its own.
+    written = path[:-1] if path[-1:] == ("kind",) and path not in document.keys else path
+    name = f"{dotted(written)}: " if written else ""
     return f"{where}{name}{_sentence(problem, model, path)}"
 
 
 def _is_branch(part: str) -> bool:
     """pydantic puts the name of a union's branch into the location; the user wrote none."""
-    return part.endswith("]") or part in _BRANCHES or part.endswith("Spec")
+    return part.endswith(("]", "Spec")) or part in _BRANCHES
 
 
 _BRANCHES = frozenset({"int", "float", "str", "bool", "tuple", "list", "literal", "none"})
@@ -306,6 +315,8 @@ def _sentence(problem: Any, model: type[BaseModel], path: Path_) -> str:
         guess = difflib.get_close_matches(value, words, n=1) if isinstance(value, str) else []
         hint = f"; did you mean {guess[0]}?" if guess else ""
         return f"must be one of {options} (got {show(value)}){hint}"
+    if kind == "string_pattern_mismatch":
+        return f"may hold letters, digits, spaces and ._+- only, at most 64 (got {show(value)})"
     if kind in _TYPES:
         return f"must be {_TYPES[kind]} (got {show(value)})"
     for bound, words_ in _BOUNDS.items():

@@ -76,16 +76,12 @@ def _block_rows(name: str, block: Block, count: int, by: str) -> Iterable[Row]:
     yield from _layer_rows(block.after, f"{name}.", count)
 
 
-def _layer_rows(
-    layers: Iterable[Layer], prefix: str, count: int = 1, what: str = ""
-) -> list[Row]:
+def _layer_rows(layers: Iterable[Layer], prefix: str, count: int = 1, what: str = "") -> list[Row]:
     made = []
     for layer in layers:
         books = Cost().plus(cost_of_layers((layer,)), count)
         kind = type(layer.op).__name__
-        made.append(
-            Row(prefix + layer.name, f"{what} {kind}".strip(), layer.output, 0, books)
-        )
+        made.append(Row(prefix + layer.name, f"{what} {kind}".strip(), layer.output, 0, books))
     return made
 
 

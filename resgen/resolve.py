@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from functools import partial
+from typing import Any, NamedTuple
 
 from resgen import layers as L
 from resgen.blocks import (
@@ -15,8 +17,9 @@ from resgen.blocks import (
     norm_and_activation,
 )
 from resgen.layers import Layer, Shape, chain
-from resgen.plan import Plan, Run, Stage
-from resgen.spec import Spec, Stem
+from resgen.plan import Block, Plan, Run, Stage
+from resgen.spec import Spec
+from resgen.spec_parts import Stem
 
 MAX_PARAMS = 10**12
 
@@ -27,75 +30,17 @@ def resolve(spec: Spec) -> Plan:
     Raises UserError where the image shrinks below 1x1 (naming the stage), the two paths
     of a block do not meet, or the depth stated is not the depth built.
     """
-    top = {**spec.settings(0), **_top(spec)}
-    order = ORDERS[top["order"]]
-    shape: Shape = (spec.input.channels, *spec.input.size)
-    try:
-        stem = chain(shape, *_stem(spec.stem, top, shape[0]))
-    except Mismatch as error:
-        raise spec.mistake(str(error), "stem") from None
-    shape = _checked(spec, stem, shape, "stem")
-    image = shape
-    stages: list[Stage] = []
-    in_stem = bool(order.before) and spec.stem.first_activation == "stem"
-    total = sum(stage.depth for stage in spec.stages)
-    shrunk, dilation = spec.input.size[0] // max(image[1], 1), 1
-    if spec.output_stride and shrunk > spec.output_stride:
-        raise spec.mistake(
-            f"the stem alone shrinks the input {shrunk} times; output_stride must be at least that",
-            "output_stride",
-        )
-    for index, stage in enumerate(spec.stages):
-        values = spec.settings(index)
-        stride, first_dilation = stage.stride, dilation
-        if spec.output_stride and shrunk * stride > spec.output_stride:
-            stride, dilation = 1, dilation * stage.stride
-        shrunk *= stride
-        drop = None
-        if spec.drop_path and spec.drop_path.rate:
-            steps = max(total - 1, 1) if spec.drop_path.rule == "linear" else 0
-            drop = L.DropPath(spec.drop_path.rate, steps)
-        try:
-            entry = block(
-                values,
-                shape,
-                stage.width,
-                stride=stride,
-                dilation=dilation,
-                first_dilation=first_dilation,
-                preactivated=in_stem and index == 0,
-                drop_path=drop,
-            )
-            rest = None
-            if stage.depth > 1:
-                rest = block(
-                    values,
-                    entry.output,
-                    stage.width,
-                    dilation=dilation,
-                    first_dilation=dilation,
-                    drop_path=drop,
-                )
-        except Mismatch as error:
-            raise spec.mistake(str(error), "stages", index) from None
-        for layer in entry.main:
-            if min(layer.output) < 1:
-                raise spec.mistake(
-                    f"stage {index + 1} shrinks the image below 1x1: {layer.name} turns "
-                    f"{_image(layer.input)} into {_image(layer.output)}; give the network a larger "
-                    "input or smaller strides",
-                    "stages",
-                    index,
-                )
-        stages.append(Stage(f"layer{index + 1}", _runs(entry, rest, stage.depth)))
-        shape = entry.output
+    image: Shape = (spec.input.channels, *spec.input.size)
+    stem = _stem_layers(spec, image)
+    stages = _stages(spec, stem)
+    shape = stages[-1].output
     plan = Plan(
         spec.name,
-        (spec.input.channels, *spec.input.size),
+        image,
         spec.classes,
         stem,
-        tuple(stages),
-        chain(shape, *_head(spec, spec.settings(-1), shape)),
+        stages,
+        chain(shape, *_head(spec, shape)),
         _about(spec),
     )
     if spec.depth is not None and spec.depth != plan.weighted_layers:
@@ -105,40 +50,93 @@ def resolve(spec: Spec) -> Plan:
     return plan
 
 
-def _top(spec: Spec) -> dict[str, Any]:
-    """The block keys given at the top; the stem goes by these."""
-    keys = ("order", "norm", "activation", "convolution", "antialias")
-    return {key: value for key in keys if (value := getattr(spec, key)) is not None}
+def _stem_layers(spec: Spec, image: Shape) -> tuple[Layer, ...]:
+    try:
+        stem = chain(image, *_stem(spec.stem, spec.settings(None), image[0]))
+    except Mismatch as error:
+        raise spec.mistake(str(error), "stem") from None
+    for layer in stem:
+        if min(layer.input[1:]) < _stride(layer):
+            raise spec.mistake(
+                f"the stem would shrink the image below 1x1: {layer.name} strides by "
+                f"{_stride(layer)} over {_image(layer.input)}; give the network a larger input or "
+                "another stem",
+                "stem",
+            )
+    return stem
 
 
-def _runs(entry: Any, rest: Any, depth: int) -> tuple[Run, ...]:
-    if rest is None or rest == entry:
+def _stride(layer: Layer) -> int:
+    return int(getattr(layer.op, "stride", 1))
+
+
+def _image(shape: Shape) -> str:
+    return f"{shape[1]}x{shape[2]}"
+
+
+def _stages(spec: Spec, stem: tuple[Layer, ...]) -> tuple[Stage, ...]:
+    """The stages one after another; past `output_stride`, strides become dilations."""
+    shape = stem[-1].output
+    order = ORDERS[spec.settings(None)["order"]]
+    in_stem = bool(order.before) and spec.stem.first_activation == "stem"
+    drop = _drop_path(spec)
+    shrunk, dilation = math.prod(_stride(layer) for layer in stem), 1
+    if spec.output_stride and shrunk > spec.output_stride:
+        raise spec.mistake(
+            f"the stem alone shrinks the image {shrunk} times; give at least that",
+            "output_stride",
+        )
+    stages: list[Stage] = []
+    for index, stage in enumerate(spec.stages):
+        stride, first_dilation = stage.stride, dilation
+        if spec.output_stride and shrunk * stride > spec.output_stride:
+            stride, dilation = 1, dilation * stage.stride
+        shrunk *= stride
+        if min(shape[1:]) < stride:
+            raise spec.mistake(
+                f"stage {index + 1} would shrink the image below 1x1: it strides by {stride} over "
+                f"{_image(shape)}; give the network a larger input or a smaller stride",
+                "stages",
+                index,
+            )
+        make = partial(block, spec.settings(index), drop_path=drop, dilation=dilation)
+        try:
+            entry = make(
+                shape,
+                stage.width,
+                stride=stride,
+                first_dilation=first_dilation,
+                preactivated=in_stem and index == 0,
+            )
+            rest = entry
+            if stage.depth > 1:
+                rest = make(entry.output, stage.width, first_dilation=dilation)
+        except Mismatch as error:
+            raise spec.mistake(str(error), "stages", index) from None
+        stages.append(Stage(f"layer{index + 1}", _runs(entry, rest, stage.depth)))
+        shape = entry.output
+    return tuple(stages)
+
+
+def _drop_path(spec: Spec) -> L.DropPath | None:
+    if not spec.drop_path or not spec.drop_path.rate:
+        return None
+    blocks = sum(stage.depth for stage in spec.stages)
+    steps = max(blocks - 1, 1) if spec.drop_path.rule == "linear" else 0
+    return L.DropPath(spec.drop_path.rate, steps)
+
+
+def _runs(entry: Block, rest: Block, depth: int) -> tuple[Run, ...]:
+    if rest == entry:
         return (Run(entry, depth, 0),)
     return (Run(entry, 1, 0), Run(rest, depth - 1, 1))
 
 
-def _image(shape: Shape) -> str:
-    return f"{max(shape[1], 0)}x{max(shape[2], 0)}"
-
-
-def _checked(spec: Spec, layers: tuple[Layer, ...], shape: Shape, where: str) -> Shape:
-    for layer in layers:
-        if min(layer.output) < 1:
-            raise spec.mistake(
-                f"the {where} shrinks the image below 1x1: {layer.name} turns "
-                f"{_image(layer.input)} into {_image(layer.output)}; give the network a larger "
-                "input",
-                where,
-            )
-        shape = layer.output
-    return shape
-
-
-class _StemRow:
+class _StemRow(NamedTuple):
     """(kernel, stride, share of the width in eighths) of each convolution, and the pool."""
 
-    def __init__(self, convs: tuple[tuple[int, int, int], ...], pool: str) -> None:
-        self.convs, self.pool = convs, pool
+    convs: tuple[tuple[int, int, int], ...]
+    pool: str
 
 
 STEMS: dict[str, _StemRow] = {
@@ -195,8 +193,8 @@ def _stem_pool(pool: str, values: dict[str, Any], width: int) -> Steps:
     return [(f"maxpool.{i}", op) for i, (_, op) in enumerate(steps)]
 
 
-def _head(spec: Spec, values: dict[str, Any], shape: Shape) -> Steps:
-    width = shape[0]
+def _head(spec: Spec, shape: Shape) -> Steps:
+    values, width = spec.settings(len(spec.stages) - 1), shape[0]
     act = "relu" if values["activation"] == "relu" else "act"
     final = ORDERS[values["order"]].final
     if values["order"] == "linear" and spec.head.width:

@@ -23,9 +23,7 @@ def root() -> Path:
 def names(kind: str = "spec") -> tuple[str, ...]:
     """Every shipped name of a kind ("spec" or "recipe"), a spec's with its folder."""
     folder = root() / RECIPES if kind == "recipe" else root()
-    found = (
-        path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")
-    )
+    found = (path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
     return tuple(sorted(n for n in found if kind == "recipe" or not n.startswith(f"{RECIPES}/")))
 
 

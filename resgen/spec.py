@@ -8,223 +8,34 @@ are made from them.
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from resgen.errors import UserError
 from resgen.reading import Document, at, dotted
-
-MAX_WIDTH = 65_536
-MAX_DEPTH = 10_000
-MAX_SIZE = 16_384
-
-
-class Keys(BaseModel):
-    """Keys and nothing else: unknown ones are errors, values are taken as written."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-def broken(rule: str, *path: str | int) -> PydanticCustomError:
-    """A broken rule between keys, with the path of the value to change."""
-    return PydanticCustomError("rule", "{rule}", {"rule": rule, "at": list(path)})
-
-
-def _word_as_kind(value: Any) -> Any:
-    return {"kind": value} if isinstance(value, str) else value
-
-
-def _size_as_pair(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return (value, value)
-    return value
+from resgen.spec_parts import (
+    MAX_DEPTH,
+    MAX_WIDTH,
+    Attention,
+    DropPath,
+    Head,
+    Input,
+    Keys,
+    Norm,
+    RegNet,
+    ShortcutMode,
+    Stem,
+    Width,
+    Word,
+    broken,
+    number_as_rate,
+)
+from resgen.spec_rules import RIVALS, check_stage, regnet_stages
 
 
-Word = BeforeValidator(_word_as_kind)
-Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
-Side = Annotated[int, Field(ge=1, le=MAX_SIZE)]
-
-
-class Input(Keys):
-    """The images the network takes."""
-
-    channels: Width = Field(3, description="Channels of an image.", examples=[3])
-    size: Annotated[
-        tuple[Side, Side], Field(strict=False), BeforeValidator(_size_as_pair)
-    ] = Field(description="Height and width in pixels; one number for both.", examples=[224])
-
-
-class Stem(Keys):
-    """What comes before the first stage."""
-
-    kind: Literal["conv3x3", "conv3x3-s2", "conv7x7", "conv7x7-pool", "deep", "deep-tiered"] = Field(
-        description="The convolutions: one 3x3, one 3x3 of stride 2, one 7x7 of stride 2 (bare or "
-        "with the 3x3/2 max pool of He et al. 2015), three 3x3 of half, half and full width (deep, "
-        "ResNet-C), or of 3/8, half and full width (deep-tiered). The deep stems are pooled too.",
-        examples=["conv7x7-pool"],
-    )
-    width: Width = Field(64, description="Channels the stem puts out.", examples=[64])
-    pool: Literal["none", "max", "max-zero-padded", "conv"] | None = Field(
-        None,
-        description="What halves the stem's output: nothing, a 3x3/2 max pool, one padded with "
-        "zeros (BiT), or a 3x3/2 convolution with norm and activation (ResNet-RS). "
-        "By default what the stem's kind says.",
-        examples=["conv"],
-    )
-    first_activation: Literal["stem", "block"] = Field(
-        "stem",
-        description="Where pre-activation orders put the first norm and activation: at the end of "
-        "the stem, before the paths split (He et al. 2016), or inside the first block (timm).",
-        examples=["block"],
-    )
-
-
-class ShortcutMode(Keys):
-    """How a block's input reaches its output; a word alone is its kind."""
-
-    kind: Literal[
-        "none",
-        "identity",
-        "identity-same",
-        "projection",
-        "projection-all",
-        "scaled",
-        "gated",
-        "gated-shortcut",
-        "dropout",
-    ] = Field(
-        description="`none`: plain. `identity`: parameter-free everywhere, padded with zeros and "
-        "subsampled where the shape changes (option A). `identity-same`: identity where the shape "
-        "is kept, none elsewhere. `projection`: 1x1 convolution where the shape changes "
-        "(option B). `projection-all`: everywhere (option C). `scaled`, `gated`, "
-        "`gated-shortcut`, `dropout`: the shortcut functions of He et al. 2016, table 1, "
-        "over the padded identity.",
-        examples=["projection"],
-    )
-    scale: float = Field(
-        0.5, description="`scaled`: the factor on the shortcut.", examples=[0.5]
-    )
-    residual_scale: float = Field(
-        0.5, description="`scaled`: the factor on the main path.", examples=[0.5]
-    )
-    gate_bias: float = Field(
-        0.0, description="`gated`, `gated-shortcut`: the gate's initial bias.", examples=[-6]
-    )
-    rate: float = Field(
-        0.5, ge=0, lt=1, description="`dropout`: the share of elements dropped.", examples=[0.5]
-    )
-
-    @model_validator(mode="after")
-    def _own_keys_only(self) -> ShortcutMode:
-        for key, kinds in _SHORTCUT_KEYS.items():
-            if key in self.model_fields_set and self.kind not in kinds:
-                raise broken(
-                    f"{key} belongs to {' and '.join(kinds)} shortcuts, not to {self.kind}", key
-                )
-        return self
-
-
-_SHORTCUT_KEYS = {
-    "scale": ("scaled",),
-    "residual_scale": ("scaled",),
-    "gate_bias": ("gated", "gated-shortcut"),
-    "rate": ("dropout",),
-}
-
-
-class Attention(Keys):
-    """Attention over channels; a word alone is its kind."""
-
-    kind: Literal["none", "se"] = Field(
-        description="`se`: squeeze-and-excitation (Hu et al. 2017).", examples=["se"]
-    )
-    ratio: float = Field(
-        0.0625,
-        gt=0,
-        le=16,
-        description="`se`: the squeezed width over the width it is taken of.",
-        examples=[0.25],
-    )
-    ratio_of: Literal["width", "input"] = Field(
-        "width",
-        description="`se`: the width the ratio is taken of: the channels attended to, "
-        "or the block's input (RegNet).",
-        examples=["input"],
-    )
-    divisor: int = Field(
-        8,
-        ge=1,
-        le=1024,
-        description="`se`: the squeezed width is rounded to a multiple of this, and is at least it.",
-        examples=[1],
-    )
-    position: Literal["end", "3x3"] = Field(
-        "end",
-        description="After the block's last norm, or after the 3x3 convolution (RegNet).",
-        examples=["3x3"],
-    )
-
-
-class Norm(Keys):
-    """Normalization; a word alone is its kind."""
-
-    kind: Literal["batch", "group", "none"] = Field(
-        description="Batch norm, group norm, or none (convolutions then have biases).",
-        examples=["batch"],
-    )
-    groups: int | None = Field(
-        None, ge=1, description="`group`: groups a layer; 32 by default.", examples=[32]
-    )
-    group_width: int | None = Field(
-        None, ge=1, description="`group`: channels a group, in place of `groups`.", examples=[16]
-    )
-
-    @model_validator(mode="after")
-    def _one_rule(self) -> Norm:
-        given = [key for key in ("groups", "group_width") if getattr(self, key) is not None]
-        if given and self.kind != "group":
-            raise broken(f"{given[0]} belongs to group norm, not to {self.kind}", given[0])
-        if len(given) == 2:
-            raise broken("groups and group_width say the same thing; keep one", "group_width")
-        return self
-
-
-class DropPath(Keys):
-    """Stochastic depth (Huang et al. 2016)."""
-
-    rate: float = Field(ge=0, lt=1, description="Rate of the last block.", examples=[0.2])
-    rule: Literal["linear", "constant"] = Field(
-        "linear",
-        description="`linear`: from 0 in the first block to the rate in the last.",
-        examples=["linear"],
-    )
-
-
-def _number_as_rate(value: Any) -> Any:
-    return {"rate": value} if isinstance(value, int | float) else value
-
-
-class Head(Keys):
-    """What comes after the last stage."""
-
-    width: Width | None = Field(
-        None,
-        description="Channels of a 1x1 convolution, norm and activation before the pool.",
-        examples=[1024],
-    )
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="Dropout rate before the linear layer.", examples=[0.25]
-    )
+def _one_as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
 class BlockKeys(Keys):
@@ -242,15 +53,18 @@ class BlockKeys(Keys):
         "stage.",
         examples=["projection"],
     )
-    order: Literal[
-        "original",
-        "bn-after-add",
-        "relu-before-add",
-        "linear",
-        "relu-preact",
-        "preact",
-        "preact-shared",
-    ] | None = Field(
+    order: (
+        Literal[
+            "original",
+            "bn-after-add",
+            "relu-before-add",
+            "linear",
+            "relu-preact",
+            "preact",
+            "preact-shared",
+        ]
+        | None
+    ) = Field(
         None,
         description="Where norm and activation stand (He et al. 2016, figure 4). `linear`: no "
         "activation at the block's end. `preact-shared`: every shortcut starts after the "
@@ -360,13 +174,16 @@ DEFAULTS: dict[str, Any] = {
 BLOCK_KEYS: tuple[str, ...] = tuple(BlockKeys.model_fields)
 assert set(BLOCK_KEYS) == set(DEFAULTS)
 
-# Two spellings of one fact: a stage that gives the one is not asked for the other.
-RIVALS = (("bottleneck_ratio", "mid_width"), ("groups", "group_width"))
-
 
 class Spec(BlockKeys):
     """A residual network."""
 
+    extends: str | None = Field(
+        None,
+        description="A spec (path or shipped name) whose keys hold where this one is silent. "
+        "One level; mappings are merged, lists replaced whole.",
+        examples=["imagenet/resnet50"],
+    )
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}$",
         description="The network's name: letters, digits, spaces and `._+-`, at most 64.",
@@ -381,9 +198,12 @@ class Spec(BlockKeys):
     input: Input = Field(description="The images the network takes.")
     stem: Stem = Field(description="What comes before the first stage.")
     stages: Annotated[tuple[StageKeys, ...], Field(strict=False, min_length=1, max_length=64)] = (
-        Field(description="The stages, first to last.")
+        Field(description="The stages, first to last. Required, unless `regnet` stands for them.")
     )
-    drop_path: Annotated[DropPath, BeforeValidator(_number_as_rate)] | None = Field(
+    regnet: RegNet | None = Field(
+        None, description="Stages from a quantized line, in place of `stages`."
+    )
+    drop_path: Annotated[DropPath, BeforeValidator(number_as_rate)] | None = Field(
         None,
         description="Stochastic depth: the rate at which whole blocks are skipped in training.",
         examples=[0.2],
@@ -402,7 +222,31 @@ class Spec(BlockKeys):
         examples=[1000],
     )
 
+    reference: Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_one_as_list)] = (
+        Field(
+            (),
+            description="What the network was checked against: `source:name`, one or several.",
+            examples=["torchvision:resnet50"],
+        )
+    )
+
     _document: Document | None = PrivateAttr(None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expanded(cls, data: Any) -> Any:
+        """Writes out the stages a `regnet` key stands for."""
+        if not isinstance(data, dict) or data.get("regnet") is None:
+            return data
+        if data.get("stages") is not None:
+            raise broken("regnet stands in place of stages; keep one of the two", "regnet")
+        try:
+            regnet = RegNet.model_validate(data["regnet"])
+        except ValidationError:
+            # Checked again, and reported, as the field it is.
+            return {**data, "stages": [{"depth": 1, "width": 8}]}
+        ratio = data.get("bottleneck_ratio")
+        return {**data, "stages": regnet_stages(regnet, ratio if ratio else 1)}
 
     @model_validator(mode="after")
     def _sound_stages(self) -> Spec:
@@ -410,14 +254,14 @@ class Spec(BlockKeys):
             check_stage(self, index)
         return self
 
-    def settings(self, index: int) -> dict[str, Any]:
-        """Every block key as it holds in one stage: the stage's, else the top's, else the default."""
-        stage = self.stages[index]
+    def settings(self, index: int | None) -> dict[str, Any]:
+        """Every block key as it holds in one stage: its own, else the top's, else the default.
+
+        Without an index, as it holds outside the stages.
+        """
         values = dict(DEFAULTS)
-        for level in (self, stage):
-            given = {
-                key: value for key in BLOCK_KEYS if (value := getattr(level, key)) is not None
-            }
+        for level in (self,) if index is None else (self, self.stages[index]):
+            given = {key: value for key in BLOCK_KEYS if (value := getattr(level, key)) is not None}
             for pair in RIVALS:
                 if given.keys() & set(pair):
                     values.update(dict.fromkeys(pair))
@@ -429,73 +273,3 @@ class Spec(BlockKeys):
         document = self._document
         place = at(path, document.keys, document.values) if document else None
         return UserError(f"{place or self.name}: {dotted(path)}: {rule}")
-
-
-def check_stage(spec: Spec, index: int) -> None:
-    """The rules between the keys of one stage; raises the first broken one."""
-    level: list[str | int] = ["stages", index]
-    stage, values = spec.stages[index], spec.settings(index)
-
-    def written(key: str) -> list[str | int]:
-        return [*level, key] if getattr(stage, key) is not None else [key]
-
-    for key in ("block", "shortcut"):
-        if values[key] is None:
-            raise broken(f"{key} is missing: give it at the top or in this stage", *level)
-    for layer in (spec, stage):
-        for one, other in RIVALS:
-            if getattr(layer, one) is not None and getattr(layer, other) is not None:
-                at_ = [other] if layer is spec else [*level, other]
-                raise broken(f"{one} and {other} say the same thing; keep one", *at_)
-    if values["block"] == "basic" and values["stride_at"] == "1x1":
-        raise broken("a basic block has no 1x1 convolution to stride at", *written("stride_at"))
-    if values["zero_init"] == "last" and not _has_last_norm(values):
-        raise broken(
-            "zero_init: last needs a norm at the end of the main path; "
-            f"order {values['order']} with norm {values['norm'].kind} has none",
-            *written("zero_init"),
-        )
-    try:
-        mid, groups = inner_widths(values, stage.width)
-    except ValueError as error:
-        raise broken(str(error), *level, "width") from None
-    first = mid // values["reduce_first"]
-    for what, count in (("width", stage.width), ("inner width", mid), ("first width", first)):
-        if values["block"] == "bottleneck" and what != "inner width":
-            continue
-        if count % groups:
-            raise broken(
-                f"the {what} {count} must be divisible by the {groups} groups", *level, "width"
-            )
-
-
-def _has_last_norm(values: dict[str, Any]) -> bool:
-    return values["norm"].kind != "none" and values["order"] in (
-        "original",
-        "bn-after-add",
-        "relu-before-add",
-        "linear",
-        "relu-preact",
-    )
-
-
-def inner_widths(values: dict[str, Any], width: int) -> tuple[int, int]:
-    """(inner width, groups) of a block; raises ValueError where they do not come out whole."""
-    mid = values["mid_width"]
-    if mid is None:
-        ratio = values["bottleneck_ratio"] or (4 if values["block"] == "bottleneck" else 1)
-        exact = width / Fraction(repr(ratio))
-        if exact.denominator != 1 or exact < 1:
-            raise ValueError(f"width must be divisible by bottleneck_ratio {ratio} (got {width})")
-        mid = int(exact)
-    if mid % values["reduce_first"]:
-        raise ValueError(
-            f"the inner width {mid} must be divisible by reduce_first {values['reduce_first']}"
-        )
-    if values["group_width"] is None:
-        return mid, values["groups"] or 1
-    if mid % values["group_width"]:
-        raise ValueError(
-            f"the inner width {mid} must be divisible by group_width {values['group_width']}"
-        )
-    return mid, mid // values["group_width"]

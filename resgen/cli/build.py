@@ -18,7 +18,7 @@ def build(
     spec: Annotated[str, typer.Argument(help="A spec file, or the name of a shipped spec.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The file to write; stdout by default.", metavar="FILE"),
+        typer.Option("-o", "--output", metavar="FILE", help="The file to write, else stdout."),
     ] = None,
     features: Annotated[
         bool,

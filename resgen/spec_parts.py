@@ -1,0 +1,233 @@
+"""The parts of a Spec: input, stem, shortcut, attention, norm, stochastic depth, RegNet, head."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+MAX_WIDTH = 65_536
+MAX_DEPTH = 10_000
+MAX_SIZE = 16_384
+
+
+class Keys(BaseModel):
+    """Keys and nothing else: unknown ones are errors, values are taken as written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def broken(rule: str, *path: str | int) -> PydanticCustomError:
+    """A broken rule between keys, with the path of the value to change."""
+    return PydanticCustomError("rule", "{rule}", {"rule": rule, "at": list(path)})
+
+
+def _word_as_kind(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+def _size_as_pair(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value, value)
+    return value
+
+
+Word = BeforeValidator(_word_as_kind)
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIZE)]
+Size = Annotated[tuple[Side, Side], Field(strict=False), BeforeValidator(_size_as_pair)]
+
+
+class Input(Keys):
+    """The images the network takes."""
+
+    channels: Width = Field(3, description="Channels of an image.", examples=[3])
+    size: Size = Field(
+        description="Height and width in pixels; one number for both.", examples=[224]
+    )
+
+
+class Stem(Keys):
+    """What comes before the first stage."""
+
+    kind: Literal["conv3x3", "conv3x3-s2", "conv7x7", "conv7x7-pool", "deep", "deep-tiered"] = (
+        Field(
+            description="The convolutions: one 3x3; one 3x3 of stride 2; one 7x7 of stride 2, bare "
+            "or with the 3x3/2 max pool of He et al. 2015; three 3x3 of half, half and full width "
+            "(deep, ResNet-C) or of 3/8, half and full width (deep-tiered), with the pool too.",
+            examples=["conv7x7-pool"],
+        )
+    )
+    width: Width = Field(64, description="Channels the stem puts out.", examples=[64])
+    pool: Literal["none", "max", "max-zero-padded", "conv"] | None = Field(
+        None,
+        description="What halves the stem's output: nothing, a 3x3/2 max pool, one padded with "
+        "zeros (BiT), or a 3x3/2 convolution with norm and activation (ResNet-RS). "
+        "By default what the stem's kind says.",
+        examples=["conv"],
+    )
+    first_activation: Literal["stem", "block"] = Field(
+        "stem",
+        description="Where pre-activation orders put the first norm and activation: at the end of "
+        "the stem, before the paths split (He et al. 2016), or inside the first block (timm).",
+        examples=["block"],
+    )
+
+
+class ShortcutMode(Keys):
+    """How a block's input reaches its output; a word alone is its kind."""
+
+    kind: Literal[
+        "none",
+        "identity",
+        "identity-same",
+        "projection",
+        "projection-all",
+        "scaled",
+        "gated",
+        "gated-shortcut",
+        "dropout",
+    ] = Field(
+        description="`none`: plain. `identity`: parameter-free everywhere, padded with zeros and "
+        "subsampled where the shape changes (option A). `identity-same`: identity where the shape "
+        "is kept, none elsewhere. `projection`: 1x1 convolution where the shape changes "
+        "(option B). `projection-all`: everywhere (option C). `scaled`, `gated`, "
+        "`gated-shortcut`, `dropout`: the shortcut functions of He et al. 2016, table 1, "
+        "over the padded identity.",
+        examples=["projection"],
+    )
+    scale: float = Field(0.5, description="`scaled`: the factor on the shortcut.", examples=[0.5])
+    residual_scale: float = Field(
+        0.5, description="`scaled`: the factor on the main path.", examples=[0.5]
+    )
+    gate_bias: float = Field(
+        0.0, description="`gated`, `gated-shortcut`: the gate's initial bias.", examples=[-6]
+    )
+    rate: float = Field(
+        0.5, ge=0, lt=1, description="`dropout`: the share of elements dropped.", examples=[0.5]
+    )
+
+    @model_validator(mode="after")
+    def _own_keys_only(self) -> ShortcutMode:
+        for key, kinds in _SHORTCUT_KEYS.items():
+            if key in self.model_fields_set and self.kind not in kinds:
+                raise broken(
+                    f"{key} belongs to {' and '.join(kinds)} shortcuts, not to {self.kind}", key
+                )
+        return self
+
+
+_SHORTCUT_KEYS = {
+    "scale": ("scaled",),
+    "residual_scale": ("scaled",),
+    "gate_bias": ("gated", "gated-shortcut"),
+    "rate": ("dropout",),
+}
+
+
+class Attention(Keys):
+    """Attention over channels; a word alone is its kind."""
+
+    kind: Literal["none", "se"] = Field(
+        description="`se`: squeeze-and-excitation (Hu et al. 2017).", examples=["se"]
+    )
+    ratio: float = Field(
+        0.0625,
+        gt=0,
+        le=16,
+        description="`se`: the squeezed width over the width it is taken of.",
+        examples=[0.25],
+    )
+    ratio_of: Literal["width", "input"] = Field(
+        "width",
+        description="`se`: the width the ratio is taken of: the channels attended to, "
+        "or the block's input (RegNet).",
+        examples=["input"],
+    )
+    divisor: int = Field(
+        8,
+        ge=1,
+        le=1024,
+        description="`se`: the squeezed width is rounded to a multiple of this, at least once.",
+        examples=[1],
+    )
+    position: Literal["end", "3x3"] = Field(
+        "end",
+        description="After the block's last norm, or after the 3x3 convolution (RegNet).",
+        examples=["3x3"],
+    )
+
+
+class Norm(Keys):
+    """Normalization; a word alone is its kind."""
+
+    kind: Literal["batch", "group", "none"] = Field(
+        description="Batch norm, group norm, or none (convolutions then have biases).",
+        examples=["batch"],
+    )
+    groups: int | None = Field(
+        None, ge=1, description="`group`: groups a layer; 32 by default.", examples=[32]
+    )
+    group_width: int | None = Field(
+        None, ge=1, description="`group`: channels a group, in place of `groups`.", examples=[16]
+    )
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Norm:
+        given = [key for key in ("groups", "group_width") if getattr(self, key) is not None]
+        if given and self.kind != "group":
+            raise broken(f"{given[0]} belongs to group norm, not to {self.kind}", given[0])
+        if len(given) == 2:
+            raise broken("groups and group_width say the same thing; keep one", "group_width")
+        return self
+
+
+class DropPath(Keys):
+    """Stochastic depth (Huang et al. 2016)."""
+
+    rate: float = Field(ge=0, lt=1, description="Rate of the last block.", examples=[0.2])
+    rule: Literal["linear", "constant"] = Field(
+        "linear",
+        description="`linear`: from 0 in the first block to the rate in the last.",
+        examples=["linear"],
+    )
+
+
+def number_as_rate(value: Any) -> Any:
+    """A number alone is the rate."""
+    return {"rate": value} if isinstance(value, int | float) else value
+
+
+class Head(Keys):
+    """What comes after the last stage."""
+
+    width: Width | None = Field(
+        None,
+        description="Channels of a 1x1 convolution, norm and activation before the pool.",
+        examples=[1024],
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Dropout rate before the linear layer.", examples=[0.25]
+    )
+
+
+class RegNet(Keys):
+    """Stages from a line: block j is w0 + wa j wide, quantized (Radosavovic et al. 2020)."""
+
+    depth: int = Field(ge=1, le=1000, description="Number of blocks.", examples=[22])
+    w0: int = Field(
+        ge=8, le=MAX_WIDTH, multiple_of=8, description="Width of the first block.", examples=[24]
+    )
+    wa: float = Field(ge=0, le=10_000, description="Slope of the widths.", examples=[24.48])
+    wm: float = Field(
+        gt=1, le=100, description="Ratio of one stage's width to the one before.", examples=[2.54]
+    )
+    group_width: Width = Field(description="Channels a group of the 3x3.", examples=[16])
+    rounding: Literal["nearest", "up-from-90-percent"] = Field(
+        "nearest",
+        description="How widths become multiples of the group width: the nearest one (pycls, "
+        "timm), or the nearest unless that loses over a tenth, then the next (torchvision).",
+        examples=["nearest"],
+    )
+    stride: int = Field(2, ge=1, le=64, description="Stride of every stage.", examples=[2])
