@@ -6,6 +6,7 @@ order or shortcut is a new row here; cost, source, drawing and proof follow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -108,7 +109,16 @@ def squeeze_excitation(values: dict[str, Any], width: int, in_width: int) -> Op:
     return L.SqueezeExcitation(width, max(divisor, squeezed), activation(values, inplace=True))
 
 
-ATTENTIONS: dict[str, Callable[[dict[str, Any], int, int], Op]] = {"se": squeeze_excitation}
+def efficient_channel_attention(values: dict[str, Any], width: int, in_width: int) -> Op:
+    """The kernel grows with the channels: the next odd number from (log2(c) + 1) / 2, at least 3."""
+    size = int((math.log2(width) + 1) / 2)
+    return L.EfficientChannelAttention(max(size | 1, 3))
+
+
+ATTENTIONS: dict[str, Callable[[dict[str, Any], int, int], Op]] = {
+    "se": squeeze_excitation,
+    "eca": efficient_channel_attention,
+}
 
 
 def activation(values: dict[str, Any], *, inplace: bool) -> Op:

@@ -482,6 +482,46 @@ class SqueezeExcitation(
         )
 
 
+class Conv1d(_NoParams, NamedTuple("_Conv1d", [("kernel_size", int)])):
+    """A convolution along the channels of a vector, one filter, no bias."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.Conv1d"
+    positional: ClassVar[int] = 1
+    line: ClassVar[str] = "conv"
+
+    def out(self, shape: Shape) -> Shape:
+        return shape
+
+    def params(self) -> dict[str, Shape]:
+        return {"weight": (1, 1, self.kernel_size)}
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return self.kernel_size * elements(out)
+
+
+class EfficientChannelAttention(
+    _Composite,
+    NamedTuple("_EfficientChannelAttention", [("kernel_size", int)]),
+):
+    """y = x sigmoid(w * mean(x)), w sliding over the channels (Wang et al. 2019)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "EfficientChannelAttention"
+    positional: ClassVar[int] = 1
+
+    def parts(self, shape: Shape) -> tuple[Layer, ...]:
+        return (
+            *chain(
+                shape,
+                ("pool", GlobalAvgPool(1)),
+                ("conv", Conv1d(self.kernel_size)),
+                ("gate", Sigmoid()),
+            ),
+            Layer("", _Multiply(), shape, shape),
+        )
+
+
 class Gate(_Composite, NamedTuple("_Gate", [("channels", int), ("bias", float)])):
     """g = sigmoid(W x + b), a 1x1 convolution (He et al. 2016, section 3.1)."""
 

@@ -40,6 +40,19 @@ class SqueezeExcitation(nn.Module):
         return x * torch.sigmoid(y)
 
 
+class EfficientChannelAttention(nn.Module):
+    """y = x * sigmoid(conv(mean(x))), the convolution sliding over the channels."""
+
+    def __init__(self, kernel_size: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.mean((2, 3)).unsqueeze(1)
+        y = torch.sigmoid(self.conv(y)).view(x.shape[0], -1, 1, 1)
+        return x * y
+
+
 class BlurPool2d(nn.Module):
     """y = the binomial 3x3 filter [1 2 1] x [1 2 1] / 16 of each channel, then a stride."""
 

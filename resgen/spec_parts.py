@@ -129,8 +129,10 @@ _SHORTCUT_KEYS = {
 class Attention(Keys):
     """Attention over channels; a word alone is its kind."""
 
-    kind: Literal["none", "se"] = Field(
-        description="`se`: squeeze-and-excitation (Hu et al. 2017).", examples=["se"]
+    kind: Literal["none", "se", "eca"] = Field(
+        description="`se`: squeeze-and-excitation (Hu et al. 2017). `eca`: efficient channel "
+        "attention, its kernel grown with the width (Wang et al. 2019).",
+        examples=["se"],
     )
     ratio: float = Field(
         0.0625,
