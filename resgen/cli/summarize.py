@@ -10,7 +10,7 @@ from resgen.errors import CheckFailed
 from resgen.loading import load_spec
 from resgen.plan import Plan
 from resgen.proof import Proof
-from resgen.report import render
+from resgen.report import Entry, render
 from resgen.resolve import resolve
 
 
@@ -35,12 +35,12 @@ def summarize(
 ) -> None:
     """Report params, MACs and FLOPs, and prove what the shortcuts cost."""
     plans = [resolve(load_spec(spec)) for spec in specs]
-    found = [(plan, _proof(plan) if measure else None) for plan in plans]
+    found = [Entry(plan, _proof(plan) if measure else None) for plan in plans]
     typer.echo(render(found, form, by))
-    for plan, proof in found:
-        for check in proof.checks if proof else ():
+    for entry in found:
+        for check in entry.proof.checks if entry.proof else ():
             if not check.holds:
-                raise CheckFailed(f"{plan.name}: {check.name}: {check.text}")
+                raise CheckFailed(f"{entry.plan.name}: {check.name}: {check.text}")
 
 
 def _proof(plan: Plan) -> Proof:

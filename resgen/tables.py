@@ -1,0 +1,135 @@
+"""Rows, books and proof -> the report as text for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from resgen.conventions import Convention
+from resgen.cost import COUNTING, Cost, cost, cost_of_layers, shortcut_costs
+from resgen.plan import Plan
+from resgen.proof import Proof
+from resgen.rows import Row, rows, total
+from resgen.words import aligned, hung, memory, short, size, wrapped
+
+FORMATS = (("fp32", 4), ("bf16", 2), ("int8", 1))
+
+
+def table(
+    plan: Plan,
+    proof: Proof | None,
+    by: str = "stage",
+    convention: Convention | None = None,
+    extra: Sequence[str] = (),
+) -> str:
+    """The report of one network; `extra` lines stand before the proof."""
+    books = cost(plan)
+    lines = [*wrapped(heading(plan)), ""]
+    lines += _cells(plan, by, convention)
+    lines += ["", *_paths(plan, books), *_apart(books)]
+    if extra:
+        lines += ["", *extra]
+    lines += ["", *proof_lines(proof), "", *rule_lines((plan,), convention)]
+    return "\n".join(lines)
+
+
+def heading(plan: Plan) -> str:
+    """resnet50   3x224x224 -> 1000 classes   bottleneck blocks, projection shortcuts."""
+    said = dict(plan.about)
+    out = f"{plan.classes} classes" if plan.classes else f"{plan.head[-1].output[0]} features"
+    words = f"{said['block']} blocks, {said['shortcut']} shortcuts"
+    if said["order"] != "original":
+        words += f", {said['order']}"
+    return f"{plan.name}   {size(plan.input)} -> {out}   {words}"
+
+
+def rule_lines(plans: Sequence[Plan], convention: Convention | None) -> list[str]:
+    """The counting rule, and where the MACs are another's, whose they are."""
+    lines = wrapped(f"{COUNTING}.")
+    if convention:
+        lines += wrapped(f"MACs column by --convention {convention.name}: {convention.says}.")
+        for plan in plans:
+            if note := convention.note(plan):
+                lines += wrapped(f"{plan.name}: {note}.")
+    return lines
+
+
+def _cells(plan: Plan, by: str, convention: Convention | None) -> list[str]:
+    """The table by stage, or with a column for the kind by block and by layer."""
+    rule = convention.macs if convention else None
+    found = [*rows(plan, by, rule), total(plan, rule)]
+    kinds = by != "stage"
+    header = ["", *(["kind"] if kinds else []), "output"]
+    header += [*(["blocks"] if by != "layer" else []), "params", "MACs", "FLOPs"]
+    body = []
+    for row in found:
+        cells = [row.name, *([row.kind] if kinds else []), size(row.output)]
+        cells += [str(row.blocks or "-")] if by != "layer" else []
+        body.append([*cells, f"{row.books.params:,}", short(row.macs), short(2 * row.macs)])
+    return aligned(header, body, 2 if kinds else 1)
+
+
+def _paths(plan: Plan, books: Cost) -> list[str]:
+    """Main path against shortcuts, kind by kind, and what the weights weigh."""
+    ends = cost_of_layers(plan.stem + plan.head)
+    added = shortcut_costs(plan)
+    found = [
+        ("main path", plan.blocks, "blocks" if plan.blocks != 1 else "block",
+         books.params - ends.params - added.params, books.macs - ends.macs - added.macs)
+    ]  # fmt: skip
+    kinds: dict[str, list[int]] = {
+        kind: [0, 0, 0] for kind in ("identity", "identity-padded", "projection", "none")
+    }
+    for stage in plan.stages:
+        for run in stage.runs:
+            costs = cost_of_layers(run.block.shortcut_layers)
+            sums = kinds[run.block.shortcut.kind]
+            for index, amount in enumerate((1, costs.params, costs.macs)):
+                sums[index] += run.count * amount
+    for kind, (number, params, macs) in kinds.items():
+        if number:
+            label = "shortcuts" if len(found) == 1 else ""
+            found.append((label, number, kind.replace("-", ", "), params, macs))
+    lines = [
+        f"{label:<11}{number:>4} {kind:<17}{params:>13,} params {macs:>17,} MACs"
+        for label, number, kind, params, macs in found
+    ]
+    weights = ", ".join(f"{memory(each * books.params)} {name}" for name, each in FORMATS)
+    return [*lines, f"weights    {weights}"]
+
+
+def _apart(books: Cost) -> list[str]:
+    """What is counted apart from the MACs."""
+    share = f" ({books.residual_adds / books.macs:.2%} of the MACs)" if books.macs else ""
+    rest = [
+        (books.norm, "norm"),
+        (books.activation, "activation"),
+        (books.pool, "pool"),
+        (books.bias, "bias"),
+        (books.elementwise, "products"),
+    ]
+    named = ", ".join(f"{what} {short(count)}" for count, what in rest if count)
+    return [
+        *hung(
+            "additions", f"{books.residual_adds:,} elements a forward pass{share}, counted apart"
+        ),
+        *hung("other", f"{named} operations, counted apart", 11),
+        *hung("outputs", f"{short(books.activations)} elements put out by convolutions", 11),
+    ]
+
+
+def proof_lines(proof: Proof | None) -> list[str]:
+    """The proof as a few lines a person believes."""
+    if proof is None:
+        return hung("proof", "not measured (--no-measure): the figures are the closed form's", 11)
+    lines = ["proof"]
+    for check in proof.checks:
+        lines += hung("  holds" if check.holds else "  FAILS", check.text)
+    return lines
+
+
+def row_values(row: Row) -> list[str]:
+    """One row in exact integers, for CSV and Markdown."""
+    books = row.books
+    figures = (row.blocks, books.params, row.macs, 2 * row.macs,
+               books.residual_adds, books.activations)  # fmt: skip
+    return [row.name, row.kind, size(row.output), *map(str, figures)]

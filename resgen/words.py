@@ -1,0 +1,94 @@
+"""Numbers, shapes and layers in words, and lines that fit into a terminal."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from resgen.layers import Op, Shape
+
+COLUMNS = 80
+
+
+def size(shape: Shape) -> str:
+    """(3, 224, 224) -> 3x224x224."""
+    return "x".join(map(str, shape))
+
+
+def short(count: int) -> str:
+    """4089184256 -> 4.089 G; exact below a thousand."""
+    sign, count = ("-", -count) if count < 0 else ("", count)
+    if count < 1000:
+        return f"{sign}{count}"
+    for unit, scale in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        # Half a step below the scale would otherwise print as 1000.0 of the unit under it.
+        if count >= scale * 0.99995:
+            value = count / scale
+            return f"{sign}{value:.{3 if scale >= 10**9 else 1}f} {unit}"
+    raise AssertionError(count)
+
+
+def memory(count: int) -> str:
+    """102228128 -> 97.5 MiB; exact below a KiB."""
+    if abs(count) < 1024:
+        return f"{count} B"
+    for unit, scale in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if abs(count) >= scale * 0.99995:
+            return f"{count / scale:.{2 if scale >= 2**30 else 1}f} {unit}"
+    raise AssertionError(count)
+
+
+def kind_of(op: Op) -> str:
+    """A layer's kind: `conv 3x3/2 g32`, `batch norm`, `max pool 3x3/2`."""
+    name = type(op).__name__
+    words = name.lower() if op.line == "activation" else _spaced(name)
+    kernel, stride = getattr(op, "kernel_size", 0), getattr(op, "stride", 1)
+    if kernel:
+        words += f" {kernel}x{kernel}"
+    if stride != 1:
+        words += f"/{stride}" if kernel else f" /{stride}"
+    if getattr(op, "groups", 1) != 1:
+        words += f" g{op.groups}"  # type: ignore[attr-defined]
+    if getattr(op, "dilation", 1) != 1:
+        words += f" d{op.dilation}"  # type: ignore[attr-defined]
+    return words
+
+
+def _spaced(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+
+
+def aligned(header: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Columns, the first `left` of them flush left, the others flush right; never cut off."""
+    widths = [max(len(line[i]) for line in (header, *body)) for i in range(len(header))]
+    return [
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in (header, *body)
+    ]
+
+
+def hung(label: str, text: str, indent: int = 10) -> list[str]:
+    """The label, then the text from column `indent` on, in lines of at most 80 columns."""
+    return textwrap.wrap(
+        text,
+        COLUMNS,
+        initial_indent=label.ljust(indent),
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def wrapped(text: str) -> list[str]:
+    """Lines of at most 80 columns, all flush left."""
+    return hung("", text, 0)
+
+
+def joined(parts: Iterable[str]) -> str:
+    """One, two and three."""
+    *some, last = parts
+    return f"{', '.join(some)} and {last}" if some else last
