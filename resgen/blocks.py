@@ -110,7 +110,7 @@ def squeeze_excitation(values: dict[str, Any], width: int, in_width: int) -> Op:
 
 
 def efficient_channel_attention(values: dict[str, Any], width: int, in_width: int) -> Op:
-    """The kernel grows with the channels: the next odd number from (log2(c) + 1) / 2, at least 3."""
+    """The kernel grows with the channels: odd, from (log2(c) + 1) / 2 up, at least 3."""
     size = int((math.log2(width) + 1) / 2)
     return L.EfficientChannelAttention(max(size | 1, 3))
 

@@ -103,13 +103,6 @@ class Conv(_Conv):
         return ()
 
 
-class StandardizedConv(Conv):
-    """y = ((W - mean(W)) / std(W)) * x, per output channel (Qiao et al. 2019)."""
-
-    __slots__ = ()
-    torch: ClassVar[str] = "StandardizedConv2d"
-
-
 class _Linear(NamedTuple):
     in_features: int
     out_features: int
@@ -180,7 +173,10 @@ class _GroupNorm(NamedTuple):
 
 
 class GroupNorm(_GroupNorm, _Norm):
-    """y = gamma (x - mean) / std + beta, each image over groups of channels (Wu, He 2018)."""
+    """y = gamma (x - mean) / std + beta, each image over groups of channels (Wu, He 2018).
+
+    Five operations an element: its mean and variance are taken of every image anew.
+    """
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.GroupNorm"
@@ -188,6 +184,9 @@ class GroupNorm(_GroupNorm, _Norm):
 
     def params(self) -> dict[str, Shape]:
         return {"weight": (self.num_channels,), "bias": (self.num_channels,)}
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return 5 * elements(out)
 
 
 class _InPlace(NamedTuple):
@@ -480,6 +479,37 @@ class SqueezeExcitation(
             ),
             Layer("", _Multiply(), shape, shape),
         )
+
+
+class _WeightNorm(_NoParams, NamedTuple("_WeightNorm", [("weight", Shape)])):
+    """w = (W - mean) / std of each output channel: four operations a weight, none an image."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = ""
+    positional: ClassVar[int] = 0
+    line: ClassVar[str] = "norm"
+
+    def out(self, shape: Shape) -> Shape:
+        return shape
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return 4 * elements(self.weight)
+
+
+class StandardizedConv(Conv):
+    """y = ((W - mean(W)) / std(W)) * x, per output channel (Qiao et al. 2019)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "StandardizedConv2d"
+    line: ClassVar[str] = "parts"
+
+    def params(self) -> dict[str, Shape]:
+        return {}
+
+    def parts(self, shape: Shape) -> tuple[Layer, ...]:
+        conv = Conv(*self)
+        norm = _WeightNorm(conv.params()["weight"])
+        return (Layer("", norm, shape, shape), Layer("", conv, shape, conv.out(shape)))
 
 
 class Conv1d(_NoParams, NamedTuple("_Conv1d", [("kernel_size", int)])):

@@ -44,6 +44,7 @@ ACCOUNTED = frozenset(
         "aten::rsub",
         "aten::pad",
         "aten::expand_as",
+        "aten::reshape_as",
     }
 )
 
