@@ -11,12 +11,42 @@ import typer
 from resgen.errors import UserError
 
 
-class Choice(StrEnum):
-    """Whether to switch something on; `auto` takes what is fastest on the device."""
+class Precision(StrEnum):
+    """What convolutions are computed in; `auto` takes bf16 where the device has it."""
+
+    auto = "auto"
+    bf16 = "bf16"
+    fp32 = "fp32"
+
+
+class Layout(StrEnum):
+    """How images lie in memory; `auto` takes what is fastest on the device."""
+
+    auto = "auto"
+    channels_last = "channels_last"
+    contiguous = "contiguous"
+
+
+class Compile(StrEnum):
+    """Whether to use torch.compile; `auto` does on CUDA."""
 
     auto = "auto"
     on = "on"
     off = "off"
+
+
+class Recompute(StrEnum):
+    """What is computed twice to save memory."""
+
+    off = "off"
+    blocks = "blocks"
+
+
+class OnOff(StrEnum):
+    """Two words."""
+
+    off = "off"
+    on = "on"
 
 
 def train(
@@ -26,23 +56,53 @@ def train(
     data: Annotated[
         str, typer.Option(help="digits, cifar10[:PATH], cifar100[:PATH], folder:PATH, synthetic.")
     ] = "digits",
-    recipe: Annotated[str, typer.Option(help="A recipe file or a shipped recipe.")] = "digits",
+    recipe: Annotated[str, typer.Option(help="A recipe file, or a shipped recipe.")] = "digits",
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Changes the recipe: optimizer.lr=0.05."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Changes the recipe's length.", min=1)] = None,
-    seed: Annotated[int, typer.Option(help="Weights, order and augmentation follow it.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/...")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Changes the recipe's length.", min=1, max=1_000_000)
+    ] = None,
+    batch: Annotated[
+        str | None, typer.Option(help="Images a step; auto cuts it to what fits in memory.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Weights, order, augmentation follow it.", min=0)] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder.", show_default="runs/...")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show schedule, groups and cost; train nothing.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the folder stops.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start over in a used folder.")] = False,
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, bf16 or fp32.")] = "auto",
-    layout: Annotated[str, typer.Option(help="auto, channels_last or contiguous.")] = "auto",
-    compile: Annotated[Choice, typer.Option(help="torch.compile.")] = Choice.auto,
+    precision: Annotated[Precision, typer.Option(help="Of the convolutions.")] = Precision.auto,
+    layout: Annotated[Layout, typer.Option(help="Of images in memory.")] = Layout.auto,
+    compile: Annotated[Compile, typer.Option(help="Use torch.compile.")] = Compile.auto,
+    recompute: Annotated[
+        Recompute, typer.Option(help="Save memory by computing blocks twice.")
+    ] = Recompute.off,
+    sync_bn: Annotated[
+        OnOff, typer.Option(help="Batch norm over all processes (CUDA).")
+    ] = OnOff.off,
     heldout: Annotated[
         int | None, typer.Option(help="Images to cut from the training set.", min=1)
     ] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR if missing.")] = False,
+    skip_bad_images: Annotated[
+        bool, typer.Option("--skip-bad-images", help="Leave unreadable images out.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that decode images.", min=0, max=256)
+    ] = None,
+    save_every: Annotated[
+        float, typer.Option(metavar="MINUTES", help="Between checkpoints in an epoch.", min=0)
+    ] = 10.0,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Equal bits on a GPU, a little slower.")
+    ] = False,
+    tensorboard: Annotated[OnOff, typer.Option(help="Also write TensorBoard's files.")] = OnOff.off,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the last table.")] = False,
 ) -> None:
     """Train networks on real images and draw their curves.
@@ -53,30 +113,53 @@ def train(
     if resume and force:
         raise UserError("--resume and --force exclude each other")
     from resgen.train import network as networks_
+    from resgen.train import outlook
     from resgen.train.read import read_recipe
 
-    chosen = read_recipe(recipe, changes=set_ or [], epochs=epochs)
+    changes = list(set_ or [])
+    if batch is not None and batch != "auto":
+        changes.append(f"batch={batch}")
+    chosen = read_recipe(recipe, changes=changes, epochs=epochs)
     networks = networks_.load_all(specs)
+    if plan:
+        images = outlook.training_images(data, heldout)
+        typer.echo(outlook.outlook(networks, chosen, data=data, images=images))
+        return
 
     from resgen.train import distributed, engine, folders, run
     from resgen.train.data import Wanted
     from resgen.train.settings import Settings
 
+    if deterministic:
+        engine.make_deterministic()
     place = distributed.placed()
     motor = engine.choose(
-        device=device, precision=precision, layout=layout, compile=compile.value,
+        device=device, precision=precision.value, layout=layout.value, compile=compile.value,
         local_rank=place.local_rank,
     )  # fmt: skip
+    if sync_bn == OnOff.on and motor.device.type != "cuda":
+        raise UserError(f"--sync-bn on: torch has it on CUDA only (this is {motor.device})")
     settings = Settings(
         out=out or _default_out(specs, data, recipe, seed),
         seed=seed,
         start="resume" if resume else "force" if force else "new",
+        save_minutes=save_every,
+        batch="auto" if batch == "auto" else "recipe",
+        workers=workers,
+        sync_bn=sync_bn.value,
+        recompute=recompute.value,
+        tensorboard=tensorboard.value,
         voice="quiet" if quiet else "full",
         command=folders.command_line(),
     )
+    wanted = Wanted(
+        data,
+        heldout=heldout,
+        download="allowed" if download else "never",
+        bad_images="skip" if skip_bad_images else "refuse",
+    )
     with distributed.joined(motor.device) as world:
-        job = run.Job(networks, chosen, Wanted(data, heldout=heldout), settings, motor, world)
-        results = run.train(job)
+        results = run.train(run.Job(networks, chosen, wanted, settings, motor, world))
         if world.first:
             typer.echo(run.table(results, networks))
 

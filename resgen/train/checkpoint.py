@@ -1,8 +1,8 @@
 """State -> one file, whole or not at all: tensors and plain values under a hash.
 
-    last.pt       the newest state
-    previous.pt   the one before it
-    best.pt       the state with the least held-out error
+last.pt       the newest state
+previous.pt   the one before it
+best.pt       the state with the least held-out error
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def load(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: no such checkpoint")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # noqa: BLE001 - torch raises many kinds for many damages
+    except Exception:
         raise UserError(f"{path}: damaged, or no checkpoint; {_way_out(path)}") from None
     if not isinstance(state, dict) or "sha256" not in state or "network" not in state:
         raise UserError(f"{path}: a torch file, but no resgen checkpoint")
@@ -72,7 +72,9 @@ def load(path: Path) -> dict[str, Any]:
 def _way_out(path: Path) -> str:
     other = path.with_name(PREVIOUS)
     if path.name == LAST and other.exists():
-        return f"the one before it is whole: mv {other} {path}" if _whole(other) else "so is the one before it"
+        if _whole(other):
+            return f"the one before it is whole; to go on from it: mv {other} {path}"
+        return "so is the one before it"
     return "there is none before it"
 
 
@@ -92,12 +94,12 @@ def digest(state: Mapping[str, Any]) -> str:
     return sha.hexdigest()
 
 
-def _parts(value: Any) -> Iterator[bytes | memoryview]:
+def _parts(value: Any) -> Iterator[bytes]:
     """A value as bytes, each kind told apart. Raises TypeError for what is not plain."""
     if isinstance(value, torch.Tensor):
         flat = value.detach().cpu().contiguous().flatten()
         yield f"tensor {value.dtype} {tuple(value.shape)}\n".encode()
-        yield memoryview(flat.view(torch.uint8).numpy()) if flat.numel() else b""
+        yield flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
     elif isinstance(value, Mapping):
         yield f"mapping {len(value)}\n".encode()
         for key, item in value.items():
@@ -125,7 +127,7 @@ def _second_name(source: Path, target: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Makes the new names last through a loss of power, where the system lets a folder be opened."""
+    """Makes the new names last through a loss of power, where a folder can be opened."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

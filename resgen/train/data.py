@@ -1,9 +1,9 @@
 """A data name -> its images: uint8, split into training, held-out and test images.
 
-    digits        the 1,797 images inside scikit-learn, 8x8, one channel
-    cifar10, cifar100   the original files, from cifar10:PATH or the folder `data`
-    folder:PATH   class folders under `train`, and under `val` or `test`
-    synthetic     images drawn from a seed, shaped as the network wants them
+digits        the 1,797 images inside scikit-learn, 8x8, one channel
+cifar10, cifar100   the original files, from cifar10:PATH or the folder `data`
+folder:PATH   class folders under `train`, and under `val` or `test`
+synthetic     images drawn from a seed, shaped as the network wants them
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Images:
 
     @property
     def channels(self) -> int:
+        """1 for grey, 3 for colour."""
         return int(self.pixels.shape[1])
 
     def pick(self, indices: torch.Tensor) -> Images:

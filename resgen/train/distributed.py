@@ -49,6 +49,14 @@ class World:
             return said
         return bool(self.sum(torch.tensor(float(said), device=device)) > 0)
 
+    def largest(self, number: int, device: torch.device) -> int:
+        """The largest of all processes' numbers."""
+        if self.size == 1:
+            return number
+        found = torch.tensor(number, device=device)
+        dist.all_reduce(found, dist.ReduceOp.MAX)
+        return int(found)
+
     def wait(self) -> None:
         """Until all processes are here."""
         if self.size > 1:

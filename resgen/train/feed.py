@@ -33,9 +33,13 @@ class Piece(NamedTuple):
 class Feed(Protocol):
     """Where batches come from: memory, or files."""
 
-    def train(self, pieces: Iterable[Piece]) -> Iterator[Batch]: ...
+    def train(self, pieces: Iterable[Piece]) -> Iterator[Batch]:
+        """An augmented batch for each piece."""
+        ...
 
-    def still(self, which: str, indices: Iterable[Tensor]) -> Iterator[Batch]: ...
+    def still(self, which: str, indices: Iterable[Tensor]) -> Iterator[Batch]:
+        """The images of a split as they are, a batch for each tensor of indices."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """Run folders: refused where they hold something, unless asked to continue or replace it.
 
-    spec.yaml recipe.yaml environment.json    what was run, and with what
-    metrics.jsonl                             one line an epoch
-    last.pt previous.pt best.pt               checkpoints
-    result.json                               how it ended
-    curves.png                                the figure
+spec.yaml recipe.yaml environment.json    what was run, and with what
+metrics.jsonl                             one line an epoch
+last.pt previous.pt best.pt               checkpoints
+result.json                               how it ended
+curves.png                                the figure
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,13 @@ _OURS = (
 )  # fmt: skip
 
 
-def prepare(folder: Path, settings: Settings) -> None:
-    """Makes the folder ready. Raises UserError where it may not be used or written."""
+def prepare(out: Path, settings: Settings, runs: Iterable[Path]) -> None:
+    """Makes the folders of all runs ready. Raises UserError where one may not be used."""
+    for folder in dict.fromkeys([out, *runs]):
+        _prepare(folder, settings)
+
+
+def _prepare(folder: Path, settings: Settings) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder}: is a file; name a folder")
     try:
@@ -79,7 +85,7 @@ def environment(settings: Settings, engine: Engine, processes: int) -> dict[str,
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,
+        "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,  # type: ignore[no-untyped-call]
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": os.cpu_count(),
         "git": _revision(),

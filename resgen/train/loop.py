@@ -102,7 +102,7 @@ class Stepper:
                 with self.engine.autocast():
                     logits = self.module(images)
                 loss = summed_loss(logits, labels, self.recipe.loss)
-                (loss * scale).backward()
+                torch.autograd.backward(loss * scale)
             total += loss.detach()
             self.count.add(loss.detach(), logits.detach(), labels)
         return self._update(total, step)
@@ -137,7 +137,14 @@ class Stepper:
 
 
 def evaluate(
-    module: nn.Module, feed: Feed, which: str, count: int, *, batch: int, engine: Engine, world: World
+    module: nn.Module,
+    feed: Feed,
+    which: str,
+    count: int,
+    *,
+    batch: int,
+    engine: Engine,
+    world: World,
 ) -> tuple[float, float]:
     """(mean cross-entropy, error) over a split, each image counted once.
 
@@ -147,7 +154,7 @@ def evaluate(
     tally = Count.zero(engine.device)
     module.eval()
     with torch.inference_mode():
-        for images, labels in feed.still(which, mine.split(batch)):
+        for images, labels in feed.still(which, torch.split(mine, batch)):
             with engine.autocast():
                 logits = module(images)
             logits = logits.float()

@@ -26,6 +26,8 @@ class Network:
     classes: int
     params: int
     macs: int
+    parameters: tuple[tuple[str, tuple[int, ...]], ...]
+    """(name, shape) of each parameter."""
     make: Callable[[], nn.Module] = field(repr=False)
     prove: Callable[[nn.Module], list[tuple[bool, str]]] = field(repr=False)
     """(holds, sentence) for each part of the proof."""
@@ -64,10 +66,11 @@ def load(path_or_name: str) -> Network:
         name=spec.name,
         spec=spec.model_dump(mode="json", exclude_unset=True),
         channels=spec.input.channels,
-        size=tuple(spec.input.size),
+        size=(spec.input.size[0], spec.input.size[1]),
         classes=spec.classes,
         params=cost.params,
         macs=cost.macs,
+        parameters=tuple((name, tuple(shape)) for name, shape in plan.named_parameters()),
         make=lambda: resgen.build_module(plan),
         prove=prove,
     )

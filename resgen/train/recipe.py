@@ -93,7 +93,7 @@ class Schedule(_Strict):
         if self.warmup is not None and self.warmup_until_error is not None:
             raise ValueError("warmup and warmup_until_error exclude each other")
         if self.warmup_until_error is not None and self.warmup_from == 0:
-            raise ValueError("warmup_until_error needs warmup_from above 0, else nothing is learned")
+            raise ValueError("warmup_until_error needs warmup_from above 0")
         return self
 
 

@@ -22,7 +22,7 @@ def recompute_blocks(module: nn.Module) -> int:
         if not name.startswith("layer"):
             continue
         for block in stage.children():
-            block.forward = partial(_recomputed, block, block.forward)  # type: ignore[method-assign]
+            block.forward = partial(_recomputed, block, block.forward)
             count += 1
     return count
 

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from resgen.errors import UserError
-from resgen.train import checkpoint, data, figures, folders, metrics
+from resgen.train import checkpoint, figures, fit, folders, machine, metrics
+from resgen.train import data as data_
 from resgen.train.distributed import World
 from resgen.train.engine import Engine
-from resgen.train.feed import MemoryFeed
-from resgen.train.log import Log
+from resgen.train.feed import Feed, MemoryFeed
+from resgen.train.log import Log, duration
 from resgen.train.network import Network
 from resgen.train.order import Order, shares
 from resgen.train.recipe import Recipe
@@ -26,12 +29,12 @@ class Job:
 
     networks: Sequence[Network]
     recipe: Recipe
-    data: data.Wanted
+    data: data_.Wanted
     settings: Settings
     engine: Engine
     world: World
 
-    def data_for(self, network: Network) -> data.Wanted:
+    def data_for(self, network: Network) -> data_.Wanted:
         """The data as this network takes it."""
         return replace(
             self.data, channels=network.channels, size=network.size, classes=network.classes
@@ -44,20 +47,25 @@ class Job:
 
 
 def train(job: Job) -> list[Result]:
-    """Trains the networks one after another; one figure shows them all."""
+    """Trains the networks one after another; one figure shows them all.
+
+    Everything that can be wrong is looked at before the first network trains.
+    """
     world, settings = job.world, job.settings
-    voice = settings.voice if world.first else "quiet"
     results: list[Result] = []
-    with Log(voice=voice) as log, Stop() as stop:
-        # Everything that can be wrong is looked at before the first network trains.
-        setups = [_setup(job, network) for network in job.networks]
+    with Log(voice=settings.voice if world.first else "quiet") as log, Stop() as stop:
+        loaded: dict[data_.Wanted, data_.Data] = {}
+        setups = [_setup(job, network, loaded) for network in job.networks]
         if world.first:
-            for network in job.networks:
-                folders.prepare(job.folder(network), settings)
+            folders.prepare(settings.out, settings, {job.folder(each) for each in job.networks})
         world.wait()
         log.line(f"{settings.out}: seed {settings.seed}, {job.engine}")
-        log.line(setups[0].data.describe())
-        for note in setups[0].data.notes:
+        if world.size > 1:
+            each = -(-job.recipe.batch // (world.size * job.recipe.accumulate))
+            log.line(f"{world.size} processes, {each} of {job.recipe.batch} images each at a time")
+        for line in dict.fromkeys(setup.data.describe() for setup in setups):
+            log.line(line)
+        for note in dict.fromkeys(note for setup in setups for note in setup.data.notes):
             log.line(f"  note: {note}")
         for setup in setups:
             results.append(_train_one(setup, log, stop))
@@ -66,76 +74,124 @@ def train(job: Job) -> list[Result]:
     return results
 
 
-def _setup(job: Job, network: Network) -> Setup:
-    recipe, engine = job.recipe, job.engine
-    found = data.load(job.data_for(network))
-    order = Order(len(found.train), recipe.batch, job.settings.seed)
+def _setup(job: Job, network: Network, loaded: dict[data_.Wanted, data_.Data]) -> Setup:
+    wanted, recipe = job.data_for(network), job.recipe
+    if wanted not in loaded:
+        # One process of each machine may download; the others read what it brought.
+        if wanted.download == "allowed" and job.world.local_rank > 0:
+            job.world.wait()
+        loaded[wanted] = data_.load(wanted)
+        if wanted.download == "allowed" and job.world.local_rank == 0:
+            job.world.wait()
+    data = loaded[wanted]
+    order = Order(len(data.train), recipe.batch, job.settings.seed)
     shares(recipe.batch, processes=job.world.size, pieces=recipe.accumulate)
-    feed = MemoryFeed.of(
-        found, recipe=recipe.augment, order=order, channels=network.channels,
-        size=network.size, device=engine.device, layout=engine.memory_format,
-    )  # fmt: skip
+    feed = _feed(job, data, order, network)
     return Setup(
-        network, recipe, found, feed, order, engine, job.world, job.settings, job.folder(network)
-    )
+        network, recipe, data, feed, order, job.engine, job.world, job.settings,
+        job.folder(network),
+    )  # fmt: skip
+
+
+def _feed(job: Job, data: data_.Data, order: Order, network: Network) -> Feed:
+    engine = job.engine
+    if isinstance(data.train, data_.Images):
+        return MemoryFeed.of(
+            data, recipe=job.recipe.augment, order=order, channels=network.channels,
+            size=network.size, device=engine.device, layout=engine.memory_format,
+        )  # fmt: skip
+    from resgen.train.filefeed import FileFeed
+
+    workers = job.settings.workers
+    return FileFeed(
+        data, recipe=job.recipe.augment, order=order, channels=network.channels,
+        size=network.size, device=engine.device, layout=engine.memory_format,
+        workers=machine.workers(job.world.local_size) if workers is None else workers,
+    )  # fmt: skip
 
 
 def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
-    network, settings = setup.network, setup.settings
+    network, settings, world = setup.network, setup.settings, setup.world
     module = network.module(settings.seed)
     log.line(
         f"{network.name}: {network.params:,} parameters, {network.macs:,} MACs an image; "
         f"{network.verdict(module)}"
     )
-    if setup.world.first:
-        record = folders.environment(settings, setup.engine, setup.world.size)
-        folders.write_record(setup.folder, network, setup.recipe, record)
-    trainer = Trainer(setup, module, log)
     last = setup.folder / checkpoint.LAST
+    found = None
     if settings.start == "resume":
         if last.exists():
-            trainer.restore(checkpoint.load(last))
-            log.line(f"  resumed at step {trainer.step} of {trainer.rate.total}")
+            found = checkpoint.load(last)
         elif last.with_name(checkpoint.PREVIOUS).exists():
             raise UserError(f"{last}: missing, but {checkpoint.PREVIOUS} is there; rename it")
+    module = module.to(setup.engine.device, memory_format=setup.engine.memory_format)  # type: ignore[call-overload]
+    setup = _fitted(setup, module, found, log)
+    if world.first:
+        record = folders.environment(settings, setup.engine, world.size)
+        folders.write_record(setup.folder, network, setup.recipe, record)
+    trainer = Trainer(setup, module, log)
+    if found is not None:
+        trainer.restore(found)
+        log.line(f"  resumed at step {trainer.step} of {trainer.rate.total}")
     result = trainer.fit(stop)
-    if setup.world.first:
+    if world.first:
         folders.write_result(setup.folder, result)
     return result
 
 
+def _fitted(
+    setup: Setup, module: torch.nn.Module, found: dict[str, object] | None, log: Log
+) -> Setup:
+    """The setup with as many accumulations as the memory needs, if that was asked for."""
+    need = fit.measure(module, setup.network, setup.recipe, setup.engine)
+    batch, size = setup.recipe.batch, setup.world.size
+    if setup.settings.batch == "auto":
+        if found is not None:
+            # A resumed run goes on as it was begun, or its bits would differ.
+            pieces = int(found["recipe"]["accumulate"])  # type: ignore[index]
+        else:
+            free = machine.free_memory(setup.engine.device) or need.step(batch)
+            works = fit.real_step(module, setup.network, setup.engine)
+            state = {name: value.clone() for name, value in module.state_dict().items()}
+            pieces = fit.pieces_that_fit(need, -(-batch // size), free, works)
+            module.load_state_dict(state)
+            # All processes must agree; the one with the least memory decides.
+            pieces = setup.world.largest(pieces, setup.engine.device)
+        log.line(f"  --batch auto: {batch} images a step in {pieces} pieces")
+        setup = replace(setup, recipe=setup.recipe.model_copy(update={"accumulate": pieces}))
+    images = -(-batch // (size * setup.recipe.accumulate))
+    log.line(f"  {fit.sentence(need, images, setup.engine)}")
+    return setup
+
+
 def _draw(job: Job, setups: Sequence[Setup]) -> None:
     runs = {setup.network.name: metrics.read(setup.folder) for setup in setups}
-    title = f"{job.data.name}, seed {job.settings.seed}"
+    title = f"{setups[0].data.name}, seed {job.settings.seed}"
     figures.draw_curves(runs, job.settings.out / folders.CURVES, title=title)
 
 
 def table(results: Sequence[Result], networks: Sequence[Network]) -> str:
     """The last table: errors in %, each labelled with the images it was counted on."""
-    from resgen.train.log import duration
-
-    head = ("network", "params", "training", "held out", "best held out", "test", "time")
-    rows = [head]
+    rows = [("network", "params", "training", "held out", "best held out", "test", "time")]
     for result, network in zip(results, networks, strict=True):
         test = "-" if result.test_error is None else f"{100 * result.test_error:.2f} %"
+        best = f"{100 * result.best_error:.2f} % (epoch {result.best_epoch:.4g})"
         rows.append(
             (
                 result.name, f"{network.params:,}", f"{100 * result.train_error:.2f} %",
-                f"{100 * result.last_error:.2f} %",
-                f"{100 * result.best_error:.2f} % (epoch {result.best_epoch:g})", test,
-                duration(result.seconds),
+                f"{100 * result.last_error:.2f} %", best, test, duration(result.seconds),
             )
         )  # fmt: skip
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
+            cell.rjust(width) if column else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
     ]
     note = (
         "errors: training with the weights of each step, over the last epoch; "
-        "the others with the last weights"
+        "held out and test with the last weights"
     )
     return "\n".join([*lines, "", note])

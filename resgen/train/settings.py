@@ -17,6 +17,10 @@ class Settings:
     """What to do with a folder that holds a run: refuse it, continue it, or replace it."""
     save_minutes: float = 10.0
     """Minutes between checkpoints within an epoch."""
+    batch: Literal["recipe", "auto"] = "recipe"
+    """`auto` cuts the recipe's batch into as many pieces as the memory needs."""
+    workers: int | None = None
+    """Processes that decode images; as many as there are processors to spare where None."""
     sync_bn: Literal["off", "on"] = "off"
     recompute: Literal["off", "blocks"] = "off"
     """`blocks` keeps only block inputs in memory and computes the rest anew (checkpointing)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from resgen.errors import Diverged, Interrupted, UserError
+from resgen.errors import Diverged, Interrupted
 from resgen.train import checkpoint, metrics, optimizer
+from resgen.train.board import Board
 from resgen.train.data import Data
 from resgen.train.distributed import World
 from resgen.train.engine import Engine
@@ -30,6 +30,7 @@ from resgen.train.schedule import Rate
 from resgen.train.seeds import derive
 from resgen.train.settings import Settings
 from resgen.train.signals import Stop
+from resgen.train.state import random_states, restore_random, same_run
 
 LOOK_EVERY = 50
 """Steps between looks at an asynchronous device's numbers."""
@@ -77,11 +78,11 @@ class Trainer:
         self.setup, self.log = setup, log
         engine, recipe = setup.engine, setup.recipe
         self.rate = setup.rate
-        self.module = module.to(engine.device, memory_format=engine.memory_format)  # type: ignore[call-overload]
+        self.module = module
         self.average = (
             AveragedModel(
                 self.module,
-                multi_avg_fn=get_ema_multi_avg_fn(recipe.ema.decay),
+                multi_avg_fn=get_ema_multi_avg_fn(recipe.ema.decay),  # type: ignore[no-untyped-call]
                 use_buffers=True,
             )
             if recipe.ema
@@ -102,6 +103,8 @@ class Trainer:
         module = self.module
         if self.setup.settings.recompute == "blocks":
             recompute_blocks(module)
+        if self.setup.settings.sync_bn == "on":
+            module = self.module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
         if self.setup.world.size > 1:
             cuda = self.setup.engine.device.type == "cuda"
             ids = [self.setup.engine.device] if cuda else None
@@ -117,6 +120,9 @@ class Trainer:
         setup = self.setup
         if self.step == 0:
             self.save()
+        board = None
+        if setup.settings.tensorboard == "on" and setup.world.first:
+            board = Board(setup.folder, step=self.step)
         self.log.open(setup.network.name, total=self.rate.total, done=self.step)
         saved = time.monotonic()
         while self.step < self.rate.total:
@@ -128,6 +134,8 @@ class Trainer:
                     self.save()
                     saved = time.monotonic()
             self._end_epoch()
+            if board is not None:
+                board.add(self.rows[-1])
             saved = time.monotonic()
         self.log.close()
         return self._result()
@@ -298,7 +306,9 @@ class Trainer:
         # A batch is a function of its step, so the one that failed can be made again.
         setup = self.setup
         self.log.close()
-        share = shares(setup.recipe.batch, processes=setup.world.size, pieces=1)[setup.world.rank][0]
+        share = shares(setup.recipe.batch, processes=setup.world.size, pieces=1)[setup.world.rank][
+            0
+        ]
         batch = next(setup.feed.train([Piece(step, share)]))
         where = first_bad_layer(self.module, batch, setup.recipe, setup.engine)
         raise Diverged(
@@ -332,7 +342,7 @@ class Trainer:
             "model": self.module.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
             "optimizer": self.optimizer.state_dict(),
-            "random": _random_states(setup.engine),
+            "random": random_states(setup.engine),
         }  # fmt: skip
 
     def save(self, *, best: bool = False) -> None:
@@ -348,7 +358,7 @@ class Trainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continues from a checkpoint. Raises UserError where it is of another run."""
-        _same_run(state, self.state(), self.setup.folder / checkpoint.LAST)
+        same_run(state, self.state(), self.setup.folder / checkpoint.LAST)
         self.module.load_state_dict(state["model"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -359,53 +369,8 @@ class Trainer:
         self.stepper.count.sums.copy_(state["count"] * share)
         self.window.sums.copy_(state["window"] * share)
         self.clock = Clock(*state["clock"])
-        _restore_random(state["random"], self.setup.engine)
+        restore_random(state["random"], self.setup.engine)
         if self.setup.world.first:
             self.rows = metrics.cut_back(self.setup.folder, self.step)
         self.setup.world.wait()
         self.rows = metrics.read(self.setup.folder)
-
-
-def _random_states(engine: Engine) -> dict[str, Any]:
-    import numpy as np
-
-    version, words, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state()
-    cuda = engine.device.type == "cuda"
-    return {
-        "python": [version, list(words), gauss],
-        "numpy": [name, keys.tolist(), int(position), int(has_gauss), float(cached)],
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state(engine.device) if cuda else None,
-    }
-
-
-def _restore_random(states: dict[str, Any], engine: Engine) -> None:
-    import numpy as np
-
-    version, words, gauss = states["python"]
-    random.setstate((version, tuple(words), gauss))
-    name, keys, position, has_gauss, cached = states["numpy"]
-    np.random.set_state((name, np.array(keys, np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(states["torch"])
-    if states["cuda"] is not None and engine.device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"], engine.device)
-
-
-def _same_run(saved: dict[str, Any], mine: dict[str, Any], path: Path) -> None:
-    for key in ("network", "data", "seed", "recipe", "total"):
-        for where, before, now in _differences(saved[key], mine[key], key):
-            raise UserError(
-                f"{path}: of another run: {where} was {before} there and is {now} here; "
-                "resume with the same command, or start anew with another --out"
-            )
-
-
-def _differences(before: Any, now: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in dict.fromkeys([*before, *now]):
-            yield from _differences(before.get(key), now.get(key), f"{path}.{key}")
-    elif before != now:
-        yield path, before, now
-
-

@@ -1,0 +1,30 @@
+"""metrics -> TensorBoard's files, for those who have it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from resgen.errors import UserError
+from resgen.train.metrics import Row
+
+
+class Board:
+    """Writes each row's numbers under their names, over the global step."""
+
+    def __init__(self, folder: Path, *, step: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise UserError(
+                "--tensorboard on: TensorBoard is not installed; pip install tensorboard"
+            ) from None
+        # What an interrupted run wrote beyond its checkpoint is dropped.
+        self._writer: Any = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
+
+    def add(self, row: Row) -> None:
+        """One epoch's numbers."""
+        for name, value in row.items():
+            if name not in ("epoch", "step"):
+                self._writer.add_scalar(name, value, row["step"])
+        self._writer.flush()

@@ -1,0 +1,165 @@
+"""Images decoded and augmented by worker processes, for sets too large to hold in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from resgen.errors import UserError
+from resgen.train import augment
+from resgen.train.data import Data, Files
+from resgen.train.feed import Batch, Piece
+from resgen.train.folder import decode
+from resgen.train.order import Order
+from resgen.train.recipe import Augment
+from resgen.train.seeds import derive
+
+
+class Key(NamedTuple):
+    """One image to make: its number, and where in training it stands."""
+
+    image: int
+    step: int
+    place: int
+
+
+class _Pictures(Dataset[tuple[Tensor, int] | str]):
+    """Key -> (uint8 image of the network's size, label), or the sentence of what went wrong."""
+
+    def __init__(self, files: Files, transform: v2.Transform, *, seed: int, channels: int) -> None:
+        self.files, self.transform, self.seed = files, transform, seed
+        self.mode = "L" if channels == 1 else "RGB"
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, int] | str:
+        try:
+            picture = decode(self.files.paths[key.image], self.mode)
+        except UserError as error:
+            return str(error)
+        # An image's draws follow from its step and place, whichever worker makes it.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(self.seed, "picture", key.step, key.place))
+            return self.transform(picture), int(self.files.labels[key.image])
+
+
+class _Keys:
+    """What a loader makes next; the loader, and so its workers, live on from epoch to epoch."""
+
+    def __init__(self) -> None:
+        self.batches: Iterable[list[Key]] = ()
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return iter(self.batches)
+
+
+def _together(items: list[tuple[Tensor, int] | str]) -> tuple[Tensor, Tensor] | str:
+    for item in items:
+        if isinstance(item, str):
+            return item
+    images, labels = zip(*items, strict=True)
+    return torch.stack(images), torch.tensor(labels)
+
+
+class FileFeed:
+    """Batches from files: torchvision's transforms, then normalising and mixing on the device."""
+
+    def __init__(
+        self, data: Data, *, recipe: Augment, order: Order, channels: int,
+        size: tuple[int, int], device: torch.device, layout: torch.memory_format, workers: int,
+    ) -> None:  # fmt: skip
+        self.recipe, self.order, self.device, self.layout = recipe, order, device, layout
+        self.classes = len(data.classes)
+        self.mean, self.std = (
+            torch.tensor(values, device=device)[:, None, None] * 255
+            for values in (data.mean, data.std)
+        )
+        found = {"train": data.train, "heldout": data.heldout, "test": data.test}
+        files = {name: split for name, split in found.items() if isinstance(split, Files)}
+        still = _still(recipe, size)
+        transforms = {
+            "moving": _moving(recipe, size),
+            "train": still,
+            "heldout": still,
+            "test": still,
+        }
+        self.keys = {name: _Keys() for name in transforms}
+        self.loaders = {
+            name: DataLoader(
+                _Pictures(
+                    files["train" if name == "moving" else name], transform,
+                    seed=order.seed, channels=channels,
+                ),
+                batch_sampler=self.keys[name],
+                collate_fn=_together,
+                num_workers=workers,
+                persistent_workers=workers > 0 and name == "moving",
+                prefetch_factor=4 if workers else None,
+                pin_memory=device.type == "cuda",
+            )
+            for name, transform in transforms.items()
+            if ("train" if name == "moving" else name) in files
+        }  # fmt: skip
+
+    def train(self, pieces: Iterable[Piece]) -> Iterator[Batch]:
+        """An augmented batch for each piece."""
+        pieces = list(pieces)
+
+        def keys(piece: Piece) -> list[Key]:
+            indices = self.order.indices(piece.step).tolist()
+            return [Key(indices[place], piece.step, place) for place in piece.share]
+
+        loaded = self._loaded("moving", (keys(piece) for piece in pieces))
+        for piece, (images, labels) in zip(pieces, loaded, strict=True):
+            draws = augment.Draws(
+                self.order.seed, piece.step, self.order.batch, piece.share, self.device
+            )
+            if self.recipe.erase:
+                images = augment.erase(images, self.recipe.erase, draws)
+            if self.recipe.mixup or self.recipe.cutmix:
+                images, labels = augment.mix(images, labels, self.classes, self.recipe, draws)
+            yield Batch(images, labels)
+
+    def still(self, which: str, indices: Iterable[Tensor]) -> Iterator[Batch]:
+        """The images of a split as they are, a batch for each tensor of indices."""
+        batches = [[Key(index, 0, 0) for index in chosen.tolist()] for chosen in indices]
+        return self._loaded(which, batches)
+
+    def _loaded(self, name: str, batches: Iterable[list[Key]]) -> Iterator[Batch]:
+        self.keys[name].batches = batches
+        for loaded in self.loaders[name]:
+            if isinstance(loaded, str):
+                raise UserError(loaded)
+            images, labels = (part.to(self.device, non_blocking=True) for part in loaded)
+            normal = (images.float() - self.mean) / self.std
+            yield Batch(normal.contiguous(memory_format=self.layout), labels)
+
+
+def _moving(recipe: Augment, size: tuple[int, int]) -> v2.Compose:
+    """What a training image goes through."""
+    steps: list[v2.Transform] = [v2.PILToTensor()]
+    if recipe.crop == "random-resized":
+        steps.append(v2.RandomResizedCrop(size, scale=(recipe.min_area, 1.0), antialias=True))
+    else:
+        steps += [v2.Resize(min(size), antialias=True), v2.CenterCrop(size)]
+        if recipe.crop == "pad":
+            steps.append(v2.RandomCrop(size, padding=recipe.pad))
+    if recipe.flip == "horizontal":
+        steps.append(v2.RandomHorizontalFlip())
+    if recipe.random == "randaugment":
+        steps.append(v2.RandAugment(recipe.random_ops, recipe.random_magnitude))
+    elif recipe.random == "trivialaugment":
+        steps.append(v2.TrivialAugmentWide())
+    return v2.Compose(steps)
+
+
+def _still(recipe: Augment, size: tuple[int, int]) -> v2.Compose:
+    """What an image that is tested on goes through: its middle, at the network's size."""
+    short = round(min(size) / recipe.test_crop)
+    return v2.Compose([v2.PILToTensor(), v2.Resize(short, antialias=True), v2.CenterCrop(size)])

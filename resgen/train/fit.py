@@ -1,0 +1,116 @@
+"""Will it fit? The memory of a training step, measured on two images, against what is free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from resgen.errors import UserError
+from resgen.train.engine import Engine
+from resgen.train.machine import free_memory
+from resgen.train.network import Network
+from resgen.train.recipe import Recipe
+
+SHARE = 0.9
+"""The part of the free memory a step may take; the rest is for what allocators waste."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes: of weights, gradients and optimizer state, and of what an image leaves behind."""
+
+    fixed: int
+    image: int
+
+    def step(self, images: int) -> int:
+        """Bytes of a step over this many images in one piece."""
+        return self.fixed + self.image * images
+
+
+def measure(module: nn.Module, network: Network, recipe: Recipe, engine: Engine) -> Need:
+    """What autograd keeps for the backward pass, each storage counted once, of one image."""
+
+    def kept(images: int) -> int:
+        storages: dict[int, int] = {}
+        alive: list[Tensor] = []
+
+        def pack(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+            alive.append(tensor)
+            return tensor
+
+        batch = torch.zeros(images, network.channels, *network.size, device=engine.device)
+        batch = batch.contiguous(memory_format=engine.memory_format)
+        hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+        with hooks, engine.autocast():
+            module(batch)
+        return sum(storages.values())
+
+    state = {name: value.clone() for name, value in module.state_dict().items()}
+    per_image = (kept(4) - kept(2)) // 2
+    module.load_state_dict(state)  # the running statistics have seen zeros
+    weights = sum(p.numel() * p.element_size() for p in module.parameters())
+    # Weights, gradients, and SGD's one or Adam's two moments; the average, if kept.
+    copies = 2 + (2 if recipe.optimizer.kind == "adamw" else 1) + (1 if recipe.ema else 0)
+    return Need(copies * weights, max(per_image, 0))
+
+
+def pieces_that_fit(
+    need: Need, batch: int, free: int, works: Callable[[int], bool] = lambda _: True
+) -> int:
+    """The fewest pieces, 1, 2, 4, ..., whose step fits; `works` tries a real step on n images.
+
+    Raises UserError where not even one image fits.
+    """
+    pieces = 1
+    while True:
+        images = -(-batch // pieces)
+        if need.step(images) <= SHARE * free and works(images):
+            return pieces
+        if images == 1:
+            raise UserError(
+                f"--batch auto: not even one image fits: a step needs {need.step(1) / 2**30:.2f} "
+                f"GiB and {free / 2**30:.2f} GiB are free"
+            )
+        pieces = min(2 * pieces, batch)
+
+
+def sentence(need: Need, images: int, engine: Engine) -> str:
+    """`memory: about 0.9 GiB a step, 12.1 GiB free`, with a warning where it is too little."""
+    about = need.step(images) / 2**30
+    free = free_memory(engine.device)
+    if free is None:
+        return f"memory: about {about:.2f} GiB a step"
+    warning = "" if need.step(images) <= SHARE * free else "; it may not fit: try --batch auto"
+    return f"memory: about {about:.2f} GiB a step, {free / 2**30:.1f} GiB free{warning}"
+
+
+def real_step(module: nn.Module, network: Network, engine: Engine) -> Callable[[int], bool]:
+    """A function that tries forward and backward on n images; false where memory runs out."""
+
+    def works(images: int) -> bool:
+        try:
+            batch = torch.zeros(images, network.channels, *network.size, device=engine.device)
+            for _ in range(2):
+                with engine.autocast():
+                    loss = module(batch.contiguous(memory_format=engine.memory_format)).sum()
+                loss.backward()
+                module.zero_grad(set_to_none=True)
+            engine.synchronize()
+        except torch.OutOfMemoryError:
+            return False
+        except RuntimeError as error:
+            # The CPU's allocator reports the same by another class.
+            if "memory" not in str(error):
+                raise
+            return False
+        finally:
+            if engine.device.type == "cuda":
+                torch.cuda.empty_cache()
+        return True
+
+    return works

@@ -1,0 +1,203 @@
+"""Interrupted anywhere and resumed: the same bits, the same rows, and nothing ever lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from resgen.errors import Interrupted, UserError
+from resgen.train import checkpoint, metrics, run
+from resgen.train.loop import Stepper
+from resgen.train.signals import Stop
+
+Make = Callable[..., run.Job]
+
+EVERYTHING: dict[str, Any] = {
+    "optimizer": {"kind": "adamw", "lr": 0.01, "weight_decay": 0.02, "decay": "weights"},
+    "augment": {
+        "crop": "pad", "pad": 1, "flip": "horizontal", "random": "randaugment",
+        "erase": 0.3, "mixup": 0.2, "cutmix": 1.0,
+    },
+    "loss": {"kind": "binary", "label_smoothing": 0.1},
+    "ema": {"decay": 0.9},
+    "clip": 1.0,
+    "accumulate": 3,
+    "precise_bn": 2,
+}  # fmt: skip
+
+
+def without_times(rows: list[metrics.Row]) -> list[metrics.Row]:
+    return [{k: v for k, v in row.items() if k not in metrics.TIMES} for row in rows]
+
+
+def assert_equal_bits(one: dict[str, Any], other: dict[str, Any]) -> None:
+    for part in ("model", "average", "optimizer"):
+        assert checkpoint.digest({"x": one[part]}) == checkpoint.digest({"x": other[part]}), part
+
+
+class StopAt(Stop):
+    """Someone presses Ctrl-C in a step."""
+
+    def __init__(self, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        call = Stepper.__call__
+
+        def counted(stepper: Stepper, batches: Any, *, step: int, rate: float) -> bool:
+            if step + 1 == self.step:
+                self.asked = "SIGINT"
+            return call(stepper, batches, step=step, rate=rate)
+
+        self.step = step
+        monkeypatch.setattr(Stepper, "__call__", counted)
+
+
+@pytest.mark.parametrize("recipe_", [{}, EVERYTHING], ids=["plain", "everything"])
+@pytest.mark.parametrize("step", [1, 7, 16])
+def test_a_run_stopped_at_any_step_and_resumed_has_the_same_bits(
+    job: Make, step: int, recipe_: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = job("whole", recipe_=recipe_)
+    run.train(whole)
+    with monkeypatch.context() as patch:
+        stop = StopAt(step, patch)
+        patch.setattr(run, "Stop", lambda: stop)
+        with pytest.raises(Interrupted, match=f"stopped after step {step} of 22"):
+            run.train(job("cut", recipe_=recipe_))
+    cut = job("cut", recipe_=recipe_, start="resume")
+    assert checkpoint.load(cut.settings.out / "last.pt")["step"] == step
+    run.train(cut)
+    states = [checkpoint.load(each.settings.out / "last.pt") for each in (whole, cut)]
+    assert_equal_bits(*states)
+    rows = [without_times(metrics.read(each.settings.out)) for each in (whole, cut)]
+    assert rows[0] == rows[1]
+
+
+def test_rows_written_after_the_checkpoint_are_cut_on_resume(job: Make) -> None:
+    whole = job("run")
+    run.train(whole)
+    folder = whole.settings.out
+    rows = metrics.read(folder)
+    # As if killed between the second epoch's row and its checkpoint, and in a third's row.
+    os.replace(folder / "previous.pt", folder / "last.pt")
+    with (folder / metrics.NAME).open("a") as file:
+        file.write('{"epoch": 3, "st')
+    run.train(job("run", start="resume"))
+    assert without_times(metrics.read(folder)) == without_times(rows)
+
+
+def test_resuming_a_finished_run_changes_nothing(job: Make) -> None:
+    (first,) = run.train(job("run"))
+    before = (job("run").settings.out / "metrics.jsonl").read_bytes()
+    (again,) = run.train(job("run", start="resume"))
+    assert again == first
+    assert (job("run").settings.out / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1}, "of another run: seed was 0 there and is 1 here"),
+        ({"recipe_": {"optimizer": {"lr": 0.1}}}, r"recipe\.optimizer\.lr was 0\.05 there and is"),
+        ({"recipe_": {"length": "3 epochs"}}, "recipe.length was 2 epochs there and is 3 epochs"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(
+    job: Make, changes: dict[str, Any], message: str
+) -> None:
+    run.train(job("run"))
+    with pytest.raises(UserError, match=message):
+        run.train(job("run", start="resume", **changes))
+
+
+def test_a_checkpoint_of_another_network_is_refused(job: Make, tiny: Callable[..., str]) -> None:
+    run.train(job("run"))
+    other = tiny("other")
+    with pytest.raises(UserError, match="network.name was tiny there and is other here"):
+        run.train(job("run", specs=[other], start="resume"))
+
+
+def test_a_used_folder_is_refused_and_force_starts_over(job: Make) -> None:
+    first = job("run")
+    run.train(first)
+    before = sorted(p.name for p in first.settings.out.iterdir())
+    with pytest.raises(UserError, match="not empty .* add --resume to go on, --force"):
+        run.train(job("run"))
+    assert sorted(p.name for p in first.settings.out.iterdir()) == before
+    run.train(job("run", start="force", recipe_={"length": "1 epochs"}))
+    assert len(metrics.read(first.settings.out)) == 1
+
+
+def test_killed_at_random_moments_and_resumed_ends_with_the_same_bits(
+    job: Make, tiny: Callable[..., str], tmp_path: Path
+) -> None:
+    command = [
+        sys.executable, "-m", "resgen", "train", tiny(), "--epochs", "12", "--device", "cpu",
+        "--save-every", "0", "--out",
+    ]  # fmt: skip
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, "whole"], cwd=tmp_path, env=env, check=True, capture_output=True)
+    killed = 0
+    for attempt in range(20):
+        more = ["--resume"] if attempt else []
+        process = subprocess.Popen(
+            [*command, "cut", *more],
+            cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        if killed == 2:
+            assert process.wait() == 0
+            break
+        before = _written(tmp_path / "cut")
+        while _written(tmp_path / "cut") == before and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(0.02 + 0.05 * attempt)
+        killed += process.poll() is None
+        process.kill()
+        process.wait()
+    states = [checkpoint.load(tmp_path / name / "last.pt") for name in ("whole", "cut")]
+    assert states[0]["step"] == states[1]["step"] == states[0]["total"]
+    assert_equal_bits(*states)
+    rows = [without_times(metrics.read(tmp_path / name)) for name in ("whole", "cut")]
+    assert rows[0] == rows[1]
+
+
+def _written(folder: Path) -> int:
+    path = folder / "last.pt"
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_exits_130(
+    tiny: Callable[..., str], tmp_path: Path, number: signal.Signals
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "resgen", "train", tiny(), "--epochs", "5000", "--out", "run"],
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not metrics.read(tmp_path / "run") and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    assert f"error: {number.name}: stopped after step " in err.splitlines()[-1]
+    assert "Traceback" not in err
+    state = checkpoint.load(tmp_path / "run" / "last.pt")
+    assert state["step"] >= metrics.read(tmp_path / "run")[-1]["step"]
+
+
+def test_every_random_state_is_plain_and_comes_back(job: Make) -> None:
+    run.train(job("run"))
+    state = torch.load(job("run").settings.out / "last.pt", weights_only=True)
+    assert set(state["random"]) == {"python", "numpy", "torch", "cuda"}
+    json.dumps({k: v for k, v in state["random"].items() if k != "torch"})
