@@ -66,7 +66,7 @@ def closed_form(plan: Plan) -> tuple[Check, ...]:
             Check(
                 "identity_adds_nothing",
                 bad is None,
-                f"identity shortcuts add 0 params and 0 MACs to the plain twin ({_n(free)})"
+                f"identity shortcuts add 0 params, 0 MACs to the plain twin ({_n(free)})"
                 if bad is None
                 else f"the identity shortcut of {bad[0]} adds {bad[1].params:,} params",
             )
@@ -79,13 +79,12 @@ def closed_form(plan: Plan) -> tuple[Check, ...]:
             f"the shortcuts account for {added.params:,} and {added.macs:,}"
         )
     elif added.params or added.macs:
-        text = (
-            f"{what} are the whole difference to the plain twin: {params:,} params, {macs:,} MACs"
-        )
+        rest = "add the rest to it" if free else "are all that the plain twin lacks"
+        text = f"{what} {rest}: {params:,} params, {macs:,} MACs"
     elif added.none == plan.blocks:
         text = "the network is its own plain twin: it has no shortcuts"
     else:
-        text = "the network and its plain twin have the same params and MACs, to the integer"
+        text = "network and plain twin have the same params and MACs, to the integer"
     checks.append(Check("difference_to_plain_twin", exact, text))
     return tuple(checks)
 
@@ -100,7 +99,7 @@ def _weighted_shortcuts(plan: Plan) -> str:
         for _, block in plan.named_blocks()
         if cost_of_layers(block.shortcut_layers).params
     }
-    return "the " + " and ".join(sorted(kinds, reverse=True))
+    return " and ".join(sorted(kinds, reverse=True))
 
 
 def measured(plan: Plan, seen: Measurement) -> tuple[Check, ...]:
@@ -116,12 +115,11 @@ def measured(plan: Plan, seen: Measurement) -> tuple[Check, ...]:
 
 def _parameters(plan: Plan, seen: Measurement) -> Check:
     ours = dict(plan.named_parameters())
-    total = cost(plan).params
     for name in sorted(ours.keys() | seen.parameters.keys()):
         if ours.get(name) != seen.parameters.get(name):
             text = f"{name}: {ours.get(name)} in plan, {seen.parameters.get(name)} in module"
             return Check("parameters", False, text)
-    text = f"plan and module have the same {len(ours)} parameters, by name and shape ({total:,})"
+    text = f"module and plan agree on {len(ours)} parameters, by name and shape"
     return Check("parameters", True, text)
 
 
@@ -142,9 +140,9 @@ def _layers(plan: Plan, seen: Measurement) -> Check:
                     f"{theirs.get(name, 0):,} measured by fvcore"
                 )
                 return Check("fvcore_by_layer", False, text)
-    text = f"fvcore measured the same in all {len(macs)} convolutions and linear layers"
+    text = f"fvcore measures the same, layer by layer: {len(macs)} with MACs"
     if norms:
-        text += f" and {len(norms)} norms"
+        text += f", {len(norms)} norms"
     return Check("fvcore_by_layer", True, text)
 
 
@@ -177,10 +175,7 @@ def _additions(plan: Plan, seen: Measurement) -> Check:
     total = sum(sum(sizes) for sizes in ours.values())
     if not ours:
         return Check("additions", True, "no addition in the trace, no residual block in the plan")
-    text = (
-        f"{len(ours)} additions in the trace, {len(ours)} residual blocks in the plan, "
-        f"{total:,} elements in both"
-    )
+    text = f"the trace adds {len(ours)} times, once a residual block: {total:,} elements"
     return Check("additions", True, text)
 
 
