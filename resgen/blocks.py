@@ -111,8 +111,8 @@ def squeeze_excitation(values: dict[str, Any], width: int, in_width: int) -> Op:
 
 def efficient_channel_attention(values: dict[str, Any], width: int, in_width: int) -> Op:
     """The kernel grows with the channels: odd, from (log2(c) + 1) / 2 up, at least 3."""
-    size = int((math.log2(width) + 1) / 2)
-    return L.EfficientChannelAttention(max(size | 1, 3))
+    size = max(int((math.log2(width) + 1) / 2) | 1, 3)
+    return L.EfficientChannelAttention(values["attention"].kernel or size)
 
 
 ATTENTIONS: dict[str, Callable[[dict[str, Any], int, int], Op]] = {
@@ -232,8 +232,9 @@ def _main(
     preactivated: bool,
 ) -> tuple[int, Steps]:
     """(layers before the first convolution, the main path's steps)."""
-    mid, groups = inner_widths(values, width)
-    widths = {"in": in_width, "first": mid // values["reduce_first"], "mid": mid, "out": width}
+    inner = inner_widths(values, width)
+    groups = inner.groups
+    widths = {"in": in_width, "first": inner.first, "mid": inner.mid, "out": width}
     units = BLOCKS[values["block"]]
     steps: Steps = []
     before_first = 0

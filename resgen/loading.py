@@ -9,6 +9,7 @@ from resgen import shipped
 from resgen.errors import UserError
 from resgen.reading import Document, Path_, dotted, read_document, validate
 from resgen.spec import Spec
+from resgen.spec_rules import RIVALS
 
 
 def load_spec(source: str | Path) -> Spec:
@@ -47,11 +48,7 @@ def load_document(path: Path) -> Document:
 _NOT_INHERITED = ("name", "depth", "reference")
 
 # Two ways to say one thing: an heir that says the one does not inherit the other.
-_RIVALS = (
-    ("stages", "regnet"),
-    ("bottleneck_ratio", "mid_width"),
-    ("groups", "group_width"),
-)
+_RIVALS = (("stages", "regnet"), *RIVALS)
 
 
 def _merged(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -99,22 +100,21 @@ def _stages(spec: Spec, stem: tuple[Layer, ...]) -> tuple[Stage, ...]:
                 "stages",
                 index,
             )
-        make = partial(block, spec.settings(index), drop_path=drop, dilation=dilation)
+        first = partial(
+            block,
+            stride=stride,
+            first_dilation=first_dilation,
+            dilation=dilation,
+            preactivated=in_stem and index == 0,
+            drop_path=drop,
+        )
+        later = partial(block, first_dilation=dilation, dilation=dilation, drop_path=drop)
         try:
-            entry = make(
-                shape,
-                stage.width,
-                stride=stride,
-                first_dilation=first_dilation,
-                preactivated=in_stem and index == 0,
-            )
-            rest = entry
-            if stage.depth > 1:
-                rest = make(entry.output, stage.width, first_dilation=dilation)
+            runs = _runs(spec, index, shape, first, later)
         except Mismatch as error:
             raise spec.mistake(str(error), "stages", index) from None
-        stages.append(Stage(f"layer{index + 1}", _runs(entry, rest, stage.depth)))
-        shape = entry.output
+        stages.append(Stage(f"layer{index + 1}", runs))
+        shape = stages[-1].output
     return tuple(stages)
 
 
@@ -126,10 +126,24 @@ def _drop_path(spec: Spec) -> L.DropPath | None:
     return L.DropPath(spec.drop_path.rate, steps)
 
 
-def _runs(entry: Block, rest: Block, depth: int) -> tuple[Run, ...]:
-    if rest == entry:
-        return (Run(entry, depth, 0),)
-    return (Run(entry, 1, 0), Run(rest, depth - 1, 1))
+def _runs(
+    spec: Spec, index: int, shape: Shape, first: Callable[..., Block], later: Callable[..., Block]
+) -> tuple[Run, ...]:
+    """The blocks of one stage, equal neighbours as one run."""
+    stage = spec.stages[index]
+    runs: list[Run] = []
+    # Without `blocks`, the second block stands for all that follow it.
+    written_out = stage.depth if stage.blocks else min(stage.depth, 2)
+    for number in range(written_out):
+        make = later if number else first
+        made = make(spec.settings(index, number), shape, stage.width)
+        shape = made.output
+        if runs and runs[-1].block == made:
+            runs[-1] = runs[-1]._replace(count=runs[-1].count + 1)
+        else:
+            runs.append(Run(made, 1, number))
+    runs[-1] = runs[-1]._replace(count=runs[-1].count + stage.depth - written_out)
+    return tuple(runs)
 
 
 class _StemRow(NamedTuple):

@@ -102,6 +102,11 @@ class BlockKeys(Keys):
         "1 by default.",
         examples=[2],
     )
+    first_width: Width | None = Field(
+        None,
+        description="Channels the first convolution puts out, in place of `reduce_first`.",
+        examples=[47],
+    )
     groups: int | None = Field(
         None,
         ge=1,
@@ -151,6 +156,29 @@ class StageKeys(BlockKeys):
     stride: int = Field(
         1, ge=1, le=64, description="Stride of the stage's first block.", examples=[2]
     )
+    blocks: (
+        Annotated[tuple[BlockKeys, ...], Field(strict=False, min_length=1, max_length=MAX_DEPTH)]
+        | None
+    ) = Field(
+        None,
+        description="One mapping for each block, first to last, of what holds in that block only; "
+        "says the stage's depth, too.",
+        examples=[[{"mid_width": 22}, {"mid_width": 35}]],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counted(cls, data: Any) -> Any:
+        """The depth is the number of `blocks` where those are written out."""
+        if isinstance(data, dict) and isinstance(blocks := data.get("blocks"), list) and blocks:
+            if data.get("depth", len(blocks)) != len(blocks):
+                raise broken(
+                    f"depth {data['depth']} and a list of {len(blocks)} blocks disagree; "
+                    "keep one of the two",
+                    "blocks",
+                )
+            return {"depth": len(blocks), **data}
+        return data
 
 
 DEFAULTS: dict[str, Any] = {
@@ -162,6 +190,7 @@ DEFAULTS: dict[str, Any] = {
     "bottleneck_ratio": None,
     "mid_width": None,
     "reduce_first": 1,
+    "first_width": None,
     "groups": None,
     "group_width": None,
     "attention": Attention(kind="none"),
@@ -254,19 +283,29 @@ class Spec(BlockKeys):
             check_stage(self, index)
         return self
 
-    def settings(self, index: int | None) -> dict[str, Any]:
+    def settings(self, index: int | None, block: int | None = None) -> dict[str, Any]:
         """Every block key as it holds in one stage: its own, else the top's, else the default.
 
-        Without an index, as it holds outside the stages.
+        With the number of a block, as it holds in that block; without an index, as it holds
+        outside the stages.
         """
         values = dict(DEFAULTS)
-        for level in (self,) if index is None else (self, self.stages[index]):
+        for level in self.levels(index, block):
             given = {key: value for key in BLOCK_KEYS if (value := getattr(level, key)) is not None}
             for pair in RIVALS:
                 if given.keys() & set(pair):
                     values.update(dict.fromkeys(pair))
             values.update(given)
         return values
+
+    def levels(self, index: int | None, block: int | None = None) -> tuple[BlockKeys, ...]:
+        """What is asked for a block key, the last to say something being right."""
+        if index is None:
+            return (self,)
+        stage = self.stages[index]
+        if block is None or stage.blocks is None:
+            return (self, stage)
+        return (self, stage, stage.blocks[block])
 
     def mistake(self, rule: str, *path: str | int) -> UserError:
         """A rule that the Spec breaks once it is resolved, with the place of the value."""

@@ -23,6 +23,13 @@ def broken(rule: str, *path: str | int) -> PydanticCustomError:
     return PydanticCustomError("rule", "{rule}", {"rule": rule, "at": list(path)})
 
 
+def _refuse_foreign(model: Any, owners: dict[str, tuple[str, ...]], what: str) -> None:
+    """Refuses keys that mean nothing for the kind given, so that none is silently ignored."""
+    for key, kinds in owners.items():
+        if key in model.model_fields_set and model.kind not in kinds:
+            raise broken(f"{key} belongs to {' and '.join(kinds)} {what}, not to {model.kind}", key)
+
+
 def _word_as_kind(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
@@ -110,11 +117,7 @@ class ShortcutMode(Keys):
 
     @model_validator(mode="after")
     def _own_keys_only(self) -> ShortcutMode:
-        for key, kinds in _SHORTCUT_KEYS.items():
-            if key in self.model_fields_set and self.kind not in kinds:
-                raise broken(
-                    f"{key} belongs to {' and '.join(kinds)} shortcuts, not to {self.kind}", key
-                )
+        _refuse_foreign(self, _SHORTCUT_KEYS, "shortcuts")
         return self
 
 
@@ -154,11 +157,34 @@ class Attention(Keys):
         description="`se`: the squeezed width is rounded to a multiple of this, at least once.",
         examples=[1],
     )
+    kernel: int | None = Field(
+        None,
+        ge=1,
+        le=1023,
+        description="`eca`: channels a filter sees, an odd number, in place of the rule's.",
+        examples=[5],
+    )
     position: Literal["end", "3x3"] = Field(
         "end",
         description="After the block's last norm, or after the 3x3 convolution (RegNet).",
         examples=["3x3"],
     )
+
+    @model_validator(mode="after")
+    def _own_keys_only(self) -> Attention:
+        _refuse_foreign(self, _ATTENTION_KEYS, "attention")
+        if self.kernel is not None and self.kernel % 2 == 0:
+            raise broken(f"must be odd, to have a middle (got {self.kernel})", "kernel")
+        return self
+
+
+_ATTENTION_KEYS = {
+    "ratio": ("se",),
+    "ratio_of": ("se",),
+    "divisor": ("se",),
+    "kernel": ("eca",),
+    "position": ("se", "eca"),
+}
 
 
 class Norm(Keys):

@@ -4,31 +4,52 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from resgen.spec_parts import RegNet, broken
 
 # Two spellings of one fact: a stage that gives the one is not asked for the other.
-RIVALS = (("bottleneck_ratio", "mid_width"), ("groups", "group_width"))
+RIVALS = (
+    ("bottleneck_ratio", "mid_width"),
+    ("reduce_first", "first_width"),
+    ("groups", "group_width"),
+)
 
 
 def check_stage(spec: Any, index: int) -> None:
     """The rules between the keys of one stage; raises the first broken one."""
-    level: list[str | int] = ["stages", index]
-    stage, values = spec.stages[index], spec.settings(index)
+    stage = spec.stages[index]
+    path: list[str | int] = ["stages", index]
+    if stage.blocks is None:
+        _check(spec.levels(index), ([], path), spec.settings(index), stage.width)
+        return
+    for number in range(len(stage.blocks)):
+        paths: tuple[list[str | int], ...] = ([], path, [*path, "blocks", number])
+        _check(spec.levels(index, number), paths, spec.settings(index, number), stage.width)
 
-    def written(key: str) -> list[str | int]:
-        return [*level, key] if getattr(stage, key) is not None else [key]
+
+def _check(
+    levels: Sequence[Any], paths: Sequence[list[str | int]], values: dict[str, Any], width: int
+) -> None:
+    """The rules between the keys that hold in one place; `levels` wrote them at `paths`."""
+
+    def written(*keys: str) -> list[str | int]:
+        """Where the last of the keys that was written stands."""
+        for level, path in zip(reversed(levels), reversed(paths), strict=True):
+            for key in keys:
+                if getattr(level, key) is not None:
+                    return [*path, key]
+        return [*paths[1], "width"]
 
     for key in ("block", "shortcut"):
         if values[key] is None:
-            raise broken(f"{key} is missing: give it at the top or in this stage", *level)
-    for layer in (spec, stage):
+            raise broken(f"{key} is missing: give it at the top or in this stage", *paths[1])
+    for level, path in zip(levels, paths, strict=True):
         for one, other in RIVALS:
-            if getattr(layer, one) is not None and getattr(layer, other) is not None:
-                at_ = [other] if layer is spec else [*level, other]
-                raise broken(f"{one} and {other} say the same thing; keep one", *at_)
+            if getattr(level, one) is not None and getattr(level, other) is not None:
+                raise broken(f"{one} and {other} say the same thing; keep one", *path, other)
     if values["block"] == "basic" and values["stride_at"] == "1x1":
         raise broken("a basic block has no 1x1 convolution to stride at", *written("stride_at"))
     if values["zero_init"] == "last" and not _has_last_norm(values):
@@ -38,16 +59,17 @@ def check_stage(spec: Any, index: int) -> None:
             *written("zero_init"),
         )
     try:
-        mid, groups = inner_widths(values, stage.width)
+        inner = inner_widths(values, width)
     except ValueError as error:
-        raise broken(str(error), *level, "width") from None
-    first = mid // values["reduce_first"]
-    for what, count in (("width", stage.width), ("inner width", mid), ("first width", first)):
-        if values["block"] == "bottleneck" and what != "inner width":
-            continue
-        if count % groups:
+        raise broken(str(error), *written("mid_width", "group_width")) from None
+    counts = {"inner width": inner.mid}
+    if values["block"] == "basic":
+        counts = {"first width": inner.first, "width": width}
+    for what, count in counts.items():
+        if count % inner.groups:
             raise broken(
-                f"the {what} {count} must be divisible by the {groups} groups", *level, "width"
+                f"the {what} {count} must be divisible by the {inner.groups} groups",
+                *written("groups", "group_width"),
             )
 
 
@@ -61,30 +83,48 @@ def _has_last_norm(values: dict[str, Any]) -> bool:
     )
 
 
-def inner_widths(values: dict[str, Any], width: int) -> tuple[int, int]:
-    """(inner width, groups) of a block; raises ValueError where they do not come out whole."""
+class Inner(NamedTuple):
+    """The widths inside a block: what its first convolution puts out, the 3x3's, its groups."""
+
+    first: int
+    mid: int
+    groups: int
+
+
+def inner_widths(values: dict[str, Any], width: int) -> Inner:
+    """mid = width / bottleneck_ratio, first = mid / reduce_first, groups = mid / group_width.
+
+    Raises ValueError where they do not come out whole.
+    """
     mid = values["mid_width"]
     if mid is None:
         ratio = values["bottleneck_ratio"] or (4 if values["block"] == "bottleneck" else 1)
-        exact = width / Fraction(repr(ratio))
-        if exact.denominator != 1 or exact < 1:
-            raise ValueError(f"must be divisible by bottleneck_ratio {ratio:g} (got {width})")
-        mid = int(exact)
-    if mid % values["reduce_first"]:
-        raise ValueError(
-            f"the inner width {mid} must be divisible by reduce_first {values['reduce_first']}"
-        )
+        mid = _whole(width / Fraction(repr(ratio)))
+        if not mid:
+            raise ValueError(f"the width {width} must be divisible by bottleneck_ratio {ratio:g}")
+    first = values["first_width"]
+    if first is None:
+        reduce_first = values["reduce_first"] or 1
+        if mid % reduce_first:
+            raise ValueError(
+                f"the inner width {mid} must be divisible by reduce_first {reduce_first}"
+            )
+        first = mid // reduce_first
     if values["group_width"] is None:
-        return mid, values["groups"] or 1
+        return Inner(first, mid, values["groups"] or 1)
     if mid % values["group_width"]:
         raise ValueError(
             f"the inner width {mid} must be divisible by group_width {values['group_width']}"
         )
-    return mid, mid // values["group_width"]
+    return Inner(first, mid, mid // values["group_width"])
+
+
+def _whole(number: Fraction) -> int:
+    return int(number) if number.denominator == 1 else 0
 
 
 def regnet_stages(regnet: RegNet, ratio: float) -> list[dict[str, Any]]:
-    """w_j = w0 wm^round(log(w0 + wa j / w0) / log wm), to multiples of 8, equal ones a stage.
+    """w_j = w0 wm^round(log((w0 + wa j) / w0) / log wm), to multiples of 8, equal ones a stage.
 
     Then each width is made divisible by its groups; see `rounding`.
     """
