@@ -36,7 +36,9 @@ def zero_last(spec: Spec, block: nn.Module) -> None:
         nn.init.zeros_(parameter)
 
 
-@pytest.mark.parametrize("order", ["original", "relu-before-add", "linear", "relu-preact", "preact"])
+@pytest.mark.parametrize(
+    "order", ["original", "relu-before-add", "linear", "relu-preact", "preact"]
+)
 @pytest.mark.parametrize("block", ["basic", "bottleneck"])
 def test_a_block_with_zero_last_weights_is_the_identity_on_what_a_relu_put_out(
     block: str, order: str
@@ -50,7 +52,7 @@ def test_a_block_with_zero_last_weights_is_the_identity_on_what_a_relu_put_out(
 
 
 def test_with_the_norm_after_the_addition_it_is_the_norm_of_x() -> None:
-    spec, module = network(order="bn-after-add")
+    _, module = network(order="bn-after-add")
     inner = module.get_submodule("layer1.1").eval()
     nn.init.zeros_(inner.get_submodule("conv2").weight)
     x = torch.relu(torch.randn(4, 16, 8, 8))

@@ -112,7 +112,7 @@ def test_a_fresh_interpreter_rebuilds_the_network_bit_for_bit(name: str, tmp_pat
 def randomize(module: nn.Module) -> None:
     """Weights and running statistics that no two layers share."""
     generator = torch.Generator().manual_seed(0)
-    for name, tensor in module.state_dict().items():
+    for tensor in module.state_dict().values():
         if tensor.is_floating_point():
             tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
             if tensor.dim() > 1:

@@ -27,7 +27,8 @@ stages:
 classes: 10
 """
 ALIASES = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"{new}: &{new} [{','.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcde", "bcdef")
+    f"{new}: &{new} [{','.join([f'*{old}'] * 10)}]\n"
+    for old, new in zip("abcde", "bcdef", strict=True)
 )
 
 MISTAKES = {
@@ -111,8 +112,7 @@ MISTAKES = {
     ),
     "a tag": (
         GOOD.replace("name: net", "name: !!python/object/apply:os.system [ls]"),
-        "spec.yaml:1:7: the tag !!python/object/apply:os.system is not allowed; "
-        "write plain values",
+        "spec.yaml:1:7: the tag !!python/object/apply:os.system is not allowed; write plain values",
     ),
     "aliases that multiply": (
         ALIASES,
