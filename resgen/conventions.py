@@ -12,19 +12,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from resgen.layers import (
-    BatchNorm,
     Conv,
     GlobalAvgPool,
-    GroupNorm,
     Layer,
     Linear,
     MaxPool,
-    StandardizedConv,
     chain,
     elements,
 )
 from resgen.plan import Block, Plan
 from resgen.words import short
+
+_FVCORE = ("conv", "linear", "norm")
 
 
 class Convention(NamedTuple):
@@ -47,17 +46,15 @@ def conv_and_linear(layer: Layer) -> int:
 
 
 def fvcore(layer: Layer) -> int:
-    """Adds to it 2 an element of batch norm, 5 of group norm, 1 of adaptive pooling's input."""
-    op, count = layer.op, conv_and_linear(layer)
-    if isinstance(op, BatchNorm):
-        return 2 * elements(layer.output)
-    if isinstance(op, GroupNorm):
-        return 5 * elements(layer.output)
-    if isinstance(op, GlobalAvgPool):  # inside an attention it is a mean(), which has no rule
+    """Adds to it the norms, and 1 an element that adaptive pooling takes in."""
+    op = layer.op
+    if isinstance(op, GlobalAvgPool):
         return elements(layer.input)
-    if isinstance(op, StandardizedConv):  # its weights pass through a batch norm without scale
-        return count + 4 * elements(op.params()["weight"])
-    return count
+    parts = op.parts(layer.input)
+    # The pooling inside an attention is a mean(), for which it has no rule.
+    if parts:
+        return sum(fvcore(part) for part in parts if not isinstance(part.op, GlobalAvgPool))
+    return op.amount(layer.input, layer.output) if op.line in _FVCORE else 0
 
 
 def pycls(layer: Layer) -> int:

@@ -48,6 +48,7 @@ def rule_lines(plans: Sequence[Plan], convention: Convention | None) -> list[str
     if convention:
         lines += wrapped(f"MACs column by --convention {convention.name}: {convention.says}.")
         for plan in plans:
+            lines += wrapped(f"{plan.name}: {total(plan, convention.macs).macs:,} MACs.")
             if note := convention.note(plan):
                 lines += wrapped(f"{plan.name}: {note}.")
     return lines
@@ -110,7 +111,9 @@ def _apart(books: Cost) -> list[str]:
     named = ", ".join(f"{what} {short(count)}" for count, what in rest if count)
     return [
         *hung(
-            "additions", f"{books.residual_adds:,} elements a forward pass{share}, counted apart"
+            "additions",
+            f"{books.residual_adds:,} elements a forward pass{share}, counted apart",
+            11,
         ),
         *hung("other", f"{named} operations, counted apart", 11),
         *hung("outputs", f"{short(books.activations)} elements put out by convolutions", 11),

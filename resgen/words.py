@@ -41,7 +41,7 @@ def memory(count: int) -> str:
 
 def kind_of(op: Op) -> str:
     """A layer's kind: `conv 3x3/2 g32`, `batch norm`, `max pool 3x3/2`."""
-    name = type(op).__name__
+    name = type(op).__name__.lstrip("_")
     words = name.lower() if op.line == "activation" else _spaced(name)
     kernel, stride = getattr(op, "kernel_size", 0), getattr(op, "stride", 1)
     if kernel:
