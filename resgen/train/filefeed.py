@@ -77,7 +77,7 @@ class FileFeed:
         self.recipe, self.order, self.device, self.layout = recipe, order, device, layout
         self.classes = len(data.classes)
         self.mean, self.std = (
-            torch.tensor(values, device=device)[:, None, None] * 255
+            torch.tensor(_for(channels, values), device=device)[:, None, None] * 255
             for values in (data.mean, data.std)
         )
         found = {"train": data.train, "heldout": data.heldout, "test": data.test}
@@ -139,6 +139,11 @@ class FileFeed:
             images, labels = (part.to(self.device, non_blocking=True) for part in loaded)
             normal = (images.float() - self.mean) / self.std
             yield Batch(normal.contiguous(memory_format=self.layout), labels)
+
+
+def _for(channels: int, values: tuple[float, ...]) -> tuple[float, ...]:
+    """Colour statistics as they are for colour, and their mean for grey."""
+    return values if len(values) == channels else (sum(values) / len(values),)
 
 
 def _moving(recipe: Augment, size: tuple[int, int]) -> v2.Compose:

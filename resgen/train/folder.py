@@ -110,9 +110,8 @@ def _without_bad(name: str, found: Found, notes: list[str]) -> Found:
         kept = [i for i, fine in enumerate(pool.map(good, found.paths)) if fine]
     bad = sorted(set(range(len(found.paths))) - set(kept))
     if bad:
-        notes.append(
-            f"{len(bad)} unreadable images of {name} left out, {found.paths[bad[0]]} first"
-        )
+        first = found.paths[bad[0]]
+        notes.append(f"{len(bad)} unreadable images of {name} left out, the first {first}")
     return Found(tuple(found.paths[i] for i in kept), tuple(found.labels[i] for i in kept))
 
 
@@ -131,7 +130,9 @@ def _read(found: dict[str, Found], wanted: Wanted, notes: list[str]) -> dict[str
         images = _decode_all(found, mode, (width, height))
         if images is not None:
             return dict(images)
-    return {name: Files(each.paths, torch.tensor(each.labels), 3) for name, each in found.items()}
+    return {
+        name: Files(each.paths, torch.tensor(each.labels), channels) for name, each in found.items()
+    }
 
 
 def _header(path: str) -> tuple[tuple[int, int], str]:

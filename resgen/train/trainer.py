@@ -211,7 +211,7 @@ class Trainer:
         row = {
             "epoch": round(self.step / setup.order.steps, 4),
             "step": self.step,
-            "rate": self.rate(self.step - 1, warm=self.warm),
+            "rate": self.optimizer.param_groups[0]["lr"],
             "train_loss": train_loss,
             "train_error": train_error,
             "heldout_loss": loss,

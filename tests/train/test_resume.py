@@ -122,7 +122,7 @@ def test_a_checkpoint_of_another_run_is_refused(
 def test_a_checkpoint_of_another_network_is_refused(job: Make, tiny: Callable[..., str]) -> None:
     run.train(job("run"))
     other = tiny("other")
-    with pytest.raises(UserError, match="network.name was tiny there and is other here"):
+    with pytest.raises(UserError, match=r"network\.name was tiny there and is other here"):
         run.train(job("run", specs=[other], start="resume"))
 
 
@@ -130,7 +130,7 @@ def test_a_used_folder_is_refused_and_force_starts_over(job: Make) -> None:
     first = job("run")
     run.train(first)
     before = sorted(p.name for p in first.settings.out.iterdir())
-    with pytest.raises(UserError, match="not empty .* add --resume to go on, --force"):
+    with pytest.raises(UserError, match=r"not empty .* add --resume to go on, --force"):
         run.train(job("run"))
     assert sorted(p.name for p in first.settings.out.iterdir()) == before
     run.train(job("run", start="force", recipe_={"length": "1 epochs"}))

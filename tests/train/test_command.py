@@ -1,0 +1,208 @@
+"""`resgen train` as typed: options, sentences, exit codes, and what lies on stdout."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from resgen.cli.train import train
+from resgen.errors import UserError
+from resgen.train import metrics
+
+
+@pytest.fixture
+def command(
+    tiny: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    import typer
+
+    monkeypatch.chdir(tmp_path)
+    app = typer.Typer()
+    app.command()(train)
+
+    def invoke(*arguments: str) -> None:
+        app([tiny(), *arguments], standalone_mode=False)
+
+    return invoke
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--device", "gpu"], "--device gpu: must be one of auto, cuda, mps, cpu"),
+        (["--device", "cuda:99"], "--device cuda:99: torch sees "),
+        (["--recipe", "digit"], "did you mean digits?"),
+        (
+            ["--set", "optimizer.momentun=1"],
+            "optimizer.momentun: unknown key; did you mean momentum?",
+        ),
+        (["--set", "optimizer.lr=fast"], "optimizer.lr"),
+        (["--set", "batch=2000"], "a batch of 2000 is more than the 1437 training images"),
+        (["--data", "folder:nowhere"], "--data folder:nowhere: no such folder"),
+        (["--data", "mnist"], "--data mnist: no such data; known are digits"),
+        (["--resume", "--force"], "--resume and --force exclude each other"),
+        (["--sync-bn", "on", "--device", "cpu"], "--sync-bn on: torch has it on CUDA only"),
+    ],
+)
+def test_a_mistake_gets_one_sentence_and_leaves_nothing(
+    command: Callable[..., None], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        command(*arguments)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_recipe_file_with_a_typo_names_its_place(
+    command: Callable[..., None], tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("description: x\nlength: 1 epochs\nbatch: 8\noptimiser: {lr: 0.1}\n")
+    with pytest.raises(UserError, match=r"mine\.yaml:4:1: optimiser: unknown key; did you mean"):
+        command("--recipe", "mine.yaml")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_device_that_is_not_there_is_an_error(command: Callable[..., None]) -> None:
+    with pytest.raises(UserError, match="--device cuda: torch sees 0 CUDA devices here"):
+        command("--device", "cuda")
+
+
+def test_a_file_in_place_of_the_folder(command: Callable[..., None], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="--out file: is a file; name a folder"):
+        command("--out", "file", "--device", "cpu")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_an_unwritable_folder(
+    command: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(UserError, match="--out run: cannot be written: Permission denied"):
+        command("--out", "run", "--device", "cpu")
+
+
+def test_only_the_table_is_on_stdout(
+    command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("--epochs", "1", "--out", "run", "--device", "cpu")
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0].split() == [
+        "network", "params", "training", "held", "out", "best", "held", "out", "test", "time",
+    ]  # fmt: skip
+    assert lines[1].startswith("tiny ")
+    assert "proof holds in all" in err
+    assert err.index("proof holds") < err.index("epoch 1:")
+
+
+def test_quiet_says_nothing_but_the_table(
+    command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("--epochs", "1", "--out", "run", "--device", "cpu", "--quiet")
+    out, err = capsys.readouterr()
+    assert out.startswith("network")
+    assert err == ""
+
+
+def test_several_specs_share_one_figure(
+    tiny: Callable[..., str], tmp_path: Path, command: Callable[..., None]
+) -> None:
+    command(tiny("other"), "--epochs", "1", "--out", "both", "--device", "cpu")
+    assert {path.name for path in (tmp_path / "both").iterdir()} == {"curves.png", "tiny", "other"}
+    with Image.open(tmp_path / "both" / "curves.png") as figure:
+        assert min(figure.size) > 400
+    assert len(metrics.read(tmp_path / "both" / "other")) == 1
+
+
+def test_two_specs_of_one_name_are_refused(
+    tiny: Callable[..., str], command: Callable[..., None]
+) -> None:
+    with pytest.raises(UserError, match="two specs are named tiny"):
+        command(tiny())
+
+
+def test_plan_tells_schedule_groups_and_cost_without_training(
+    command: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("--plan", "--data", "cifar10", "--recipe", "he2015-cifar")
+    out = capsys.readouterr().out
+    assert "45,000 training images, batch 128, 351 steps an epoch" in out
+    assert "     32,000    91.17        0.01  milestone" in out
+    assert "     48,000   136.75       0.001  milestone" in out
+    assert "all parameters: " in out
+    assert "weight decay 0.0001" in out
+    assert "8,192,000 images at 3 x " in out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_plan_never_imports_torch(tiny: Callable[..., str]) -> None:
+    code = (
+        "import sys\nfrom resgen.cli.train import train\n"
+        f"train([{tiny()!r}], plan=True)\nassert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_grey_digits_train_a_colour_network(
+    tmp_path: Path, command: Callable[..., None], tiny: Callable[..., str]
+) -> None:
+    text = Path(tiny("colour")).read_text().replace("channels: 1, size: 8", "channels: 3, size: 12")
+    (tmp_path / "colour.yaml").write_text(text)
+    command("colour.yaml", "--epochs", "1", "--out", "run", "--device", "cpu")
+    assert len(metrics.read(tmp_path / "run" / "colour")) == 1
+
+
+def test_tensorboard_gets_every_number(command: Callable[..., None], tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    command("--epochs", "2", "--out", "run", "--device", "cpu", "--tensorboard", "on")
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    seen = [event.value for event in events.Scalars("heldout_error")]
+    rows = metrics.read(tmp_path / "run")
+    assert seen == pytest.approx([row["heldout_error"] for row in rows])
+
+
+def test_files_on_disk_are_trained_on_and_a_bad_one_is_named(
+    tmp_path: Path, tiny: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = tiny("grey", classes=2)
+    for split, count in (("train", 8), ("test", 3)):
+        for label, name in enumerate(("cat", "dog")):
+            (tmp_path / "data" / split / name).mkdir(parents=True)
+            for number in range(count):
+                # Two sizes, so that the set is not held in memory.
+                image = Image.new("L", (16 + number % 2, 16), 50 + 150 * label)
+                image.save(tmp_path / "data" / split / name / f"{number}.png")
+    crop = "augment={crop: random-resized, flip: horizontal}"
+
+    def start(out: str, workers: int) -> None:
+        train(
+            [spec], data="folder:data", set_=["batch=4", crop], epochs=2,
+            out=tmp_path / out, device="cpu", workers=workers,
+        )  # fmt: skip
+
+    start("two", 2)
+    start("none", 0)
+    rows = [
+        [{k: v for k, v in row.items() if k not in metrics.TIMES} for row in metrics.read(path)]
+        for path in (tmp_path / "two", tmp_path / "none")
+    ]
+    assert rows[0] == rows[1]
+    (tmp_path / "data/train/cat/3.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"cat/3\.png: unreadable image") as caught:
+        start("bad", 2)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,129 @@
+"""One process against two: the same batches, the same gradients, each image counted once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from resgen.train import checkpoint, metrics
+
+# Trains a network without batch norm for a few steps, and saves its last gradients.
+SCRIPT = """
+import json, sys, torch
+from pathlib import Path
+from torch import nn
+from resgen.train import distributed, run
+from resgen.train.data import Wanted
+from resgen.train.engine import Engine
+from resgen.train.loop import Stepper
+from resgen.train.network import Network
+from resgen.train.recipe import Recipe
+from resgen.train.settings import Settings
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+
+def make():
+    return nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
+
+network = Network("n", {"name": "n"}, 1, (8, 8), 10, 0, 0, (), make, lambda _: [(True, "")])
+engine = Engine(torch.device("cpu"), "fp32", "contiguous", "off")
+seen = []
+update = Stepper._update
+def spy(stepper, loss, step):
+    seen.append([p.grad.clone() for p in stepper.module.parameters()])
+    return update(stepper, loss, step)
+Stepper._update = spy
+
+def train(world, out, batch, accumulate):
+    recipe = Recipe.model_validate({
+        "description": "", "length": "13 steps", "batch": batch, "accumulate": accumulate,
+        "optimizer": {"lr": 0.1},
+        "augment": {"crop": "pad", "pad": 1, "flip": "horizontal", "erase": 0.2},
+    })
+    settings = Settings(out=out, voice="full")
+    run.train(run.Job([network], recipe, Wanted(heldout=361), settings, engine, world))
+    if world.first:
+        torch.save(seen, out / "gradients.pt")
+    seen.clear()
+
+with distributed.joined(engine.device) as world:
+    for batch, accumulate in ((127, 1), (64, 3)):
+        train(world, Path(f"{world.size}-{batch}-{accumulate}"), batch, accumulate)
+"""
+
+
+def launch(
+    processes: int, command: list[str], folder: Path, **env: str
+) -> subprocess.CompletedProcess[str]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return subprocess.run(
+        [sys.executable, *launcher, *command], cwd=folder, text=True, capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **env}, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    folder = tmp_path_factory.mktemp("processes")
+    (folder / "script.py").write_text(SCRIPT)
+
+    def train(processes: int, batch: int, accumulate: int) -> Path:
+        out = folder / f"{processes}-{batch}-{accumulate}"
+        if not out.exists():
+            done = launch(processes, ["script.py"], folder)
+            assert done.returncode == 0, done.stderr
+            (folder / f"stderr-{processes}").write_text(done.stderr)
+        return out
+
+    return train
+
+
+@pytest.mark.parametrize(("batch", "accumulate"), [(127, 1), (64, 3)])
+def test_gradients_of_two_processes_are_those_of_one(
+    runs: Callable[..., Path], batch: int, accumulate: int
+) -> None:
+    one, two = (torch.load(runs(n, batch, accumulate) / "gradients.pt") for n in (1, 2))
+    assert len(one) == len(two) == 13
+    for mine, theirs in zip(one, two, strict=True):
+        for gradient, other in zip(mine, theirs, strict=True):
+            assert float((gradient - other).abs().max()) < 1e-6
+
+
+def test_every_held_out_image_is_counted_once(runs: Callable[..., Path]) -> None:
+    rows: list[list[dict[str, Any]]] = [metrics.read(runs(n, 127, 1)) for n in (1, 2)]
+    assert len(rows[0]) == len(rows[1])
+    for one, two in zip(*rows, strict=True):
+        # 361 images: a share of 181 and one of 180. Errors are whole images of all of them.
+        for key in ("heldout_error", "train_error"):
+            assert one[key] == pytest.approx(two[key], abs=1e-12)
+        assert one["heldout_loss"] == pytest.approx(two["heldout_loss"], rel=1e-5)
+        assert two["heldout_error"] * 361 == pytest.approx(round(two["heldout_error"] * 361))
+
+
+def test_one_process_writes_and_speaks(runs: Callable[..., Path]) -> None:
+    out = runs(2, 127, 1)
+    said = (out.parent / "stderr-2").read_text()
+    assert said.count("held-out images") == 2  # two runs, one line each
+    assert "2 processes, 64 of 127 images each at a time" in said
+    assert checkpoint.load(out / "last.pt")["step"] == 13
+    assert json.loads((out / "environment.json").read_text())["processes"] == 2
+
+
+def test_a_mistake_ends_all_processes_with_its_sentence(
+    tiny: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "file").touch()
+    done = launch(2, ["-m", "resgen", "train", tiny(), "--out", "used"], tmp_path)
+    assert done.returncode != 0
+    assert "error: --out used: not empty (it holds file)" in done.stderr
+    assert [path.name for path in (tmp_path / "used").iterdir()] == ["file"]

@@ -1,0 +1,266 @@
+"""Steps against hand-written ones, divergence, evaluation, and what saves memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torchvision.ops import sigmoid_focal_loss
+
+import resgen
+from resgen.errors import CheckFailed, Diverged
+from resgen.train import checkpoint, fit, loop, metrics, run
+from resgen.train.data import Wanted
+from resgen.train.distributed import World
+from resgen.train.engine import Engine
+from resgen.train.feed import Batch
+from resgen.train.loop import Stepper
+from resgen.train.network import Network
+from resgen.train.optimizer import build
+from resgen.train.recipe import Loss
+from resgen.train.recompute import recompute_blocks
+from tests.train.conftest import recipe
+
+Make = Callable[..., run.Job]
+
+
+def linear() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
+
+
+def batch(count: int = 10) -> Batch:
+    rng = torch.Generator().manual_seed(1)
+    images = torch.randn(count, 3, 2, 2, generator=rng)
+    return Batch(images, torch.randint(5, (count,), generator=rng))
+
+
+def stepped(cpu: Engine, batches: list[Batch], **changes: Any) -> nn.Module:
+    chosen = recipe(batch=10, **changes)
+    module = linear()
+    optimizer = build(module, chosen.optimizer, device=cpu.device)
+    stepper = Stepper.of(module, optimizer, recipe=chosen, engine=cpu, world=World())
+    for step in range(2):
+        assert stepper(iter(batches), step=step, rate=0.1)
+    return module
+
+
+def test_two_steps_are_two_lines_of_plain_sgd(cpu: Engine) -> None:
+    trained = stepped(cpu, [batch()], optimizer={"lr": 9.0, "momentum": 0.9, "weight_decay": 0.01})
+    module, (images, labels) = linear(), batch()
+    velocity = [torch.zeros_like(p) for p in module.parameters()]
+    for _ in range(2):
+        loss = F.cross_entropy(module(images), labels)
+        gradients = torch.autograd.grad(loss, list(module.parameters()))
+        with torch.no_grad():
+            for p, v, g in zip(module.parameters(), velocity, gradients, strict=True):
+                v.mul_(0.9).add_(g + 0.01 * p)
+                p.sub_(0.1 * v)
+    for mine, theirs in zip(trained.parameters(), module.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [(5, 5), (7, 3), (4, 3, 3)])
+def test_accumulated_pieces_of_any_sizes_make_the_whole_batchs_step(
+    cpu: Engine, sizes: tuple[int, ...]
+) -> None:
+    whole = stepped(cpu, [batch()])
+    images, labels = batch()
+    parts = zip(images.split(sizes), labels.split(sizes), strict=True)
+    pieces = stepped(cpu, [Batch(*part) for part in parts], accumulate=len(sizes))
+    for mine, theirs in zip(whole.parameters(), pieces.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-6)
+
+
+def test_clipping_bounds_the_step(cpu: Engine) -> None:
+    still = {"lr": 1.0, "momentum": 0.0}
+    before = linear()
+    after = stepped(cpu, [batch()], clip=1e-3, optimizer=still)
+    moved = sum(
+        float(((p - q) ** 2).detach().sum())
+        for p, q in zip(after.parameters(), before.parameters(), strict=True)
+    )
+    assert moved**0.5 == pytest.approx(2 * 0.1 * 1e-3, rel=0.01)
+
+
+def test_binary_loss_is_a_sum_of_binary_cross_entropies() -> None:
+    images, labels = batch()
+    logits = linear()(images)
+    ours = loop.summed_loss(logits, labels, Loss(kind="binary"))
+    targets = F.one_hot(labels, 5).float()
+    # Focal loss with gamma 0 and no alpha is the binary cross-entropy.
+    theirs = sigmoid_focal_loss(logits, targets, alpha=-1, gamma=0, reduction="sum")
+    assert torch.allclose(ours, theirs)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_bad_loss_stops_before_the_weights_are_touched(
+    job: Make, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Stepper.__call__
+
+    def poisoned(stepper: Stepper, batches: Any, *, step: int, rate: float) -> bool:
+        if step == 15:
+            images, labels = next(batches)
+            before = [p.clone() for p in stepper.module.parameters()]
+            broken = Batch(images * value, labels)
+            fine = call(stepper, iter([broken]), step=step, rate=rate)
+            after = list(stepper.module.parameters())
+            assert all(torch.equal(p, q) for p, q in zip(before, after, strict=True))
+            return fine
+        return call(stepper, batches, step=step, rate=rate)
+
+    monkeypatch.setattr(Stepper, "__call__", poisoned)
+    chosen = job()
+    with pytest.raises(Diverged) as caught:
+        run.train(chosen)
+    text = str(caught.value)
+    assert "became NaN or infinite in step 16 at rate 0.0" in text
+    assert (
+        f"the weights were not touched, the last good checkpoint is {chosen.settings.out}" in text
+    )
+    assert caught.value.exit_code == 3
+    state = checkpoint.load(chosen.settings.out / "last.pt")
+    assert state["step"] == 11
+    assert all(torch.isfinite(value).all() for value in state["model"].values())
+
+
+def test_a_rate_far_too_high_names_the_first_bad_layer(job: Make) -> None:
+    wild = {"lr": 1e30, "momentum": 0.0}
+    constant = {"kind": "constant"}
+    with pytest.raises(Diverged, match=r"in step \d+ at rate 1e\+30; the first bad layer is \w+"):
+        run.train(job(recipe_={"optimizer": wild, "schedule": constant}))
+
+
+def test_a_network_whose_proof_fails_is_not_trained(job: Make) -> None:
+    chosen = job()
+    network = replace(chosen.networks[0], prove=lambda _: [(True, "a"), (False, "books differ")])
+    with pytest.raises(CheckFailed, match="tiny: not trained, as its proof fails: books differ"):
+        run.train(replace(chosen, networks=[network]))
+    assert not metrics.read(chosen.settings.out)
+
+
+def test_rows_hold_what_a_figure_needs(job: Make) -> None:
+    chosen = job()
+    (result,) = run.train(chosen)
+    rows = metrics.read(chosen.settings.out)
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert [row["step"] for row in rows] == [11, 22]
+    assert set(rows[0]) == {
+        "epoch", "step", "rate", "train_loss", "train_error", "heldout_loss", "heldout_error",
+        "images_per_second", "data_wait", "seconds",
+    }  # fmt: skip
+    assert result.last_error == rows[-1]["heldout_error"]
+    names = {path.name for path in chosen.settings.out.iterdir()}
+    assert names >= {
+        "spec.yaml", "recipe.yaml", "environment.json", "metrics.jsonl", "last.pt", "previous.pt",
+        "best.pt", "result.json", "curves.png",
+    }  # fmt: skip
+
+
+def test_held_out_error_is_counted_by_hand(job: Make) -> None:
+    chosen = job(recipe_={"batch": 101})  # 360 images in batches of 101: the last one is short
+    run.train(chosen)
+    state = checkpoint.load(chosen.settings.out / "last.pt")
+    module = resgen.build_module(str(chosen.settings.out / "spec.yaml"))
+    module.load_state_dict(state["model"])
+    module.eval()
+    data = run.data_.load(Wanted(channels=1, size=(8, 8)))
+    assert isinstance(data.heldout, run.data_.Images)
+    images = (data.heldout.pixels.float() / 255 - data.mean[0]) / data.std[0]
+    with torch.no_grad():
+        wrong = (module(images).argmax(1) != data.heldout.labels).sum()
+    assert metrics.read(chosen.settings.out)[-1]["heldout_error"] == int(wrong) / 360
+
+
+def test_the_average_follows_its_formula(job: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.Tensor] = []
+    call = Stepper.__call__
+
+    def watched(stepper: Stepper, batches: Any, *, step: int, rate: float) -> bool:
+        fine = call(stepper, batches, step=step, rate=rate)
+        seen.append(next(iter(stepper.module.parameters())).detach().clone())
+        return fine
+
+    monkeypatch.setattr(Stepper, "__call__", watched)
+    chosen = job(recipe_={"ema": {"decay": 0.8}})
+    run.train(chosen)
+    expected = seen[0]
+    for weights in seen[1:]:
+        expected = 0.8 * expected + 0.2 * weights
+    average = checkpoint.load(chosen.settings.out / "last.pt")["average"]
+    assert torch.allclose(average["module.conv1.weight"], expected, atol=1e-6)
+
+
+def test_warmup_by_error_ends_when_the_error_is_low_enough(job: Make) -> None:
+    schedule = {"kind": "constant", "warmup_until_error": 0.5, "warmup_from": 0.1}
+    chosen = job(recipe_={"length": "12 epochs", "schedule": schedule, "augment": {}})
+    run.train(chosen)
+    rows = metrics.read(chosen.settings.out)
+    for before, row in pairwise(rows):
+        warm = before["train_error"] < 0.5 or before["rate"] == 0.05
+        assert row["rate"] == pytest.approx(0.05 if warm else 0.005)
+    assert rows[-1]["rate"] == 0.05
+
+
+def network_of(job: Make, spec: str) -> Network:
+    return job(specs=[spec]).networks[0]
+
+
+def test_recomputed_blocks_change_nothing_but_memory(job: Make, cpu: Engine) -> None:
+    network = network_of(job, "digits/resnet20")
+    images, labels = torch.rand(8, 1, 8, 8), torch.arange(8)
+    results = []
+    for how in ("kept", "recomputed"):
+        module = network.module(0)
+        names = list(module.state_dict())
+        if how == "recomputed":
+            assert recompute_blocks(module) == 9
+            assert list(module.state_dict()) == names
+        F.cross_entropy(module(images), labels).backward()
+        gradients = [p.grad for p in module.parameters()]
+        results.append((gradients, [b.clone() for b in module.buffers()]))
+    for one, other in zip(*(grads + buffers for grads, buffers in results), strict=True):
+        assert torch.equal(one, other)
+    kept = fit.measure(network.module(0), network, recipe(), cpu)
+    module = network.module(0)
+    recompute_blocks(module)
+    again = fit.measure(module, network, recipe(), cpu)
+    assert again.fixed == kept.fixed
+    assert again.image < kept.image / 3
+
+
+def test_pieces_are_the_fewest_that_fit() -> None:
+    need = fit.Need(fixed=100, image=10)
+    assert fit.pieces_that_fit(need, 64, 2000) == 1
+    assert fit.pieces_that_fit(need, 64, 500) == 2
+    tried: list[int] = []
+
+    def works(images: int) -> bool:
+        tried.append(images)
+        return images <= 10
+
+    assert fit.pieces_that_fit(need, 64, 10**6, works) == 8
+    assert tried == [64, 32, 16, 8]
+    with pytest.raises(fit.UserError, match="not even one image fits"):
+        fit.pieces_that_fit(need, 64, 50)
+
+
+def test_batch_auto_keeps_the_global_batch(
+    job: Make, monkeypatch: pytest.MonkeyPatch, cpu: Engine
+) -> None:
+    chosen = job(batch="auto")
+    need = fit.measure(chosen.networks[0].module(0), chosen.networks[0], chosen.recipe, cpu)
+    monkeypatch.setattr(run.machine, "free_memory", lambda _: int(need.step(40) / fit.SHARE))
+    run.train(chosen)
+    state = checkpoint.load(chosen.settings.out / "last.pt")
+    assert (state["recipe"]["batch"], state["recipe"]["accumulate"]) == (128, 4)
+    # Resumed with more memory, the run goes on in the pieces it was begun with.
+    monkeypatch.setattr(run.machine, "free_memory", lambda _: 2**40)
+    run.train(job(batch="auto", start="resume"))
