@@ -1,0 +1,222 @@
+"""Images per second of resgen's training step against bare loops over others' models.
+
+    python bench/train.py                     ResNet-18 on the CPU, ResNet-50 and -20 on a GPU
+    python bench/train.py --rounds 12 --format json
+
+All contenders run in one process and take turns round by round, so that whatever else the
+machine does hits them alike; a ratio is the median over the rounds. `bare, same settings`
+has resgen's precision, layout and compilation, its batch as floating point in memory, and
+no augmentation, no counting and no check for NaN. `bare, torch's defaults` is fp32,
+contiguous, not compiled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from resgen.train import data, engine, fit, network
+from resgen.train.distributed import World
+from resgen.train.engine import Engine
+from resgen.train.feed import Batch, MemoryFeed, Piece
+from resgen.train.loop import Stepper
+from resgen.train.optimizer import build
+from resgen.train.order import Order
+from resgen.train.recipe import Recipe
+
+Step = Callable[[], None]
+# Dense bf16 peaks by the makers' data sheets, in FLOPs a second.
+PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, and who else has it."""
+
+    title: str
+    spec: str
+    batch: int
+    others: dict[str, Callable[[], nn.Module]]
+
+
+def cases(device: torch.device) -> list[Case]:
+    """What is measured on a kind of device."""
+    from torchvision import models
+
+    if device.type == "cpu":
+        return [Case("ResNet-18 at 224", "imagenet/resnet18", 16, {"torchvision": models.resnet18})]
+    found = [Case("ResNet-50 at 224", "imagenet/resnet50", 256, {"torchvision": models.resnet50})]
+    try:
+        import timm
+
+        found[0].others["timm"] = lambda: timm.create_model("resnet50")
+    except ImportError:
+        pass
+    return [*found, Case("ResNet-20 at 32", "cifar/resnet20", 512, {})]
+
+
+def recipe(batch: int) -> Recipe:
+    """SGD with momentum, pad-crop and flip: what the shipped CIFAR recipes do each step."""
+    return Recipe.model_validate(
+        {
+            "description": "benchmark", "length": "1 epochs", "batch": batch,
+            "optimizer": {"lr": 1e-4, "momentum": 0.9, "weight_decay": 1e-4},
+            "augment": {"crop": "pad", "pad": 4, "flip": "horizontal"},
+        }
+    )  # fmt: skip
+
+
+def resgens(case: Case, motor: Engine) -> tuple[Step, fit.Need, int]:
+    """resgen's own step with its feed; the memory it foresees; and MACs an image."""
+    net = network.load(case.spec)
+    images = data.load(data.Wanted("synthetic", net.channels, net.size, net.classes, heldout=256))
+    order = Order(len(images.train), case.batch, 0)
+    feed = MemoryFeed.of(
+        images, recipe=recipe(case.batch).augment, order=order, channels=net.channels,
+        size=net.size, device=motor.device, layout=motor.memory_format,
+    )  # fmt: skip
+    module = net.module(0).to(motor.device, memory_format=motor.memory_format)
+    need = fit.measure(module, net, recipe(case.batch), motor)
+    called = torch.compile(module) if motor.compile == "on" else module
+    optimizer = build(module, recipe(case.batch).optimizer, device=motor.device)
+    stepper = Stepper.of(called, optimizer, recipe=recipe(case.batch), engine=motor, world=World())
+    steps = count()
+    batches: Iterator[Batch] = feed.train(
+        Piece(step % order.steps, range(case.batch)) for step in count()
+    )
+    return lambda: _assert(stepper(batches, step=next(steps), rate=1e-4)), need, net.macs
+
+
+def _assert(fine: bool) -> None:
+    assert fine, "the benchmark's loss became NaN"
+
+
+def bare(module: nn.Module, case: Case, size: tuple[int, int], motor: Engine) -> Step:
+    """Forward, backward, update, on one batch that lies ready."""
+    module = module.to(motor.device, memory_format=motor.memory_format)
+    fused = motor.device.type == "cuda"
+    optimizer = torch.optim.SGD(
+        module.parameters(), 1e-4, momentum=0.9, weight_decay=1e-4, fused=fused or None
+    )
+    called = torch.compile(module) if motor.compile == "on" else module
+    images = torch.rand(case.batch, 3, *size, device=motor.device)
+    images = images.contiguous(memory_format=motor.memory_format)
+    labels: Tensor = torch.arange(case.batch, device=motor.device) % 10
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with motor.autocast():
+            loss = F.cross_entropy(called(images).float(), labels)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def race(
+    steps: dict[str, Step], *, rounds: int, each: int, motor: Engine
+) -> dict[str, list[float]]:
+    """Seconds a step of each contender in each round, taking turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for number in range(rounds + 1):
+        for name, step in steps.items():
+            motor.synchronize()
+            start = time.perf_counter()
+            for _ in range(each):
+                step()
+            motor.synchronize()
+            if number:  # the first round warms up
+                seconds[name].append((time.perf_counter() - start) / each)
+    return seconds
+
+
+def measure(case: Case, motor: Engine, *, rounds: int) -> dict[str, object]:
+    """One case's table."""
+    ours, need, macs = resgens(case, motor)
+    size = network.load(case.spec).size
+    steps = {"resgen": ours}
+    defaults = Engine(motor.device, "fp32", "contiguous", "off")
+    for name, make in (
+        case.others or {"resgen's module": lambda: network.load(case.spec).module(0)}
+    ).items():
+        steps[f"{name}, bare, same settings"] = bare(make(), case, size, motor)
+        if name != "timm":
+            steps[f"{name}, bare, torch's defaults"] = bare(make(), case, size, defaults)
+    seconds = race(steps, rounds=rounds, each=3 if motor.device.type == "cpu" else 30, motor=motor)
+    result: dict[str, object] = {
+        "case": case.title,
+        "engine": str(motor),
+        "batch": case.batch,
+        "images_per_second": {
+            name: round(case.batch / statistics.median(times), 1) for name, times in seconds.items()
+        },
+        "resgen_over": {
+            name: round(
+                statistics.median(
+                    theirs / mine for theirs, mine in zip(times, seconds["resgen"], strict=True)
+                ),
+                3,
+            )
+            for name, times in seconds.items()
+            if name != "resgen"
+        },
+    }
+    if motor.device.type == "cuda":
+        result |= _on_gpu(ours, need, macs, case, motor, statistics.median(seconds["resgen"]))
+    return result
+
+
+def _on_gpu(
+    step: Step, need: fit.Need, macs: int, case: Case, motor: Engine, seconds: float
+) -> dict[str, object]:
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    step()
+    motor.synchronize()
+    name = torch.cuda.get_device_name(motor.device)
+    peak = next((value for word, value in PEAKS.items() if word in name), None)
+    flops = 6 * macs * case.batch / seconds  # forward and backward: 3 x 2 FLOPs a MAC
+    return {
+        "peak_bytes_above_standing": torch.cuda.max_memory_allocated() - before,
+        "estimated_bytes": need.image * case.batch,
+        "share_of_bf16_peak": round(flops / peak, 3) if peak else None,
+    }
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+    asked = parser.parse_args()
+    motor = engine.choose(device=asked.device)
+    results = [measure(case, motor, rounds=asked.rounds) for case in cases(motor.device)]
+    if asked.format == "json":
+        json.dump(results, sys.stdout, indent=2)
+        return
+    for result in results:
+        print(f"{result['case']}, batch {result['batch']}, {result['engine']}")
+        speeds, ratios = result["images_per_second"], result["resgen_over"]
+        assert isinstance(speeds, dict)
+        assert isinstance(ratios, dict)
+        for name, speed in speeds.items():
+            ratio = f"   resgen is {ratios[name]:.3f} times as fast" if name in ratios else ""
+            print(f"  {name:40s} {speed:10,.1f} images/s{ratio}")
+        for key in ("peak_bytes_above_standing", "estimated_bytes", "share_of_bf16_peak"):
+            if key in result:
+                print(f"  {key.replace('_', ' '):40s} {result[key]}")
+
+
+if __name__ == "__main__":
+    main()
