@@ -272,7 +272,8 @@ def _main(
         )
         at_end = values["attention"].position == "end" and number == len(units)
         if attention and (at_3x3 or at_end):
-            steps.append((values["attention"].kind, attention(values, out, in_width)))
+            # Every kind has this name, as in published weights.
+            steps.append(("se", attention(values, out, in_width)))
     return before_first, steps
 
 
@@ -321,6 +322,6 @@ SHORTCUT_FUNCTIONS: dict[str, Callable[[Any, int], Op]] = {
 
 def _numbered(name: str, shape: Shape, ops: Sequence[Op]) -> tuple[Layer, ...]:
     """One parameter-free layer keeps the name; several, or a projection's, are numbered."""
-    if len(ops) == 1 and not ops[0].params():
+    if len(ops) == 1 and not isinstance(ops[0], L.Conv):
         return chain(shape, (name, ops[0]))
     return chain(shape, *((f"{name}.{i}", op) for i, op in enumerate(ops)))
