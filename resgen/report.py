@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from resgen.conventions import Convention
@@ -25,12 +25,14 @@ class Entry(NamedTuple):
     """What is known of one network: its Plan, and its proof where it was measured.
 
     training: the memory of a training step as plain values; lines: the same as text.
+    error: what its run ended with, as a fraction, where it was trained.
     """
 
     plan: Plan
     proof: Proof | None = None
     training: dict[str, Any] | None = None
     lines: tuple[str, ...] = ()
+    error: float | None = None
 
 
 def as_data(
@@ -104,7 +106,7 @@ def _row_data(row: Row) -> dict[str, Any]:
 
 # --- many networks -------------------------------------------------------------------
 
-SORTS = {
+SORTS: dict[str, Callable[[Plan], Any]] = {
     "given": lambda plan: 0,
     "name": lambda plan: plan.name,
     "params": lambda plan: cost(plan).params,
@@ -135,7 +137,12 @@ def comparison(found: Sequence[Entry], convention: Convention | None = None) -> 
                 verdict,
             ]
         )
-    lines = aligned(_COMPARED, body)
+    header = [*_COMPARED]
+    if any(entry.error is not None for entry in found):
+        header.append("error")
+        for line, entry in zip(body, found, strict=True):
+            line.append("-" if entry.error is None else f"{entry.error:.2%}")
+    lines = aligned(header, body)
     for plan, proof, *_ in found:
         for check in proof.checks if proof else ():
             if not check.holds:

@@ -9,6 +9,8 @@ import typer
 
 from resgen import __version__
 from resgen.cli.build import build
+from resgen.cli.fit import fit
+from resgen.cli.sample import sample
 from resgen.cli.summarize import summarize
 from resgen.cli.train import train
 from resgen.errors import ResgenError
@@ -22,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(build)
+app.command()(fit)
+app.command()(sample)
 app.command()(summarize)
 app.command()(train)
 

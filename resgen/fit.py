@@ -1,0 +1,149 @@
+"""Spec and target -> the width multiplier, or the depths, that meet it.
+
+    width'(m) = q round(m width / q)     q the least width the spec's ratios and groups allow
+    depth'(m) = max(1, round(m depth))
+
+The fit is the largest m whose network is not over the target: cost grows with m, so
+it is found by halving an interval.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from resgen.cost import Cost, cost
+from resgen.errors import UserError
+from resgen.resolve import resolve
+from resgen.spec import Spec
+from resgen.spec_text import plain
+
+LARGEST = 256.0
+
+
+class Fit(NamedTuple):
+    """The spec found, as plain values; its books; what was asked for and what was built."""
+
+    data: dict[str, Any]
+    books: Cost
+    multiplier: float
+    changes: tuple[str, ...]
+
+
+def fit(
+    spec: Spec, target: int, measure: str = "macs", *, by: str = "width", divisor: int = 8
+) -> Fit:
+    """The network of the spec's shape with the most `measure` (macs, params) up to `target`.
+
+    Raises UserError where even the smallest is over it.
+    """
+    scaled = _wider if by == "width" else _deeper
+
+    def built(multiplier: float) -> tuple[dict[str, Any], Cost] | None:
+        data = scaled(spec, multiplier, divisor)
+        try:
+            return data, cost(resolve(Spec.model_validate(data)))
+        except (ValidationError, UserError):
+            return None
+
+    def size(multiplier: float) -> int:
+        found = built(multiplier)
+        return 0 if found is None else int(getattr(found[1], measure))
+
+    low, high = 1e-6, 1.0
+    smallest = built(low)
+    if smallest is None:
+        raise UserError(f"{spec.name} cannot be scaled in {by}: its smallest form is not valid")
+    if getattr(smallest[1], measure) > target:
+        least = getattr(smallest[1], measure)
+        raise UserError(
+            f"--{measure} {target:,}: scaled in {by}, {spec.name} has at least {least:,}; "
+            f"raise the target, or scale in {'depth' if by == 'width' else 'width'}"
+        )
+    while size(high) <= target:
+        low, high = high, 2 * high
+        if high > LARGEST:
+            raise UserError(f"--{measure} {target:,}: over {LARGEST:.0f} times {spec.name}")
+    while high - low > 1e-7 * low and high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (middle, high) if size(middle) <= target else (low, middle)
+    found = built(low) or smallest
+    return Fit(found[0], found[1], low, _changes(spec, found[0]))
+
+
+def _changes(spec: Spec, data: dict[str, Any]) -> tuple[str, ...]:
+    """asked for -> built, stage by stage."""
+    lines = []
+    if data["stem"].get("width", spec.stem.width) != spec.stem.width:
+        lines.append(f"stem width {spec.stem.width} -> {data['stem']['width']}")
+    for index, (stage, new) in enumerate(zip(spec.stages, data["stages"], strict=True), 1):
+        words = [
+            f"{key} {getattr(stage, key)} -> {new[key]}"
+            for key in ("depth", "width", "mid_width")
+            if new.get(key) is not None and new[key] != getattr(stage, key)
+        ]
+        if words:
+            lines.append(f"stage {index}: {', '.join(words)}")
+    return tuple(lines)
+
+
+def _start(spec: Spec) -> dict[str, Any]:
+    data = plain(spec)
+    data.pop("depth", None)  # the number of layers its name states no longer holds
+    data["stages"] = [dict(stage) for stage in data["stages"]]
+    return data
+
+
+def _deeper(spec: Spec, multiplier: float, divisor: int) -> dict[str, Any]:
+    data = _start(spec)
+    for stage in data["stages"]:
+        stage["depth"] = max(1, math.floor(multiplier * stage["depth"] + 0.5))
+    return data
+
+
+def _wider(spec: Spec, multiplier: float, divisor: int) -> dict[str, Any]:
+    data = _start(spec)
+    units = [_unit(spec, index, divisor) for index in range(len(spec.stages))]
+
+    def rounded(width: int, unit: int) -> int:
+        return unit * max(1, math.floor(multiplier * width / unit + 0.5))
+
+    same = spec.stem.width == spec.stages[0].width
+    data["stem"] = {
+        **data["stem"],
+        "width": rounded(spec.stem.width, units[0].width if same else divisor),
+    }
+    for stage, unit in zip(data["stages"], units, strict=True):
+        stage["width"] = rounded(stage["width"], unit.width)
+        if "mid_width" in stage:
+            stage["mid_width"] = rounded(stage["mid_width"], unit.mid)
+    if "mid_width" in data:
+        data["mid_width"] = rounded(data["mid_width"], max(unit.mid for unit in units))
+    if spec.head.width:
+        data["head"] = {**data["head"], "width": rounded(spec.head.width, divisor)}
+    return data
+
+
+class _Unit(NamedTuple):
+    """The least step of a stage's width and of its inner width."""
+
+    width: int
+    mid: int
+
+
+def _unit(spec: Spec, index: int, divisor: int) -> _Unit:
+    values = spec.settings(index)
+    groups = values["group_width"] or values["groups"] or 1
+    norm = values["norm"]
+    if norm.kind == "group":
+        groups = math.lcm(groups, norm.group_width or norm.groups or 32)
+    mid = math.lcm(groups * (values["reduce_first"] or 1), 1)
+    if values["mid_width"] is not None:
+        return _Unit(math.lcm(divisor, groups), math.lcm(divisor, mid))
+    ratio = values["bottleneck_ratio"] or (4 if values["block"] == "bottleneck" else 1)
+    step = (Fraction(repr(ratio)) * mid).numerator
+    both = math.lcm(divisor, step, groups if values["block"] == "basic" else 1)
+    return _Unit(both, mid)

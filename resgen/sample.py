@@ -1,0 +1,167 @@
+"""A design space -> specs drawn from it: a spec whose values may be choices.
+
+    width: {any: [32, 64, 96]}                             one of them
+    depth: {from: 1, to: 12}                               a whole number, both ends included
+    width: {from: 32, to: 2048, step: 16, scale: log}      small ones as likely as large ones
+
+Draw k of a seed is the same however many are drawn. A draw that is no valid network
+(an identity shortcut that would narrow, groups that do not divide) is counted and left out.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from resgen import shipped
+from resgen.budget import Budget
+from resgen.cost import Cost, cost
+from resgen.errors import UserError
+from resgen.loading import load_document
+from resgen.reading import Document, Path_, at, dotted
+from resgen.resolve import resolve
+from resgen.spec import Spec
+
+RANGE = {"from", "to", "step", "scale"}
+
+
+class Candidate(NamedTuple):
+    """One network drawn: its number, its spec as plain values, its books."""
+
+    number: int
+    data: dict[str, Any]
+    spec: Spec
+    books: Cost
+
+
+class Tally(NamedTuple):
+    """What became of the draws."""
+
+    drawn: int
+    invalid: int
+    over: int
+    first_reason: str
+
+
+class Space(NamedTuple):
+    """A spec with choices in it, and where each was written."""
+
+    document: Document
+    choices: int
+
+
+def read_space(source: str) -> Space:
+    """The design space of a file. Raises UserError for a choice that is none."""
+    document = load_document(shipped.find("spec", source))
+    choices = _checked(document.data, (), document)
+    if not choices:
+        raise UserError(
+            f"{source}: nothing to sample: write a value as {{any: [...]}} or {{from: 1, to: 8}}"
+        )
+    return Space(document, choices)
+
+
+def _checked(value: Any, path: Path_, document: Document) -> int:
+    """The number of choices below a value."""
+    if isinstance(value, list):
+        return sum(_checked(item, (*path, i), document) for i, item in enumerate(value))
+    if not isinstance(value, dict):
+        return 0
+    if not (_is_choice(value)):
+        return sum(_checked(item, (*path, str(key)), document) for key, item in value.items())
+
+    def wrong(rule: str) -> UserError:
+        return UserError(f"{at(path, document.keys, document.values)}: {dotted(path)}: {rule}")
+
+    if "any" in value:
+        if set(value) != {"any"} or not isinstance(value["any"], list) or not value["any"]:
+            raise wrong("any takes a list of at least one value, and stands alone")
+        return 1
+    if set(value) - RANGE or value.get("scale", "linear") not in ("linear", "log"):
+        raise wrong("a range has the keys from, to, step and scale (linear or log)")
+    ends = [value.get("from"), value.get("to"), value.get("step", 1)]
+    numbers = [n for n in ends if isinstance(n, int) and not isinstance(n, bool)]
+    if len(numbers) < len(ends):
+        raise wrong("from, to and step must be whole numbers; from and to are required")
+    low, high, step = numbers
+    if step < 1 or low > high:
+        raise wrong(f"must hold a number: from {low} to {high} in steps of {step} holds none")
+    if low < 1 and value.get("scale") == "log":
+        raise wrong(f"a log scale must start at 1 or above (got {low})")
+    return 1
+
+
+def _is_choice(value: dict[str, Any]) -> bool:
+    return "any" in value or "from" in value or "to" in value
+
+
+def draw(space: Space, seed: int, number: int) -> dict[str, Any]:
+    """Draw `number` of a seed, as plain values."""
+    data = _drawn(space.document.data, random.Random(f"{seed}:{number}"))
+    assert isinstance(data, dict)
+    data["name"] = f"{data.get('name', 'network')}-{number}"
+    for key in ("extends", "reference", "depth"):
+        data.pop(key, None)
+    return data
+
+
+def _drawn(value: Any, chance: random.Random) -> Any:
+    if isinstance(value, list):
+        return [_drawn(item, chance) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if not _is_choice(value):
+        return {key: _drawn(item, chance) for key, item in value.items()}
+    if "any" in value:
+        return _drawn(chance.choice(value["any"]), chance)
+    low, high, step = value["from"], value["to"], value.get("step", 1)
+    last = (high - low) // step
+    if value.get("scale") != "log":
+        return low + step * chance.randint(0, last)
+    exact = math.exp(chance.uniform(math.log(low), math.log(high)))
+    return low + step * min(last, math.floor((exact - low) / step + 0.5))
+
+
+def candidates(space: Space, seed: int, draws: int, budget: Budget) -> Iterator[Candidate | str]:
+    """Each draw in order: the network, or in a word why it is none: `over`, or the reason."""
+    for number in range(draws):
+        data = draw(space, seed, number)
+        try:
+            spec = Spec.model_validate(data)
+            books = cost(resolve(spec))
+        except ValidationError as error:
+            first = error.errors()[0]
+            yield f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
+            continue
+        except UserError as error:
+            yield str(error)
+            continue
+        if budget.over(books.params, books.macs, books.activations, 0):
+            yield "over"
+        else:
+            yield Candidate(number, data, spec, books)
+
+
+def sample(
+    source: str | Path, *, draws: int, seed: int = 0, budget: Budget | None = None
+) -> tuple[list[Candidate], Tally]:
+    """The valid networks within the budget, and what became of the others."""
+    space = read_space(str(source))
+    found: list[Candidate] = []
+    over = 0
+    reasons: list[str] = []
+    invalid = 0
+    for drawn in candidates(space, seed, draws, budget or Budget()):
+        if isinstance(drawn, Candidate):
+            found.append(drawn)
+        elif drawn == "over":
+            over += 1
+        else:
+            invalid += 1
+            reasons = reasons or [drawn]
+    return found, Tally(draws, invalid, over, reasons[0] if reasons else "")
