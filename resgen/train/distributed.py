@@ -43,12 +43,6 @@ class World:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
-    def any(self, said: bool, device: torch.device) -> bool:
-        """Whether any process says so."""
-        if self.size == 1:
-            return said
-        return bool(self.sum(torch.tensor(float(said), device=device)) > 0)
-
     def largest(self, number: int, device: torch.device) -> int:
         """The largest of all processes' numbers."""
         if self.size == 1:

@@ -15,7 +15,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ _OURS = (
 
 def prepare(out: Path, settings: Settings, runs: Iterable[Path]) -> None:
     """Makes the folders of all runs ready. Raises UserError where one may not be used."""
+    if settings.start == "resume" and not any(out.glob("*")):
+        raise UserError(f"--out {out}: there is nothing to resume; leave --resume out")
     for folder in dict.fromkeys([out, *runs]):
         _prepare(folder, settings)
 
@@ -102,10 +104,29 @@ def _revision() -> str | None:
     return found.stdout.strip()
 
 
-def write_result(folder: Path, result: Any) -> None:
-    """result.json, from a dataclass."""
+@dataclass(frozen=True)
+class Result:
+    """How a run ended: errors as fractions, the test error of the last weights."""
+
+    name: str
+    train_error: float
+    last_error: float
+    best_error: float
+    best_epoch: float
+    test_error: float | None
+    seconds: float
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """result.json."""
     text = json.dumps(asdict(result), indent=2) + "\n"
     (folder / RESULT).write_text(text, encoding="utf-8")
+
+
+def finished(folder: Path) -> Result | None:
+    """How a run ended, if it did."""
+    path = folder / RESULT
+    return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 def command_line() -> str:

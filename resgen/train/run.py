@@ -14,13 +14,14 @@ from resgen.train import data as data_
 from resgen.train.distributed import World
 from resgen.train.engine import Engine
 from resgen.train.feed import Feed, MemoryFeed
+from resgen.train.folders import Result
 from resgen.train.log import Log, duration
 from resgen.train.network import Network
 from resgen.train.order import Order, shares
 from resgen.train.recipe import Recipe
 from resgen.train.settings import Settings
 from resgen.train.signals import Stop
-from resgen.train.trainer import Result, Setup, Trainer
+from resgen.train.trainer import Setup, Trainer
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,9 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
     if found is not None:
         trainer.restore(found)
         log.line(f"  resumed at step {trainer.step} of {trainer.rate.total}")
+        ended = folders.finished(setup.folder) if trainer.step == trainer.rate.total else None
+        if ended is not None:  # the test set has been read; it is not read again
+            return ended
     result = trainer.fit(stop)
     if world.first:
         folders.write_result(setup.folder, result)

@@ -20,6 +20,7 @@ from resgen.train.data import Data
 from resgen.train.distributed import World
 from resgen.train.engine import Engine
 from resgen.train.feed import Feed, Piece
+from resgen.train.folders import Result
 from resgen.train.log import Log, duration
 from resgen.train.loop import Clock, Count, Stepper, evaluate, first_bad_layer
 from resgen.train.network import Network
@@ -56,19 +57,6 @@ class Setup:
     def rate(self) -> Rate:
         """The schedule over this run's epochs."""
         return Rate(self.recipe, self.order.steps)
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a run ended: errors as fractions, the test error of the last weights."""
-
-    name: str
-    train_error: float
-    last_error: float
-    best_error: float
-    best_epoch: float
-    test_error: float | None
-    seconds: float
 
 
 class Trainer:
@@ -127,9 +115,11 @@ class Trainer:
         saved = time.monotonic()
         while self.step < self.rate.total:
             for _ in self._steps_of_epoch():
-                if self._asked(stop):
+                due = time.monotonic() - saved > 60 * setup.settings.save_minutes
+                leave, save = self._agreed(stop.asked is not None, due)
+                if leave:
                     self._leave(stop)
-                if time.monotonic() - saved > 60 * setup.settings.save_minutes:
+                if save:
                     self._refuse_bad()
                     self.save()
                     saved = time.monotonic()
@@ -281,12 +271,17 @@ class Trainer:
 
     # ---- stopping
 
-    def _asked(self, stop: Stop) -> bool:
+    def _agreed(self, leave: bool, save: bool) -> tuple[bool, bool]:
+        """Whether to leave and whether to save now: what any process wants, all do."""
         world = self.setup.world
-        # Processes must stop at the same step; asking each other costs, so not at each.
-        if world.size > 1 and self.step % 10:
-            return False
-        return world.any(stop.asked is not None, self.setup.engine.device)
+        if world.size == 1:
+            return leave, save
+        # Processes must act at the same step; asking each other costs, so not at each.
+        if self.step % 10:
+            return False, False
+        wanted = torch.tensor([float(leave), float(save)], device=self.setup.engine.device)
+        left, saved = world.sum(wanted).tolist()
+        return left > 0, saved > 0
 
     def _leave(self, stop: Stop) -> None:
         self.clock.stop()

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from resgen.train import checkpoint, metrics
+from resgen.errors import UserError
+from resgen.train import checkpoint, distributed, metrics
 
 # Trains a network without batch norm for a few steps, and saves its last gradients.
 SCRIPT = """
@@ -127,3 +128,25 @@ def test_a_mistake_ends_all_processes_with_its_sentence(
     assert done.returncode != 0
     assert "error: --out used: not empty (it holds file)" in done.stderr
     assert [path.name for path in (tmp_path / "used").iterdir()] == ["file"]
+
+
+TORCHRUN = {"RANK": "3", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "4"}
+SLURM = {
+    "SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NTASKS": "4",
+    "MASTER_ADDR": "first",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variables", [TORCHRUN, SLURM], ids=["torchrun", "slurm"])
+def test_a_process_knows_its_place(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert distributed.placed() == distributed.World(rank=3, local_rank=1, local_size=2, size=4)
+
+
+def test_an_incomplete_launcher_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "one")
+    with pytest.raises(UserError, match="the variables of the process launcher are incomplete"):
+        distributed.placed()

@@ -264,3 +264,22 @@ def test_batch_auto_keeps_the_global_batch(
     # Resumed with more memory, the run goes on in the pieces it was begun with.
     monkeypatch.setattr(run.machine, "free_memory", lambda _: 2**40)
     run.train(job(batch="auto", start="resume"))
+
+
+def test_on_an_asynchronous_device_the_update_is_dropped_without_waiting(
+    cpu: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "asynchronous", property(lambda _: True))
+    chosen = recipe(batch=10)
+    module = linear()
+    # The CPU has fused optimizers too; they read the same mark.
+    optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9, fused=True)
+    stepper = Stepper.of(module, optimizer, recipe=chosen, engine=cpu, world=World())
+    stepper(iter([batch()]), step=0, rate=0.1)
+    assert int(stepper.first_bad) == -1
+    before = [p.clone() for p in module.parameters()]
+    images, labels = batch()
+    stepper(iter([Batch(images * float("nan"), labels)]), step=1, rate=0.1)
+    stepper(iter([batch()]), step=2, rate=0.1)
+    assert int(stepper.first_bad) == 1
+    assert all(torch.equal(p, q) for p, q in zip(before, module.parameters(), strict=True))

@@ -201,3 +201,18 @@ def test_every_random_state_is_plain_and_comes_back(job: Make) -> None:
     state = torch.load(job("run").settings.out / "last.pt", weights_only=True)
     assert set(state["random"]) == {"python", "numpy", "torch", "cuda"}
     json.dumps({k: v for k, v in state["random"].items() if k != "torch"})
+
+
+def test_there_must_be_something_to_resume(job: Make) -> None:
+    with pytest.raises(UserError, match="there is nothing to resume; leave --resume out"):
+        run.train(job("none", start="resume"))
+
+
+def test_a_second_signal_exits_at_once() -> None:
+    code = (
+        "import os, signal\nfrom resgen.train.signals import Stop\nwith Stop() as stop:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n    assert stop.asked == 'SIGINT'\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n    print('still here')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
