@@ -44,10 +44,10 @@ def resolve(spec: Spec) -> Plan:
         chain(shape, *_head(spec, shape)),
         _about(spec),
     )
-    if spec.depth is not None and spec.depth != plan.weighted_layers:
-        raise spec.mistake(
-            f"the main path has {plan.weighted_layers} weighted layers, not {spec.depth}", "depth"
-        )
+    # A backbone keeps the depth in its name, though its linear layer is left out.
+    built = plan.weighted_layers + (0 if spec.classes else 1)
+    if spec.depth is not None and spec.depth != built:
+        raise spec.mistake(f"the main path has {built} weighted layers, not {spec.depth}", "depth")
     return plan
 
 

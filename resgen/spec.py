@@ -221,7 +221,8 @@ class Spec(BlockKeys):
     depth: int | None = Field(
         None,
         ge=1,
-        description="Weighted layers of the main path, where the name states them; checked.",
+        description="Weighted layers of the main path, the linear layer among them even where it is "
+        "left out; checked against the stages, nothing is made from it.",
         examples=[50],
     )
     input: Input = Field(description="The images the network takes.")
