@@ -119,7 +119,9 @@ def train(
     changes = list(set_ or [])
     if batch is not None and batch != "auto":
         changes.append(f"batch={batch}")
-    chosen = read_recipe(recipe, changes=changes, epochs=epochs)
+    if epochs is not None:
+        changes.append(f"length={epochs} epochs")
+    chosen = read_recipe(recipe, changes=changes)
     networks = networks_.load_all(specs)
     if plan:
         images = outlook.training_images(data, heldout)
@@ -151,6 +153,7 @@ def train(
         tensorboard=tensorboard.value,
         voice="quiet" if quiet else "full",
         command=folders.command_line(),
+        recipe=", with ".join([recipe, *changes]),
     )
     wanted = Wanted(
         data,

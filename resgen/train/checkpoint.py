@@ -69,6 +69,12 @@ def load(path: Path) -> dict[str, Any]:
     return state
 
 
+def network(path: Path) -> dict[str, Any]:
+    """The spec of a checkpoint's network, as plain values. Raises UserError like `load`."""
+    spec: dict[str, Any] = load(path)["network"]
+    return spec
+
+
 def _way_out(path: Path) -> str:
     other = path.with_name(PREVIOUS)
     if path.name == LAST and other.exists():

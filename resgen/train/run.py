@@ -61,6 +61,8 @@ def train(job: Job) -> list[Result]:
             folders.prepare(settings.out, settings, {job.folder(each) for each in job.networks})
         world.wait()
         log.line(f"{settings.out}: seed {settings.seed}, {job.engine}")
+        if settings.recipe:
+            log.line(f"recipe {settings.recipe}")
         if world.size > 1:
             each = -(-job.recipe.batch // (world.size * job.recipe.accumulate))
             log.line(f"{world.size} processes, {each} of {job.recipe.batch} images each at a time")

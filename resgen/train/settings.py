@@ -27,3 +27,5 @@ class Settings:
     tensorboard: Literal["off", "on"] = "off"
     voice: Literal["full", "quiet"] = "full"
     command: str = ""
+    recipe: str = ""
+    """The recipe's name and what was changed of it."""

@@ -98,6 +98,11 @@ def test_a_foreign_torch_file_is_named_as_such(tmp_path: Path) -> None:
         checkpoint.load(tmp_path / "x.pt")
 
 
+def test_it_names_its_network(tmp_path: Path) -> None:
+    checkpoint.save(state(1), tmp_path)
+    assert checkpoint.network(tmp_path / "last.pt") == {"name": "x"}
+
+
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.pt: no such checkpoint"):
         checkpoint.load(tmp_path / "none.pt")
