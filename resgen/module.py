@@ -7,8 +7,10 @@ import linecache
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from resgen.cost import cost
 from resgen.errors import UserError
@@ -41,6 +43,22 @@ def build_module(network: Plan | Spec | str | Path, *, features: bool = False) -
     namespace = import_source(emit_source(plan, features=features))
     module: nn.Module = getattr(namespace, namespace.__all__[0])()
     return module
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves weights as they were allocated; drawing them takes longer than measuring them."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "").endswith(("normal_", "uniform_")):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def build_undrawn(plan: Plan) -> nn.Module:
+    """The network as a module whose weights hold whatever their memory held."""
+    with _Undrawn():
+        return build_module(plan)
 
 
 def import_source(source: str) -> ModuleType:

@@ -149,12 +149,7 @@ def _over(plan: Plan, budget: Budget, batch: int, precision: str, optimizer: str
 
 
 def _proof(plan: Plan) -> Proof:
-    import torch
-
-    from resgen.module import build_module
+    from resgen.module import build_undrawn
     from resgen.proof import prove
 
-    # The weights' values do not matter: they are neither drawn nor stored twice.
-    with torch.device("meta"):
-        module = build_module(plan)
-    return prove(plan, module.to_empty(device="cpu"))
+    return prove(plan, build_undrawn(plan))
