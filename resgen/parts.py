@@ -54,7 +54,7 @@ class EfficientChannelAttention(nn.Module):
 
 
 class BlurPool2d(nn.Module):
-    """y = the binomial 3x3 filter [1 2 1] x [1 2 1] / 16 of each channel, then a stride."""
+    """y = the 3x3 filter [1 2 1] x [1 2 1] / 16 of each channel, then a stride."""
 
     kernel: Tensor
 

@@ -64,7 +64,7 @@ def emit_source(plan: Plan, *, features: bool = False) -> str:
 def class_name(plan: Plan, taken: set[str]) -> str:
     """resnet50 -> ResNet50."""
     words = re.findall(r"[A-Za-z]+|[0-9]+", plan.name)
-    text_ = "".join(_PROPER.get(word.lower(), word.capitalize()) for word in words)
+    text_ = "".join(_proper(word.lower()) for word in words)
     text_ = re.sub(r"(?<=[0-9])(?=[0-9])", "", text_)
     if not text_[0].isalpha():
         text_ = f"Net{text_}"
@@ -74,14 +74,18 @@ def class_name(plan: Plan, taken: set[str]) -> str:
     return text_
 
 
-_PROPER = {
-    "resnet": "ResNet",
-    "preresnet": "PreResNet",
-    "resnext": "ResNeXt",
-    "regnet": "RegNet",
-    "seresnet": "SEResNet",
-    "wrn": "WRN",
-}
+_FAMILIES = {"resnet": "ResNet", "resnext": "ResNeXt", "regnet": "RegNet", "senet": "SENet"}
+_BEFORE = {"": "", "pre": "Pre", "se": "SE", "eca": "ECA"}
+
+
+def _proper(word: str) -> str:
+    """seresnetaa -> SEResNetAA."""
+    found = re.fullmatch(rf"({'|'.join(_BEFORE)})({'|'.join(_FAMILIES)})(.*)", word)
+    if not found:
+        return word.upper() if word == "wrn" else word.capitalize()
+    before, family_, after = found.groups()
+    after = after.upper() if len(after) < 3 else after.capitalize()
+    return _BEFORE[before] + _FAMILIES[family_] + after
 
 
 def _header(plan: Plan) -> str:

@@ -35,13 +35,10 @@ def _check(
 ) -> None:
     """The rules between the keys that hold in one place; `levels` wrote them at `paths`."""
 
-    def written(*keys: str) -> list[str | int]:
-        """Where the last of the keys that was written stands."""
-        for level, path in zip(reversed(levels), reversed(paths), strict=True):
-            for key in keys:
-                if getattr(level, key) is not None:
-                    return [*path, key]
-        return [*paths[1], "width"]
+    def written(key: str) -> list[str | int]:
+        """Where the key that holds was written."""
+        given = [path for level, path in zip(levels, paths, strict=True) if getattr(level, key)]
+        return [*given[-1], key]
 
     for key in ("block", "shortcut"):
         if values[key] is None:
@@ -61,15 +58,16 @@ def _check(
     try:
         inner = inner_widths(values, width)
     except ValueError as error:
-        raise broken(str(error), *written("mid_width", "group_width")) from None
-    counts = {"inner width": inner.mid}
-    if values["block"] == "basic":
-        counts = {"first width": inner.first, "width": width}
+        raise broken(str(error), *paths[1], "width") from None
+    counts = {"width": width, "inner width": inner.mid, "first width": inner.first}
+    if values["block"] == "bottleneck":  # whose last convolution has no groups
+        del counts["width"]
     for what, count in counts.items():
         if count % inner.groups:
             raise broken(
                 f"the {what} {count} must be divisible by the {inner.groups} groups",
-                *written("groups", "group_width"),
+                *paths[1],
+                "width",
             )
 
 
@@ -101,7 +99,7 @@ def inner_widths(values: dict[str, Any], width: int) -> Inner:
         ratio = values["bottleneck_ratio"] or (4 if values["block"] == "bottleneck" else 1)
         mid = _whole(width / Fraction(repr(ratio)))
         if not mid:
-            raise ValueError(f"the width {width} must be divisible by bottleneck_ratio {ratio:g}")
+            raise ValueError(f"must be divisible by bottleneck_ratio {ratio:g} (got {width})")
     first = values["first_width"]
     if first is None:
         reduce_first = values["reduce_first"] or 1
