@@ -56,7 +56,9 @@ def main() -> None:
                 figures = (measured[0], step.kept, measured[1], step.peak)
                 print(
                     f"{plan.name:18}{batch:6}"
-                    + "".join(f"{x / 2**20:{w}.1f}" for x, w in zip(figures, (10, 9, 10, 9)))
+                    + "".join(
+                        f"{x / 2**20:{w}.1f}" for x, w in zip(figures, (10, 9, 10, 9), strict=True)
+                    )
                     + f"{kept_errors[-1]:+10.3%}{peak_errors[-1]:+8.1%}",
                     flush=True,
                 )

@@ -1,0 +1,140 @@
+"""python bench/cost.py: the closed form against the tools that run a module, and the command.
+
+Each figure is the best of several runs; the tools count ResNet-152 on the meta device
+where they can (fvcore and ptflops need a device that computes).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from resgen import cost, load_spec, resolve
+
+
+def best(call: Callable[[], object], times: int) -> float:
+    """Seconds of the fastest of several calls, the first of which is not timed."""
+    call()
+    found = []
+    for _ in range(times):
+        start = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def closed_form() -> float:
+    plans = {
+        name: resolve(load_spec(name)) for name in ("resnet152", "cifar/resnet20", "resnet1202")
+    }
+    seconds = {name: best(lambda p=plan: cost(p), 300) for name, plan in plans.items()}  # type: ignore[misc]
+    for name, taken in seconds.items():
+        print(f"closed form, {name:<26}{taken * 1000:10.3f} ms")
+    print(
+        f"{'resnet1202 over resnet20':<39}{seconds['resnet1202'] / seconds['cifar/resnet20']:10.2f}"
+    )
+    return seconds["resnet152"]
+
+
+def tools() -> dict[str, float]:
+    """Seconds each tool takes for ResNet-152."""
+    import torch
+    from fvcore.nn import FlopCountAnalysis
+    from ptflops import get_model_complexity_info
+    from torch.utils.flop_counter import FlopCounterMode
+    from torchinfo import summary
+    from torchvision.models import resnet152
+
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    with torch.device("meta"):
+        meta = resnet152().eval()
+        image = torch.empty(1, 3, 224, 224)
+    real = resnet152().eval()
+
+    def counter() -> None:
+        with torch.no_grad(), FlopCounterMode(display=False):
+            meta(image)
+
+    def ptflops() -> None:
+        get_model_complexity_info(real, (3, 224, 224), print_per_layer_stat=False, verbose=False)
+
+    calls: dict[str, Callable[[], object]] = {
+        "FlopCounterMode, meta device": counter,
+        "torchinfo, meta device": lambda: summary(
+            meta, input_data=image, device="meta", verbose=0, cache_forward_pass=False
+        ),
+        "ptflops": ptflops,
+        "fvcore": lambda: FlopCountAnalysis(real, torch.zeros(1, 3, 224, 224)).total(),
+    }
+    found = {}
+    for name, call in calls.items():
+        with contextlib.redirect_stdout(io.StringIO()):
+            found[name] = best(call, 3)
+    return found
+
+
+SPACE = """name: candidate
+input: {channels: 3, size: 224}
+stem: {kind: conv7x7-pool, width: {any: [32, 64]}}
+block: bottleneck
+shortcut: projection
+groups: {any: [1, 2, 8]}
+stages:
+  - {depth: {from: 1, to: 6}, width: {from: 64, to: 512, step: 32}}
+  - {depth: {from: 1, to: 8}, width: {from: 128, to: 1024, step: 32}, stride: 2}
+  - {depth: {from: 1, to: 24}, width: {from: 256, to: 2048, step: 32}, stride: 2}
+  - {depth: {from: 1, to: 6}, width: {from: 256, to: 2048, step: 32}, stride: 2}
+classes: 1000
+"""
+
+
+def sampling() -> None:
+    """Ten thousand draws, in a process of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "space.yaml"
+        path.write_text(SPACE)
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "resgen", "sample", str(path), "-n", "10000", "--format", "csv"],
+            stdout=subprocess.DEVNULL,
+        )
+        _, _, usage = os.wait4(process.pid, 0)
+        taken = time.perf_counter() - start
+    print(f"{'resgen sample -n 10000':<39}{taken:10.2f} s {usage.ru_maxrss / 1024:9.0f} MiB")
+
+
+def commands() -> None:
+    """The whole command against the import of torch."""
+
+    def run(*words: str) -> Callable[[], object]:
+        return lambda: subprocess.run([sys.executable, *words], capture_output=True, check=True)
+
+    summarize = ("-m", "resgen", "summarize", "resnet50")
+    torch = best(run("-c", "import torch"), 3)
+    print(f"{'python -c import torch':<39}{torch:10.2f} s")
+    for title, words in (("--no-measure", (*summarize, "--no-measure")), ("with proof", summarize)):
+        taken = best(run(*words), 3)
+        print(f"{'summarize resnet50, ' + title:<39}{taken:10.2f} s {taken / torch:9.2f} of it")
+
+
+def main() -> None:
+    ours = closed_form()
+    sampling()  # before torch is here: a child's peak counts what its parent held at the fork
+    commands()
+    found = tools()
+    for name, seconds in sorted(found.items(), key=lambda item: item[1]):
+        print(f"{name:<39}{seconds * 1000:10.1f} ms{seconds / ours:9.0f} times")
+
+
+if __name__ == "__main__":
+    main()
