@@ -64,8 +64,10 @@ def emit_source(plan: Plan, *, features: bool = False) -> str:
 def class_name(plan: Plan, taken: set[str]) -> str:
     """resnet50 -> ResNet50."""
     words = re.findall(r"[A-Za-z]+|[0-9]+", plan.name)
-    text_ = "".join(_proper(word.lower()) for word in words)
-    text_ = re.sub(r"(?<=[0-9])(?=[0-9])", "", text_)
+    text_ = ""
+    for word in words:
+        both_digits = text_[-1:].isdigit() and word.isdigit()
+        text_ += f"_{word}" if both_digits else _proper(word.lower())
     if not text_[0].isalpha():
         text_ = f"Net{text_}"
     reserved = {"Tensor", "F", *_part_texts()}

@@ -10,6 +10,7 @@ import typer
 from resgen import __version__
 from resgen.cli.build import build
 from resgen.cli.fit import fit
+from resgen.cli.list import list_
 from resgen.cli.sample import sample
 from resgen.cli.summarize import summarize
 from resgen.cli.train import train
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.command()(build)
 app.command()(fit)
+app.command("list")(list_)
 app.command()(sample)
 app.command()(summarize)
 app.command()(train)

@@ -1,0 +1,91 @@
+"""The shipped networks, each resolved and costed from its spec: name, cost, reference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from itertools import groupby
+from typing import NamedTuple
+
+from resgen import shipped
+from resgen.cost import COUNTING, cost
+from resgen.errors import UserError
+from resgen.layers import Shape
+from resgen.loading import load_spec
+from resgen.reading import nearest
+from resgen.resolve import resolve
+from resgen.words import aligned, short, size, wrapped
+
+JSON_VERSION = 1
+
+
+class Item(NamedTuple):
+    """One shipped network; family is the folder of its spec."""
+
+    name: str
+    family: str
+    input: Shape
+    classes: int
+    params: int
+    macs: int
+    reference: tuple[str, ...]
+
+
+def catalog(pattern: str = "*") -> tuple[Item, ...]:
+    """The shipped networks whose name, with or without its folder, matches a pattern.
+
+    A pattern without `*`, `?` or `[` matches names that contain it. Raises UserError
+    where none does.
+    """
+    whole = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
+    known = shipped.names()
+    found = [
+        name
+        for name in known
+        if fnmatchcase(name, whole) or fnmatchcase(name.rpartition("/")[2], whole)
+    ]
+    if not found:
+        short_names = sorted({name.rpartition("/")[2] for name in known})
+        hint = nearest(pattern, short_names)
+        hint = hint if hint.startswith("; did") else "; `resgen list` shows them all"
+        raise UserError(f"{pattern}: no shipped network has such a name{hint}")
+    return tuple(_item(name) for name in found)
+
+
+def _item(name: str) -> Item:
+    spec = load_spec(name)
+    plan = resolve(spec)
+    books = cost(plan)
+    family = name.rpartition("/")[0]
+    return Item(name, family, plan.input, plan.classes, books.params, books.macs, spec.reference)
+
+
+def as_json(items: Iterable[Item]) -> str:
+    """Exact integers, one object a network."""
+    networks = [
+        {**item._asdict(), "input": list(item.input), "reference": list(item.reference)}
+        for item in items
+    ]
+    content = {"version": JSON_VERSION, "counting": COUNTING, "networks": networks}
+    return json.dumps(content, indent=2)
+
+
+def as_table(items: Sequence[Item]) -> str:
+    """A paragraph a family, a line a network; references after the first are in the JSON."""
+    header = ["", "input", "params", "MACs", "same as"]
+    lines: list[str] = []
+    for family, members in groupby(items, lambda item: item.family):
+        body = [_cells(item) for item in members]
+        width = max(len(row[-1]) for row in [header, *body])
+        padded = [[*row[:-1], row[-1].ljust(width)] for row in [[family, *header[1:]], *body]]
+        lines += [*aligned(padded[0], padded[1:]), ""]
+    count = f"{len(items)} network{'s' if len(items) != 1 else ''}"
+    return "\n".join([*lines, *wrapped(f"{count}. {COUNTING}.")])
+
+
+def _cells(item: Item) -> list[str]:
+    first = item.reference[0] if item.reference else "-"
+    more = f" +{len(item.reference) - 1}" if len(item.reference) > 1 else ""
+    name = item.name.rpartition("/")[2]
+    return [f"  {name}", size(item.input), short(item.params), short(item.macs), first + more]
