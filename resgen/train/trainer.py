@@ -98,7 +98,10 @@ class Trainer:
             ids = [self.setup.engine.device] if cuda else None
             module = DistributedDataParallel(module, device_ids=ids)
         if self.setup.engine.compile == "on":
-            module = torch.compile(module)  # type: ignore[assignment]
+            if module is self.module:
+                # Evaluation and the search for a bad layer keep the module as it is.
+                return torch.compile(module)  # type: ignore[return-value]
+            module.compile()
         return module
 
     # ---- training
@@ -115,18 +118,24 @@ class Trainer:
         saved = time.monotonic()
         while self.step < self.rate.total:
             for _ in self._steps_of_epoch():
+                # Processes must act at the same step; asking each other costs, so not at each.
+                if setup.world.size > 1 and self.step % 10:
+                    continue
                 due = time.monotonic() - saved > 60 * setup.settings.save_minutes
                 leave, save = self._agreed(stop.asked is not None, due)
-                if leave:
-                    self._leave(stop)
-                if save:
+                if leave or save:
+                    self.clock.stop()
                     self._refuse_bad()
                     self.save()
                     saved = time.monotonic()
+                if leave:
+                    raise self._interrupted(stop)
             self._end_epoch()
             if board is not None:
                 board.add(self.rows[-1])
             saved = time.monotonic()
+            if self.step < self.rate.total and self._agreed(stop.asked is not None, False)[0]:
+                raise self._interrupted(stop)
         self.log.close()
         return self._result()
 
@@ -152,13 +161,13 @@ class Trainer:
             if not self.warm:
                 self._watch_warmup()
             if self.step % LOOK_EVERY == 0 or not setup.engine.asynchronous:
-                self._look(rate)
+                self._look()
             if self.step < end:
                 yield self.step
         setup.engine.synchronize()
         self.clock.stop()
 
-    def _look(self, rate: float) -> None:
+    def _look(self) -> None:
         """Shows where the run stands, after making sure that nothing went wrong."""
         if self.setup.engine.asynchronous:
             self._refuse_bad()
@@ -276,18 +285,12 @@ class Trainer:
         world = self.setup.world
         if world.size == 1:
             return leave, save
-        # Processes must act at the same step; asking each other costs, so not at each.
-        if self.step % 10:
-            return False, False
         wanted = torch.tensor([float(leave), float(save)], device=self.setup.engine.device)
         left, saved = world.sum(wanted).tolist()
         return left > 0, saved > 0
 
-    def _leave(self, stop: Stop) -> None:
-        self.clock.stop()
-        self._refuse_bad()
-        self.save()
-        raise Interrupted(
+    def _interrupted(self, stop: Stop) -> Interrupted:
+        return Interrupted(
             f"{stop.asked or 'a signal to another process'}: stopped after step {self.step} of "
             f"{self.rate.total}, saved in {self.setup.folder}; go on with --resume"
         )
@@ -301,9 +304,8 @@ class Trainer:
         # A batch is a function of its step, so the one that failed can be made again.
         setup = self.setup
         self.log.close()
-        share = shares(setup.recipe.batch, processes=setup.world.size, pieces=1)[setup.world.rank][
-            0
-        ]
+        world = setup.world
+        (share,) = shares(setup.recipe.batch, processes=world.size, pieces=1)[world.rank]
         batch = next(setup.feed.train([Piece(step, share)]))
         where = first_bad_layer(self.module, batch, setup.recipe, setup.engine)
         raise Diverged(

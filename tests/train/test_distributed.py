@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,3 +152,29 @@ def test_an_incomplete_launcher_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("RANK", "one")
     with pytest.raises(UserError, match="the variables of the process launcher are incomplete"):
         distributed.placed()
+
+
+def test_a_signal_to_one_process_stops_both_at_one_step(
+    tiny: Callable[..., str], tmp_path: Path
+) -> None:
+    # Five steps an epoch: the processes must also agree where no step is a tenth one.
+    arguments = ["train", tiny(), "--set", "batch=256", "--epochs", "5000", "--out", "run"]
+    process = [
+        subprocess.Popen(
+            [sys.executable, "-m", "resgen", *arguments],
+            cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+            env={
+                **os.environ, "OMP_NUM_THREADS": "1", "RANK": str(rank), "LOCAL_RANK": str(rank),
+                "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29513",
+            },
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    while not metrics.read(tmp_path / "run") and process[0].poll() is None:
+        time.sleep(0.05)
+    process[1].send_signal(signal.SIGTERM)
+    said = [each.communicate(timeout=60)[1].splitlines()[-1] for each in process]
+    assert [each.returncode for each in process] == [130, 130], said
+    step = checkpoint.load(tmp_path / "run" / "last.pt")["step"]
+    assert f"a signal to another process: stopped after step {step} of" in said[0]
+    assert f"SIGTERM: stopped after step {step} of" in said[1]
