@@ -45,9 +45,7 @@ def printed(command: str, cwd: Path) -> str:
 
 
 @pytest.mark.parametrize(("command", "expected"), sessions(), ids=lambda text: text[:50])
-def test_a_session_prints_what_the_readme_says(
-    command: str, expected: str, tmp_path: Path
-) -> None:
+def test_a_session_prints_what_the_readme_says(command: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(MINE)
     (tmp_path / "specs").symlink_to(ROOT / "specs")
     assert printed(command, tmp_path) == expected
