@@ -16,7 +16,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from resgen.train.distributed import World
 from resgen.train.engine import Engine
-from resgen.train.feed import Batch, Feed
+from resgen.train.feed import Batch
 from resgen.train.recipe import Loss, Recipe
 
 
@@ -134,34 +134,6 @@ class Stepper:
         self.optimizer.found_inf = (self.first_bad >= 0).float()  # type: ignore[attr-defined]
         self.optimizer.step()
         return True
-
-
-def evaluate(
-    module: nn.Module,
-    feed: Feed,
-    which: str,
-    count: int,
-    *,
-    batch: int,
-    engine: Engine,
-    world: World,
-) -> tuple[float, float]:
-    """(mean cross-entropy, error) over a split, each image counted once.
-
-    Image i goes to process i mod size; shares may differ by one image.
-    """
-    mine = torch.arange(world.rank, count, world.size)
-    tally = Count.zero(engine.device)
-    module.eval()
-    with torch.inference_mode():
-        for images, labels in feed.still(which, torch.split(mine, batch)):
-            with engine.autocast():
-                logits = module(images)
-            logits = logits.float()
-            tally.add(F.cross_entropy(logits, labels, reduction="sum"), logits, labels)
-    module.train()
-    world.sum(tally.sums)
-    return tally.read()
 
 
 def first_bad_layer(module: nn.Module, batch: Batch, recipe: Recipe, engine: Engine) -> str:

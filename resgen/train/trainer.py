@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from resgen.errors import Diverged, Interrupted
 from resgen.train import checkpoint, metrics, optimizer
@@ -19,10 +19,11 @@ from resgen.train.board import Board
 from resgen.train.data import Data
 from resgen.train.distributed import World
 from resgen.train.engine import Engine
+from resgen.train.evaluation import evaluate, measure_batch_norm
 from resgen.train.feed import Feed, Piece
 from resgen.train.folders import Result
 from resgen.train.log import Log, duration
-from resgen.train.loop import Clock, Count, Stepper, evaluate, first_bad_layer
+from resgen.train.loop import Clock, Count, Stepper, first_bad_layer
 from resgen.train.network import Network
 from resgen.train.order import Order, shares
 from resgen.train.recipe import Recipe
@@ -251,23 +252,16 @@ class Trainer:
         # Running statistics differ between processes; all judge with the first one's.
         setup.world.copy_first(module.buffers())
         if setup.recipe.precise_bn:
-            self._measure_batch_norm(module)
+            steps = range(min(setup.recipe.precise_bn, setup.order.steps))
+            # The same images in every process, so that all keep the same statistics.
+            images = setup.feed.still("train", [setup.order.indices(step) for step in steps])
+            measure_batch_norm(module, images, engine=setup.engine)
         split = setup.data.heldout if which == "heldout" else setup.data.test
         assert split is not None
         return evaluate(
             module, setup.feed, which, len(split),
-            batch=max(1, min(512, setup.recipe.batch)), engine=setup.engine, world=setup.world,
+            batch=min(512, setup.recipe.batch), engine=setup.engine, world=setup.world,
         )  # fmt: skip
-
-    def _measure_batch_norm(self, module: nn.Module) -> None:
-        """Running statistics <- the plain mean over some training batches, not augmented."""
-        setup = self.setup
-        count = min(setup.recipe.precise_bn, setup.order.steps)
-        # The same images in every process, so that all keep the same statistics.
-        chosen = [setup.order.indices(step) for step in range(count)]
-        images = (batch.images for batch in setup.feed.still("train", chosen))
-        with setup.engine.autocast():
-            update_bn(images, module)
 
     def _result(self) -> Result:
         last = self.rows[-1]
