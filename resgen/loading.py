@@ -7,8 +7,9 @@ from typing import Any
 
 from resgen import shipped
 from resgen.errors import UserError
-from resgen.reading import Document, Path_, dotted, read_document, validate
-from resgen.spec import Spec
+from resgen.reading import Document, Path_, Place, dotted, read_document, validate
+from resgen.spec import BLOCK_KEYS, DEFAULTS, Spec
+from resgen.spec_parts import Keys
 from resgen.spec_rules import RIVALS
 
 
@@ -58,7 +59,9 @@ def _merged(
     result = dict(base)
     dropped = [key for pair in _RIVALS if own.keys() & set(pair) for key in pair]
     for key in (*dropped, *(_NOT_INHERITED if not path else ())):
-        result.pop(key, None)
+        if key in result:
+            del result[key]
+            _forget((*path, key), into)
     for key, value in own.items():
         here = (*path, key)
         mergeable = isinstance(value, dict) and isinstance(result.get(key), dict)
@@ -66,12 +69,17 @@ def _merged(
             result[key] = _merged(result[key], value, here, into, document)
         else:
             result[key] = value
-            for places in (into.keys, into.values):
-                for old in [p for p in places if p[: len(here)] == here]:
-                    del places[old]
+            _forget(here, into)
             for mine, theirs in ((into.keys, document.keys), (into.values, document.values)):
                 mine.update({p: v for p, v in theirs.items() if p[: len(here)] == here})
     return result
+
+
+def _forget(path: Path_, document: Document) -> None:
+    """Drops the places of a value that is inherited no longer."""
+    for places in (document.keys, document.values):
+        for old in [p for p in places if p[: len(path)] == path]:
+            del places[old]
 
 
 def origins(spec: Spec) -> list[tuple[str, Any, str]]:
@@ -94,32 +102,54 @@ def origins(spec: Spec) -> list[tuple[str, Any, str]]:
 
 
 def _origin(path: Path_, document: Document | None) -> str:
-    for end in range(len(path), 0, -1):
-        for places in (document.values, document.keys) if document else ():
-            if path[:end] in places and isinstance(path[end - 1], str | int):
-                whole = end == len(path) or not _mapping_at(path[:end], document)
-                if whole:
-                    place = places[path[:end]]
-                    return f"{place.file}:{place.line}"
-    if document and path[0] == "stages" and ("regnet",) in document.keys:
-        place = document.keys[("regnet",)]
-        return f"regnet, {place.file}:{place.line}"
+    """The place of the value that was written, or of the nearest that stands for it."""
+    if document is None:
+        return "given in Python"
+    if path in document.values and not isinstance(_at(path, document), dict):
+        return _line(document.values[path])
+    # A word alone is a mapping's kind, a number alone its rate or both sides of a size.
+    word = path[:-1] if path[-1] in ("kind", "rate") else None
+    if word in document.values and not isinstance(_at(word, document), dict):
+        return _line(document.values[word])
+    if path[0] == "stages":
+        if path[-1] == "depth" and (*path[:-1], "blocks") in document.values:
+            return f"the blocks in {_line(document.values[(*path[:-1], 'blocks')])}"
+        if ("regnet",) in document.keys:
+            return f"the regnet in {_line(document.keys[('regnet',)])}"
     return "default"
 
 
-def _mapping_at(path: Path_, document: Document | None) -> bool:
-    value: Any = document.data if document else {}
+def _line(place: Place) -> str:
+    return f"{place.file}:{place.line}"
+
+
+def _at(path: Path_, document: Document) -> Any:
+    value: Any = document.data
     for part in path:
         value = value[part]
-    return isinstance(value, dict | list)
+    return value
 
 
 def resolved_data(spec: Spec) -> dict[str, Any]:
-    """The full spec as plain values: `extends` merged, RegNet written out, defaults filled in."""
-    data = spec.model_dump(mode="json", exclude_none=True, exclude={"extends", "regnet"})
-    from resgen.spec import DEFAULTS
+    """The full spec as plain values: `extends` merged, RegNet written out, defaults filled in.
 
-    for key, value in DEFAULTS.items():
-        if value is not None and key not in data:
-            data[key] = value if isinstance(value, str | int) else value.model_dump(mode="json")
-    return data
+    It is a valid spec of the same network, and says nothing of where it came from.
+    """
+    data = spec.model_dump(
+        mode="json", exclude_none=True, exclude={"extends", "regnet", "reference"}
+    )
+    defaults = {
+        key: value.model_dump(mode="json", exclude_none=True) if isinstance(value, Keys) else value
+        for key, value in DEFAULTS.items()
+        if value is not None
+    }
+    for pair in RIVALS:
+        if any(level.get(key) is not None for key in pair for level in (data, *data["stages"])):
+            defaults = {key: value for key, value in defaults.items() if key not in pair}
+    data = {**defaults, **data}
+    return {key: data[key] for key in (*_FIRST, *BLOCK_KEYS, *_LAST) if key in data}
+
+
+_FIRST = ("name", "depth", "input", "stem")
+_LAST = ("stages", "drop_path", "output_stride", "head", "classes")
+assert {*_FIRST, *BLOCK_KEYS, *_LAST, "extends", "regnet", "reference"} == set(Spec.model_fields)

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from resgen.errors import UserError
 from resgen.reading import Document, at, dotted
@@ -221,8 +229,8 @@ class Spec(BlockKeys):
     depth: int | None = Field(
         None,
         ge=1,
-        description="Weighted layers of the main path, the linear layer among them even where it is "
-        "left out; checked against the stages, nothing is made from it.",
+        description="Weighted layers of the main path, the linear layer among them even where it "
+        "is left out; checked against the stages, nothing is made from it.",
         examples=[50],
     )
     input: Input = Field(description="The images the network takes.")
@@ -277,6 +285,14 @@ class Spec(BlockKeys):
             return {**data, "stages": [{"depth": 1, "width": 8}]}
         ratio = data.get("bottleneck_ratio")
         return {**data, "stages": regnet_stages(regnet, ratio if ratio else 1)}
+
+    @model_serializer(mode="wrap")
+    def _own_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """`regnet` stands for its stages in what is dumped, as in what was written."""
+        data: dict[str, Any] = handler(self)
+        if self.regnet is not None and "regnet" in data:
+            data.pop("stages", None)
+        return data
 
     @model_validator(mode="after")
     def _sound_stages(self) -> Spec:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 MAX_WIDTH = 65_536
@@ -17,15 +25,25 @@ class Keys(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    # The kinds a key belongs to, where it does not belong to all.
+    owners: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    @model_serializer(mode="wrap")
+    def _own_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only keys that mean something here, so that what is dumped can be read again."""
+        data: dict[str, Any] = handler(self)
+        kind = getattr(self, "kind", None)
+        return {key: v for key, v in data.items() if kind in self.owners.get(key, (kind,))}
+
 
 def broken(rule: str, *path: str | int) -> PydanticCustomError:
     """A broken rule between keys, with the path of the value to change."""
     return PydanticCustomError("rule", "{rule}", {"rule": rule, "at": list(path)})
 
 
-def _refuse_foreign(model: Any, owners: dict[str, tuple[str, ...]], what: str) -> None:
+def _refuse_foreign(model: Any, what: str) -> None:
     """Refuses keys that mean nothing for the kind given, so that none is silently ignored."""
-    for key, kinds in owners.items():
+    for key, kinds in model.owners.items():
         if key in model.model_fields_set and model.kind not in kinds:
             raise broken(f"{key} belongs to {' and '.join(kinds)} {what}, not to {model.kind}", key)
 
@@ -85,6 +103,13 @@ class Stem(Keys):
 class ShortcutMode(Keys):
     """How a block's input reaches its output; a word alone is its kind."""
 
+    owners = {
+        "scale": ("scaled",),
+        "residual_scale": ("scaled",),
+        "gate_bias": ("gated", "gated-shortcut"),
+        "rate": ("dropout",),
+    }
+
     kind: Literal[
         "none",
         "identity",
@@ -117,20 +142,20 @@ class ShortcutMode(Keys):
 
     @model_validator(mode="after")
     def _own_keys_only(self) -> ShortcutMode:
-        _refuse_foreign(self, _SHORTCUT_KEYS, "shortcuts")
+        _refuse_foreign(self, "shortcuts")
         return self
-
-
-_SHORTCUT_KEYS = {
-    "scale": ("scaled",),
-    "residual_scale": ("scaled",),
-    "gate_bias": ("gated", "gated-shortcut"),
-    "rate": ("dropout",),
-}
 
 
 class Attention(Keys):
     """Attention over channels; a word alone is its kind."""
+
+    owners = {
+        "ratio": ("se",),
+        "ratio_of": ("se",),
+        "divisor": ("se",),
+        "kernel": ("eca",),
+        "position": ("se", "eca"),
+    }
 
     kind: Literal["none", "se", "eca"] = Field(
         description="`se`: squeeze-and-excitation (Hu et al. 2017). `eca`: efficient channel "
@@ -172,19 +197,10 @@ class Attention(Keys):
 
     @model_validator(mode="after")
     def _own_keys_only(self) -> Attention:
-        _refuse_foreign(self, _ATTENTION_KEYS, "attention")
+        _refuse_foreign(self, "attention")
         if self.kernel is not None and self.kernel % 2 == 0:
             raise broken(f"must be odd, to have a middle (got {self.kernel})", "kernel")
         return self
-
-
-_ATTENTION_KEYS = {
-    "ratio": ("se",),
-    "ratio_of": ("se",),
-    "divisor": ("se",),
-    "kernel": ("eca",),
-    "position": ("se", "eca"),
-}
 
 
 class Norm(Keys):

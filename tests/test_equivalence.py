@@ -108,8 +108,6 @@ LIBRARIES = {"timm": timm.create_model, "torchvision": torchvision.models.get_mo
 def plan_of(case: Case) -> Plan:
     data = load_spec(case.spec).model_dump(mode="json", exclude_unset=True)
     data.pop("extends", None)
-    if "regnet" in data:
-        data.pop("stages")
     return resolve(Spec.model_validate({**data, **case.keys}))
 
 
