@@ -79,14 +79,14 @@ def pieces_that_fit(
         pieces = min(2 * pieces, batch)
 
 
-def sentence(need: Need, images: int, engine: Engine) -> str:
+def sentence(step: int, engine: Engine) -> str:
     """`memory: about 0.9 GiB a step, 12.1 GiB free`, with a warning where it is too little."""
-    about = need.step(images) / 2**30
+    about = f"memory: about {step / 2**30:.2f} GiB a step"
     free = free_memory(engine.device)
     if free is None:
-        return f"memory: about {about:.2f} GiB a step"
-    warning = "" if need.step(images) <= SHARE * free else "; it may not fit: try --batch auto"
-    return f"memory: about {about:.2f} GiB a step, {free / 2**30:.1f} GiB free{warning}"
+        return about
+    warning = "" if step <= SHARE * free else "; it may not fit: try --batch auto"
+    return f"{about}, {free / 2**30:.1f} GiB free{warning}"
 
 
 def real_step(module: nn.Module, network: Network, engine: Engine) -> Callable[[int], bool]:

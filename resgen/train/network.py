@@ -28,6 +28,8 @@ class Network:
     macs: int
     parameters: tuple[tuple[str, tuple[int, ...]], ...]
     """(name, shape) of each parameter."""
+    step_bytes: Callable[[int, str, str], int] = field(repr=False)
+    """The closed form of a step's peak memory at a batch, precision and optimizer."""
     make: Callable[[], nn.Module] = field(repr=False)
     prove: Callable[[nn.Module], list[tuple[bool, str]]] = field(repr=False)
     """(holds, sentence) for each part of the proof."""
@@ -57,6 +59,11 @@ def load(path_or_name: str) -> Network:
     plan = resgen.resolve(spec)
     cost = resgen.cost(plan)
 
+    def step_bytes(batch: int, precision: str, optimizer: str) -> int:
+        from resgen.memory import training_step
+
+        return training_step(plan, batch, precision, optimizer).peak
+
     def prove(module: nn.Module) -> list[tuple[bool, str]]:
         from resgen.proof import prove
 
@@ -71,6 +78,7 @@ def load(path_or_name: str) -> Network:
         params=cost.params,
         macs=cost.macs,
         parameters=tuple((name, tuple(shape)) for name, shape in plan.named_parameters()),
+        step_bytes=step_bytes,
         make=lambda: resgen.build_module(plan),
         prove=prove,
     )

@@ -19,6 +19,7 @@ from resgen.train.log import Log, duration
 from resgen.train.network import Network
 from resgen.train.order import Order, shares
 from resgen.train.recipe import Recipe
+from resgen.train.recompute import recompute_blocks
 from resgen.train.settings import Settings
 from resgen.train.signals import Stop
 from resgen.train.trainer import Setup, Trainer
@@ -128,6 +129,9 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
         elif last.with_name(checkpoint.PREVIOUS).exists():
             raise UserError(f"{last}: missing, but {checkpoint.PREVIOUS} is there; rename it")
     module = module.to(setup.engine.device, memory_format=setup.engine.memory_format)  # type: ignore[call-overload]
+    if settings.recompute == "blocks":
+        count = recompute_blocks(module)
+        log.line(f"  {count} blocks are computed twice to save memory")
     setup = _fitted(setup, module, found, log)
     if world.first:
         record = folders.environment(settings, setup.engine, world.size)
@@ -149,9 +153,12 @@ def _fitted(
     setup: Setup, module: torch.nn.Module, found: dict[str, object] | None, log: Log
 ) -> Setup:
     """The setup with as many accumulations as the memory needs, if that was asked for."""
-    need = fit.measure(module, setup.network, setup.recipe, setup.engine)
     batch, size = setup.recipe.batch, setup.world.size
+    need = None
+    if setup.settings.batch == "auto" or setup.settings.recompute == "blocks":
+        need = fit.measure(module, setup.network, setup.recipe, setup.engine)
     if setup.settings.batch == "auto":
+        assert need is not None
         if found is not None:
             # A resumed run goes on as it was begun, or its bits would differ.
             pieces = int(found["recipe"]["accumulate"])  # type: ignore[index]
@@ -166,7 +173,14 @@ def _fitted(
         log.line(f"  --batch auto: {batch} images a step in {pieces} pieces")
         setup = replace(setup, recipe=setup.recipe.model_copy(update={"accumulate": pieces}))
     images = -(-batch // (size * setup.recipe.accumulate))
-    log.line(f"  {fit.sentence(need, images, setup.engine)}")
+    kind = {"sgd": "momentum", "adamw": "adamw"}[setup.recipe.optimizer.kind]
+    step = (
+        # The closed form knows nothing of recomputed blocks; there the measurement serves.
+        need.step(images)
+        if need is not None
+        else setup.network.step_bytes(images, setup.engine.precision, kind)
+    )
+    log.line(f"  {fit.sentence(step, setup.engine)}")
     return setup
 
 

@@ -27,7 +27,6 @@ from resgen.train.loop import Clock, Count, Stepper, first_bad_layer
 from resgen.train.network import Network
 from resgen.train.order import Order, shares
 from resgen.train.recipe import Recipe
-from resgen.train.recompute import recompute_blocks
 from resgen.train.schedule import Rate
 from resgen.train.seeds import derive
 from resgen.train.settings import Settings
@@ -90,8 +89,6 @@ class Trainer:
 
     def _called(self) -> nn.Module:
         module = self.module
-        if self.setup.settings.recompute == "blocks":
-            recompute_blocks(module)
         if self.setup.settings.sync_bn == "on":
             module = self.module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
         if self.setup.world.size > 1:

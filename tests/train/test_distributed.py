@@ -37,7 +37,10 @@ torch.manual_seed(0)
 def make():
     return nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
 
-network = Network("n", {"name": "n"}, 1, (8, 8), 10, 0, 0, (), make, lambda _: [(True, "")])
+network = Network(
+    "n", {"name": "n"}, channels=1, size=(8, 8), classes=10, params=0, macs=0, parameters=(),
+    step_bytes=lambda *_: 0, make=make, prove=lambda _: [(True, "")],
+)
 engine = Engine(torch.device("cpu"), "fp32", "contiguous", "off")
 seen = []
 update = Stepper._update

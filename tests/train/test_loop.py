@@ -236,6 +236,28 @@ def test_recomputed_blocks_change_nothing_but_memory(job: Make, cpu: Engine) -> 
     assert again.image < kept.image / 3
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("spec", ["digits/plain56", "cifar/resnet20"])
+def test_measured_memory_is_the_closed_forms(job: Make, spec: str, precision: str) -> None:
+    network = network_of(job, spec)
+    motor = Engine(torch.device("cpu"), precision, "channels_last", "off")  # type: ignore[arg-type]
+    need = fit.measure(network.module(0), network, recipe(), motor)
+    foreseen = network.step_bytes(256, precision, "momentum")
+    assert need.step(256) == pytest.approx(foreseen, rel=0.1)
+
+
+def test_recomputing_with_an_average_trains_the_same_network(job: Make) -> None:
+    runs = [
+        job(how, recipe_={"length": "5 steps", "ema": {"decay": 0.5}}, recompute=how)
+        for how in ("off", "blocks")
+    ]
+    for each in runs:
+        run.train(each)
+    kept, again = (checkpoint.load(each.settings.out / "last.pt") for each in runs)
+    for part in ("model", "average"):
+        assert checkpoint.digest({"x": kept[part]}) == checkpoint.digest({"x": again[part]})
+
+
 def test_pieces_are_the_fewest_that_fit() -> None:
     need = fit.Need(fixed=100, image=10)
     assert fit.pieces_that_fit(need, 64, 2000) == 1
