@@ -16,7 +16,16 @@ from xml.sax.saxutils import escape, quoteattr
 from resgen.cost import cost
 from resgen.errors import UserError
 from resgen.files import write_new
-from resgen.layers import Conv, Layer, Linear, PaddedIdentity, StandardizedConv
+from resgen.layers import (
+    Conv,
+    EfficientChannelAttention,
+    GlobalAvgPool,
+    Layer,
+    Linear,
+    PaddedIdentity,
+    SqueezeExcitation,
+    StandardizedConv,
+)
 from resgen.plan import Block, Plan
 from resgen.words import kind_of, short, size
 
@@ -198,6 +207,13 @@ class _Column:
         self.lines.append(f'<text x="{x}" y="{y}"{style}{where}>{escape(text)}</text>')
 
 
+_TITLES = {
+    GlobalAvgPool: "avg pool",
+    SqueezeExcitation: "squeeze, excite",
+    EfficientChannelAttention: "channel attention",
+}
+
+
 def _right(plan: Plan, edge: int) -> int:
     """Where a column ends: at the boxes of a plain network, else behind the longest label."""
     blocks = [block for _, block in plan.named_blocks() if block.shortcut.kind != "none"]
@@ -219,10 +235,12 @@ def box_text(layer: Layer) -> str:
         return ", ".join(words)
     if isinstance(op, Linear):
         return f"fc {op.out_features}"
+    if type(op) in _TITLES:
+        return _TITLES[type(op)]
     kernel, stride = getattr(op, "kernel_size", 0), getattr(op, "stride", 1)
     if not kernel:
         return kind_of(op).replace(" /", ", /")
-    kind = re.sub(r" \d+x\d+.*", "", kind_of(op))
+    kind = re.sub(r" \d+x\d+.*", "", kind_of(op)).replace("pool", " pool")
     return f"{kernel}x{kernel} {kind}" + (f", /{stride}" if stride > 1 else "")
 
 

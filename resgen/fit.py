@@ -21,7 +21,7 @@ from resgen.resolve import resolve
 from resgen.spec import Spec
 from resgen.spec_text import plain
 
-LARGEST = 256.0
+LEAST, LARGEST = 1e-6, 256.0
 
 
 class Fit(NamedTuple):
@@ -49,29 +49,36 @@ def fit(
         except (ValidationError, UserError):
             return None
 
-    def size(multiplier: float) -> int:
-        found = built(multiplier)
-        return 0 if found is None else int(getattr(found[1], measure))
-
-    low, high = 1e-6, 1.0
-    smallest = built(low)
+    smallest = built(LEAST)
     if smallest is None:
         raise UserError(f"{spec.name} cannot be scaled in {by}: its smallest form is not valid")
-    if getattr(smallest[1], measure) > target:
-        least = getattr(smallest[1], measure)
+    if (least := getattr(smallest[1], measure)) > target:
         raise UserError(
             f"--{measure} {target:,}: scaled in {by}, {spec.name} has at least {least:,}; "
             f"raise the target, or scale in {'depth' if by == 'width' else 'width'}"
         )
-    while size(high) <= target:
+    best = (LEAST, *smallest)
+
+    def fits(multiplier: float) -> bool:
+        """Whether it is within the target; rounding may leave no valid network, which is."""
+        nonlocal best
+        found = built(multiplier)
+        if found is None:
+            return True
+        if within := getattr(found[1], measure) <= target:
+            best = max(best, (multiplier, *found), key=lambda fit: fit[0])
+        return within
+
+    low, high = LEAST, 1.0
+    while fits(high):
         low, high = high, 2 * high
         if high > LARGEST:
             raise UserError(f"--{measure} {target:,}: over {LARGEST:.0f} times {spec.name}")
     while high - low > 1e-7 * low and high - low > 1e-9:
         middle = (low + high) / 2
-        low, high = (middle, high) if size(middle) <= target else (low, middle)
-    found = built(low) or smallest
-    return Fit(found[0], found[1], low, _changes(spec, found[0]))
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    multiplier, data, books = best
+    return Fit(data, books, multiplier, _changes(spec, data))
 
 
 def _changes(spec: Spec, data: dict[str, Any]) -> tuple[str, ...]:
@@ -112,10 +119,8 @@ def _wider(spec: Spec, multiplier: float, divisor: int) -> dict[str, Any]:
         return unit * max(1, math.floor(multiplier * width / unit + 0.5))
 
     same = spec.stem.width == spec.stages[0].width
-    data["stem"] = {
-        **data["stem"],
-        "width": rounded(spec.stem.width, units[0].width if same else divisor),
-    }
+    stem = units[0].width if same else math.lcm(divisor, _norm_groups(spec, 0))
+    data["stem"] = {**data["stem"], "width": rounded(spec.stem.width, stem)}
     for stage, unit in zip(data["stages"], units, strict=True):
         stage["width"] = rounded(stage["width"], unit.width)
         if "mid_width" in stage:
@@ -123,7 +128,8 @@ def _wider(spec: Spec, multiplier: float, divisor: int) -> dict[str, Any]:
     if "mid_width" in data:
         data["mid_width"] = rounded(data["mid_width"], max(unit.mid for unit in units))
     if spec.head.width:
-        data["head"] = {**data["head"], "width": rounded(spec.head.width, divisor)}
+        last = math.lcm(divisor, _norm_groups(spec, -1))
+        data["head"] = {**data["head"], "width": rounded(spec.head.width, last)}
     return data
 
 
@@ -134,12 +140,16 @@ class _Unit(NamedTuple):
     mid: int
 
 
+def _norm_groups(spec: Spec, index: int) -> int:
+    """What group norm divides a width by."""
+    norm = spec.settings(index)["norm"]
+    return (norm.group_width or norm.groups or 32) if norm.kind == "group" else 1
+
+
 def _unit(spec: Spec, index: int, divisor: int) -> _Unit:
     values = spec.settings(index)
     groups = values["group_width"] or values["groups"] or 1
-    norm = values["norm"]
-    if norm.kind == "group":
-        groups = math.lcm(groups, norm.group_width or norm.groups or 32)
+    groups = math.lcm(groups, _norm_groups(spec, index))
     mid = math.lcm(groups * (values["reduce_first"] or 1), 1)
     if values["mid_width"] is not None:
         return _Unit(math.lcm(divisor, groups), math.lcm(divisor, mid))

@@ -55,16 +55,17 @@ def rule_lines(plans: Sequence[Plan], convention: Convention | None) -> list[str
 
 
 def _cells(plan: Plan, by: str, convention: Convention | None) -> list[str]:
-    """The table by stage, or with a column for the kind by block and by layer."""
+    """The table: by stage with the number of blocks, by block and layer with the kind."""
     rule = convention.macs if convention else None
     found = [*rows(plan, by, rule), total(plan, rule)]
     kinds = by != "stage"
     header = ["", *(["kind"] if kinds else []), "output"]
-    header += [*(["blocks"] if by != "layer" else []), "params", "MACs", "FLOPs"]
+    header += [*(["blocks"] if not kinds else []), "params", "MACs", "FLOPs"]
     body = []
     for row in found:
-        cells = [row.name, *([row.kind] if kinds else []), size(row.output)]
-        cells += [str(row.blocks or "-")] if by != "layer" else []
+        kind = row.kind.removeprefix("preact_").replace("identity-padded", "identity+pad")
+        cells = [row.name, *([kind] if kinds else []), size(row.output)]
+        cells += [str(row.blocks or "-")] if not kinds else []
         body.append([*cells, f"{row.books.params:,}", short(row.macs), short(2 * row.macs)])
     return aligned(header, body, 2 if kinds else 1)
 

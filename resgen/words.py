@@ -25,7 +25,8 @@ def short(count: int) -> str:
         # Half a step below the scale would otherwise print as 1000.0 of the unit under it.
         if count >= scale * 0.99995:
             value = count / scale
-            return f"{sign}{value:.{3 if scale >= 10**9 else 1}f} {unit}"
+            digits = 1 if scale < 10**9 or value >= 99.995 else 2 if value >= 9.9995 else 3
+            return f"{sign}{value:.{digits}f} {unit}"
     raise AssertionError(count)
 
 
@@ -42,7 +43,7 @@ def memory(count: int) -> str:
 def kind_of(op: Op) -> str:
     """A layer's kind: `conv 3x3/2 g32`, `batch norm`, `max pool 3x3/2`."""
     name = type(op).__name__.lstrip("_")
-    words = name.lower() if op.line == "activation" else _spaced(name)
+    words = _SHORT.get(name) or (name.lower() if op.line == "activation" else _spaced(name))
     kernel, stride = getattr(op, "kernel_size", 0), getattr(op, "stride", 1)
     if kernel:
         words += f" {kernel}x{kernel}"
@@ -53,6 +54,17 @@ def kind_of(op: Op) -> str:
     if getattr(op, "dilation", 1) != 1:
         words += f" d{op.dilation}"  # type: ignore[attr-defined]
     return words
+
+
+_SHORT = {
+    "EfficientChannelAttention": "eca",
+    "SqueezeExcitation": "se",
+    "StandardizedConv": "ws conv",
+    "GlobalAvgPool": "global pool",
+    "MaxPool": "maxpool",
+    "AvgPool": "avgpool",
+    "PaddedIdentity": "pad",
+}
 
 
 def _spaced(name: str) -> str:
