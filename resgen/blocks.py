@@ -86,10 +86,12 @@ ANTIALIAS: dict[str, Callable[[int, int], Op]] = {
 
 def group_norm(settings: Any, width: int) -> Op:
     """GroupNorm by number of groups or by channels a group."""
-    groups = settings.groups or (width // settings.group_width if settings.group_width else 32)
-    if width % groups or groups < 1:
-        raise Mismatch(f"group norm: {width} channels are not divisible into {groups or 1} groups")
-    return L.GroupNorm(groups, width)
+    of, what = settings.groups or 32, "groups"
+    if settings.group_width:
+        of, what = settings.group_width, "channels a group"
+    if width % of:
+        raise Mismatch(f"group norm: {width} channels cannot be divided by {of} {what}")
+    return L.GroupNorm(width // of if settings.group_width else of, width)
 
 
 NORMS: dict[str, Callable[[Any, int], Op]] = {

@@ -76,20 +76,19 @@ class BlockKeys(Keys):
         None,
         description="Where norm and activation stand (He et al. 2016, figure 4). `linear`: no "
         "activation at the block's end. `preact-shared`: every shortcut starts after the "
-        "pre-activation. `original` by default.",
+        "pre-activation.",
         examples=["preact"],
     )
     projection: Literal["conv", "avgpool-conv", "conv3x3"] | None = Field(
         None,
         description="A projection's layers: a strided 1x1 convolution; a 2x2 average pool, then a "
-        "1x1 convolution (ResNet-D); a 3x3 convolution where it strides, else 1x1 (SENet-154). "
-        "`conv` by default.",
+        "1x1 convolution (ResNet-D); a 3x3 convolution where it strides, else 1x1 (SENet-154).",
         examples=["avgpool-conv"],
     )
     stride_at: Literal["3x3", "1x1"] | None = Field(
         None,
         description="Which convolution of a bottleneck strides: the 3x3 (v1.5) or the first 1x1 "
-        "(v1). `3x3` by default.",
+        "(v1).",
         examples=["1x1"],
     )
     bottleneck_ratio: float | None = Field(
@@ -106,8 +105,7 @@ class BlockKeys(Keys):
         None,
         ge=1,
         le=64,
-        description="The first convolution puts out the inner width over this (SENet-154: 2). "
-        "1 by default.",
+        description="The first convolution puts out the inner width over this (SENet-154: 2).",
         examples=[2],
     )
     first_width: Width | None = Field(
@@ -119,37 +117,36 @@ class BlockKeys(Keys):
         None,
         ge=1,
         le=MAX_WIDTH,
-        description="Groups of the 3x3 convolutions. 1 by default.",
+        description="Groups of the 3x3 convolutions.",
         examples=[32],
     )
     group_width: Width | None = Field(
         None, description="Inner channels a group, in place of `groups`.", examples=[16]
     )
     attention: Annotated[Attention, Word] | None = Field(
-        None, description="Attention over channels. `none` by default.", examples=["se"]
+        None, description="Attention over channels.", examples=["se"]
     )
     norm: Annotated[Norm, Word] | None = Field(
-        None, description="Normalization. `batch` by default.", examples=["group"]
+        None, description="Normalization.", examples=["group"]
     )
     activation: Literal["relu", "silu", "gelu", "leaky-relu", "elu", "hardswish"] | None = Field(
-        None, description="The activation. `relu` by default.", examples=["silu"]
+        None, description="The activation.", examples=["silu"]
     )
     convolution: Literal["plain", "standardized"] | None = Field(
         None,
-        description="`standardized`: weights are normalized per output channel (Qiao et al. 2019). "
-        "`plain` by default.",
+        description="`standardized`: weights are normalized per output channel (Qiao et al. 2019).",
         examples=["standardized"],
     )
     zero_init: Literal["none", "last"] | None = Field(
         None,
         description="`last`: the scale of a block's last norm starts at zero, so that the block "
-        "starts as its shortcut (Goyal et al. 2017). `none` by default.",
+        "starts as its shortcut (Goyal et al. 2017).",
         examples=["last"],
     )
     antialias: Literal["none", "blur", "avgpool"] | None = Field(
         None,
         description="What strides in place of a strided convolution: a binomial blur (Zhang 2019) "
-        "or an average pool. `none` by default.",
+        "or an average pool.",
         examples=["blur"],
     )
 
@@ -233,13 +230,23 @@ class Spec(BlockKeys):
         "is left out; checked against the stages, nothing is made from it.",
         examples=[50],
     )
-    input: Input = Field(description="The images the network takes.")
-    stem: Stem = Field(description="What comes before the first stage.")
+    input: Input = Field(
+        description="The images the network takes.", examples=[{"channels": 3, "size": 224}]
+    )
+    stem: Stem = Field(
+        description="What comes before the first stage.",
+        examples=[{"kind": "conv7x7-pool", "width": 64}],
+    )
     stages: Annotated[tuple[StageKeys, ...], Field(strict=False, min_length=1, max_length=64)] = (
-        Field(description="The stages, first to last. Required, unless `regnet` stands for them.")
+        Field(
+            description="The stages, first to last. Required, unless `regnet` stands for them.",
+            examples=[[{"depth": 3, "width": 16}, {"depth": 3, "width": 32, "stride": 2}]],
+        )
     )
     regnet: RegNet | None = Field(
-        None, description="Stages from a quantized line, in place of `stages`."
+        None,
+        description="Stages from a quantized line, in place of `stages`.",
+        examples=[{"depth": 22, "w0": 24, "wa": 24.48, "wm": 2.54, "group_width": 16}],
     )
     drop_path: Annotated[DropPath, BeforeValidator(number_as_rate)] | None = Field(
         None,
@@ -252,7 +259,9 @@ class Spec(BlockKeys):
         description="The most the stages may shrink the input by; later strides become dilations.",
         examples=[16],
     )
-    head: Head = Field(Head(), description="What comes after the last stage.")
+    head: Head = Field(
+        Head(), description="What comes after the last stage.", examples=[{"dropout": 0.25}]
+    )
     classes: int = Field(
         ge=0,
         le=10_000_000,

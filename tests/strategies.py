@@ -75,3 +75,95 @@ def _or_none(data: dict[str, Any]) -> Plan | None:
         return resolve(Spec.model_validate(data))
     except (ValidationError, UserError):
         return None
+
+
+SHORTCUT_MODES = (
+    "none",
+    "identity",
+    "identity-same",
+    "projection",
+    "projection-all",
+    {"kind": "scaled", "scale": 0.7, "residual_scale": 0.3},
+    {"kind": "gated", "gate_bias": -2.0},
+    {"kind": "gated-shortcut", "gate_bias": -2.0},
+    {"kind": "dropout", "rate": 0.3},
+)
+ATTENTIONS = (
+    "none",
+    "se",
+    "eca",
+    {"kind": "se", "ratio": 0.25, "ratio_of": "input", "divisor": 1, "position": "3x3"},
+    {"kind": "eca", "kernel": 7, "position": "3x3"},
+)
+NORMS = ("batch", "none", {"kind": "group", "groups": 2}, {"kind": "group", "group_width": 2})
+STEMS = ("conv3x3", "conv3x3-s2", "conv7x7", "conv7x7-pool", "deep", "deep-tiered")
+
+
+@st.composite
+def block_keys(draw: st.DrawFn) -> dict[str, Any]:
+    """Some keys that describe a block, each left out as often as not."""
+    block = draw(st.sampled_from(["basic", "bottleneck"]))
+    options: dict[str, tuple[Any, ...]] = {
+        "projection": ("conv", "avgpool-conv", "conv3x3"),
+        "bottleneck_ratio": (1, 2, 0.5),
+        "reduce_first": (2,),
+        "groups": (2, 4),
+        "attention": ATTENTIONS,
+        "activation": ("relu", "silu", "gelu", "leaky-relu", "elu", "hardswish"),
+        "convolution": ("standardized",),
+        "zero_init": ("last",),
+        "antialias": ("blur", "avgpool"),
+    }
+    if block == "bottleneck":
+        options["stride_at"] = ("1x1", "3x3")
+    given = draw(st.sets(st.sampled_from(sorted(options)), max_size=4))
+    return {"block": block, **{key: draw(st.sampled_from(options[key])) for key in sorted(given)}}
+
+
+@st.composite
+def every_word(draw: st.DrawFn) -> dict[str, Any]:
+    """A spec as plain values; combinations no library offers, five stages, odd images."""
+    data: dict[str, Any] = {
+        "name": "drawn",
+        "input": {
+            "channels": draw(st.sampled_from([1, 3])),
+            "size": [draw(st.integers(5, 40)), draw(st.integers(5, 40))],
+        },
+        "stem": {"kind": draw(st.sampled_from(STEMS)), "width": draw(st.sampled_from([8, 16]))},
+        "shortcut": draw(st.sampled_from(SHORTCUT_MODES)),
+        "order": draw(st.sampled_from(ORDERS)),
+        "norm": draw(st.sampled_from(NORMS)),
+        "classes": draw(st.sampled_from([0, 3])),
+        **draw(block_keys()),
+    }
+    if pool := draw(st.sampled_from([None, None, "none", "max", "max-zero-padded", "conv"])):
+        data["stem"]["pool"] = pool
+    if draw(st.booleans()):
+        data["stem"]["first_activation"] = "block"
+    width = data["stem"]["width"]
+    data["stages"] = []
+    for _ in range(draw(st.integers(1, 5))):
+        width *= draw(st.sampled_from([1, 1, 2]))
+        stage: dict[str, Any] = {"width": width, "stride": draw(st.sampled_from([1, 2, 3]))}
+        if draw(st.integers(0, 4)) == 0:
+            stage |= draw(block_keys())
+        if draw(st.integers(0, 3)) == 0:
+            stage["blocks"] = draw(
+                st.lists(st.sampled_from([{}, {"mid_width": 8}, {"attention": "se"}]), min_size=1)
+            )[:3]
+        else:
+            stage["depth"] = draw(st.integers(1, 3))
+        data["stages"].append(stage)
+    for key, values in (
+        ("drop_path", (0.2, {"rate": 0.1, "rule": "constant"})),
+        ("output_stride", (4, 8)),
+        ("head", ({"dropout": 0.5}, {"width": 24})),
+    ):
+        if draw(st.integers(0, 3)) == 0:
+            data[key] = draw(st.sampled_from(values))
+    return data
+
+
+def unheard_of() -> st.SearchStrategy[Plan]:
+    """Plans of `every_word`, where the rules allow them."""
+    return every_word().map(_or_none).filter(bool)

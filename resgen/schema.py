@@ -1,0 +1,284 @@
+"""The spec's models -> spec.schema.json, for editors, and docs/spec.md, for readers.
+
+python -m resgen.schema --write     renews both
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from resgen.spec import DEFAULTS, BlockKeys, Spec, StageKeys
+from resgen.spec_parts import (
+    Attention,
+    DropPath,
+    Head,
+    Input,
+    Keys,
+    Norm,
+    RegNet,
+    ShortcutMode,
+    Stem,
+)
+from resgen.spec_rules import RIVALS
+
+HERE = Path(__file__).parent
+SCHEMA_FILE = HERE / "spec.schema.json"
+DOCS_FILE = HERE.parent / "docs" / "spec.md"
+
+# What a number counts, by key; where one key counts two things, by model and key.
+UNITS = {
+    "channels": "channels",
+    "width": "channels",
+    "mid_width": "channels",
+    "first_width": "channels",
+    "group_width": "channels",
+    "w0": "channels",
+    "wa": "channels a block",
+    "size": "pixels",
+    "stride": "pixels",
+    "output_stride": "pixels",
+    "kernel": "channels",
+    "divisor": "channels",
+    "StageKeys.depth": "blocks",
+    "RegNet.depth": "blocks",
+    "Spec.depth": "layers",
+    "groups": "groups",
+    "classes": "classes",
+    "rate": "share",
+    "dropout": "share",
+    "drop_path": "share",
+    "ratio": "ratio",
+    "bottleneck_ratio": "ratio",
+    "reduce_first": "ratio",
+    "wm": "ratio",
+    "scale": "factor",
+    "residual_scale": "factor",
+    "gate_bias": "logit",
+}
+
+# A plain value that stands for a mapping.
+_SHORT_FORMS: dict[str, dict[str, Any]] = {
+    "DropPath": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+    **{model.__name__: {} for model in (ShortcutMode, Attention, Norm)},
+}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a spec file: what an editor completes and checks.
+
+    It knows every key and value by itself; the rules between keys that need arithmetic
+    are checked by resgen alone.
+    """
+    made = Spec.model_json_schema()
+    parts = made.pop("$defs")
+    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "$defs": parts}
+    for name, part in (("Spec", made), *parts.items()):
+        _tidy(name, part)
+    for name in ("StageKeys", "BlockKeys"):
+        parts[name]["allOf"] = _one_of_each_pair()
+    stage = parts["StageKeys"]
+    stage["required"] = ["width"]
+    stage["anyOf"] = [{"required": ["depth"]}, {"required": ["blocks"]}]
+    # An heir gives what differs, inside `stem` and its like too.
+    for part in ("Stem", "Input"):
+        parts[part].pop("required", None)
+    made["required"] = ["name"]
+    made["allOf"] = _one_of_each_pair()
+    made["if"] = {"required": ["extends"]}
+    made["then"] = {"not": {"required": ["stages", "regnet"]}}
+    made["else"] = {
+        "required": ["input", "stem", "classes"],
+        "properties": {"input": {"required": ["size"]}, "stem": {"required": ["kind"]}},
+        "oneOf": [{"required": ["stages"]}, {"required": ["regnet"]}],
+    }
+    return made
+
+
+def _one_of_each_pair() -> list[Any]:
+    return [{"not": {"required": list(pair)}} for pair in RIVALS]
+
+
+def _tidy(model: str, part: dict[str, Any]) -> None:
+    """What a person writes: no nulls, short forms, the defaults that hold, units."""
+    part.pop("title", None)
+    for key, value in part["properties"].items():
+        value.pop("title", None)
+        # pydantic leaves it out where the value is a mapping of its own.
+        value.setdefault("description", _models()[model].model_fields[key].description)
+        if "anyOf" in value:
+            options = [option for option in value.pop("anyOf") if option != {"type": "null"}]
+            value.update(options[0] if len(options) == 1 else {"anyOf": options})
+        if value.get("default", "") is None or isinstance(value.get("default"), dict):
+            del value["default"]
+        if part["additionalProperties"] is False and model in ("Spec", "StageKeys", "BlockKeys"):
+            _default_of_block_key(model, key, value)
+        _short_form(value)
+        if key == "size":
+            pair = {name: value.pop(name) for name in list(value) if name in _PAIR}
+            value["anyOf"] = [pair["prefixItems"][0], pair]
+        if key == "reference":
+            value["anyOf"] = [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+            value.pop("items"), value.pop("type"), value.pop("default")
+        if unit := unit_of(model, key):
+            value["unit"] = unit
+
+
+_PAIR = ("type", "prefixItems", "minItems", "maxItems")
+
+
+def _default_of_block_key(model: str, key: str, value: dict[str, Any]) -> None:
+    default = DEFAULTS.get(key)
+    if model == "Spec" and default is not None:
+        value["default"] = default.kind if isinstance(default, Attention | Norm) else default
+
+
+def _short_form(value: dict[str, Any]) -> None:
+    """`shortcut: none` for `shortcut: {kind: none}`, `drop_path: 0.2` for {rate: 0.2}."""
+    name = value.get("$ref", "").rpartition("/")[2]
+    if name not in _SHORT_FORMS:
+        return
+    plain = _SHORT_FORMS[name]
+    if not plain:
+        plain = {"enum": _models()[name].model_json_schema()["properties"]["kind"]["enum"]}
+    value["anyOf"] = [plain, {"$ref": value.pop("$ref")}]
+
+
+def unit_of(model: str, key: str) -> str:
+    """The unit of a number, "" for words and mappings."""
+    return UNITS.get(f"{model}.{key}") or UNITS.get(key, "")
+
+
+def _models() -> dict[str, type[Keys]]:
+    known: tuple[type[Keys], ...] = (
+        Spec,
+        Input,
+        Stem,
+        StageKeys,
+        BlockKeys,
+        ShortcutMode,
+        Attention,
+        Norm,
+        RegNet,
+        DropPath,
+        Head,
+    )
+    return {model.__name__: model for model in known}
+
+
+_SECTIONS: tuple[tuple[str, type[Keys], str], ...] = (
+    ("The network", Spec, ""),
+    ("Keys that describe a block", BlockKeys, ""),
+    ("`stages`", StageKeys, "A list, first to last. A stage may give any key of a block, too."),
+    ("`input`", Input, ""),
+    ("`stem`", Stem, ""),
+    ("`shortcut`", ShortcutMode, "A word alone is its `kind`: `shortcut: projection`."),
+    ("`attention`", Attention, "A word alone is its `kind`: `attention: eca`."),
+    ("`norm`", Norm, "A word alone is its `kind`: `norm: group`."),
+    ("`regnet`", RegNet, "In place of `stages`; `bottleneck_ratio` holds for the widths, too."),
+    ("`drop_path`", DropPath, "A number alone is its `rate`: `drop_path: 0.2`."),
+    ("`head`", Head, ""),
+)
+
+_INTRODUCTION = """# The spec
+
+<!-- Written by `python -m resgen.schema --write` from the models in resgen/spec.py. -->
+
+A network is one YAML mapping. Nothing in it is rounded or guessed: the number written is
+the number built, and a key that would mean nothing where it stands is refused.
+
+```yaml
+# yaml-language-server: $schema=../resgen/spec.schema.json
+name: resnet50
+input: {channels: 3, size: 224}
+stem: {kind: conv7x7-pool, width: 64}
+block: bottleneck
+shortcut: projection
+stages:
+  - {depth: 3, width: 256}
+  - {depth: 4, width: 512, stride: 2}
+  - {depth: 6, width: 1024, stride: 2}
+  - {depth: 3, width: 2048, stride: 2}
+classes: 1000
+```
+
+A key that describes a block stands at the top for all stages, in a stage for its blocks, or
+in one entry of a stage's `blocks` for that block; the innermost that speaks is right.
+
+`extends: imagenet/resnet50` takes every key of another spec that this one does not give, but
+for its `name`, `depth` and `reference`. Mappings such as `stem` are merged key by key, lists
+such as `stages` are replaced whole, and a key replaces its other spelling (`stages` and
+`regnet`, `groups` and `group_width`, `bottleneck_ratio` and `mid_width`, `reduce_first` and
+`first_width`). A spec that is extended extends nothing itself. `resgen summarize --resolved`
+shows the outcome, with the file and line of each value.
+"""
+
+
+def documentation() -> str:
+    """docs/spec.md: every key with its meaning, unit, default and an example."""
+    parts = [_INTRODUCTION]
+    for title, model, note in _SECTIONS:
+        parts.append(f"## {title}\n")
+        if note:
+            parts.append(f"{note}\n")
+        parts.append("| key | meaning | values | default | example |\n|---|---|---|---|---|")
+        inherited = BlockKeys.model_fields if model in (Spec, StageKeys) else {}
+        found = schema() if model is Spec else schema()["$defs"][model.__name__]
+        defaults = schema()["properties"]
+        for key, value in found["properties"].items():
+            if key in inherited:
+                continue
+            if model is BlockKeys:
+                value = defaults[key]
+            parts.append(_row(model, key, value))
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _row(model: type[Keys], key: str, value: dict[str, Any]) -> str:
+    field = model.model_fields[key]
+    words = _words(value)
+    unit = unit_of(model.__name__, key)
+    values = " ".join(f"`{word}`" for word in words) or unit
+    default = value.get("default")
+    if default is None:
+        shown = "required" if field.is_required() else "-"
+    else:
+        shown = f"`{_plain(default)}`"
+    example = f"`{key}: {_plain(value['examples'][0])}`"
+    meaning = value["description"].replace("|", "\\|")
+    return f"| `{key}` | {meaning} | {values} | {shown} | {example} |"
+
+
+def _words(value: dict[str, Any]) -> list[str]:
+    options = [value, *value.get("anyOf", ())]
+    return next((option["enum"] for option in options if "enum" in option), [])
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float) and value == int(value):
+        value = int(value)
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
+    return text.removesuffix("\n").removesuffix("\n...").replace("'", "")
+
+
+def schema_text() -> str:
+    """spec.schema.json as it is committed."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Prints the schema, or with --write renews the schema and the documentation."""
+    if sys.argv[1:] == ["--write"]:
+        SCHEMA_FILE.write_text(schema_text(), encoding="utf-8")
+        DOCS_FILE.write_text(documentation(), encoding="utf-8")
+    else:
+        sys.stdout.write(schema_text())
+
+
+if __name__ == "__main__":
+    main()
