@@ -21,7 +21,7 @@ from resgen.memory import training_step
 
 NETWORKS = (
     "cifar/resnet20", "cifar/resnet56", "cifar/resnet110", "cifar/plain20", "imagenet/resnet18",
-    "imagenet/resnet34", "imagenet/resnet50", "imagenet/resnet101",
+    "imagenet/resnet34", "imagenet/resnet50",
 )  # fmt: skip
 VARIANTS = {
     "preact": "order: preact",
@@ -43,8 +43,10 @@ BASE = {
 
 def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    print(f"{'network':18}{'batch':>6}{'kept MiB':>10}{'closed':>9}{'peak MiB':>10}{'closed':>9}")
-    kept_errors, peak_errors = [], []
+    header = ("kept MiB", "closed", "peak MiB", "closed", "kept", "peak")
+    print(f"{'network':18}{'batch':>6}" + "".join(f"{word:>10}" for word in header))
+    kept_errors: list[float] = []
+    peak_errors: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in [*NETWORKS, *written(Path(folder))]:
             plan = resolve(load_spec(name))
@@ -57,9 +59,10 @@ def main() -> None:
                 print(
                     f"{plan.name:18}{batch:6}"
                     + "".join(
-                        f"{x / 2**20:{w}.1f}" for x, w in zip(figures, (10, 9, 10, 9), strict=True)
+                        f"{x / 2**20:{w}.1f}"
+                        for x, w in zip(figures, (10, 10, 10, 10), strict=True)
                     )
-                    + f"{kept_errors[-1]:+10.3%}{peak_errors[-1]:+8.1%}",
+                    + f"{kept_errors[-1]:+10.3%}{peak_errors[-1]:+10.1%}",
                     flush=True,
                 )
     for what, errors in (("kept", kept_errors), ("peak", peak_errors)):

@@ -65,7 +65,8 @@ def fit(
         found = built(multiplier)
         if found is None:
             return True
-        if within := getattr(found[1], measure) <= target:
+        within = bool(getattr(found[1], measure) <= target)
+        if within:
             best = max(best, (multiplier, *found), key=lambda fit: fit[0])
         return within
 

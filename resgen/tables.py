@@ -117,7 +117,11 @@ def _apart(books: Cost) -> list[str]:
             11,
         ),
         *hung("other", f"{named} operations, counted apart", 11),
-        *hung("outputs", f"{short(books.activations)} elements put out by convolutions", 11),
+        *hung(
+            "outputs",
+            f"{short(books.activations)} activations: elements put out by convolutions",
+            11,
+        ),
     ]
 
 
