@@ -105,11 +105,11 @@ def _origin(path: Path_, document: Document | None) -> str:
     """The place of the value that was written, or of the nearest that stands for it."""
     if document is None:
         return "given in Python"
-    if path in document.values and not isinstance(_at(path, document), dict):
+    if path in document.values and not _keys_at(path, document):
         return _line(document.values[path])
     # A word alone is a mapping's kind, a number alone its rate or both sides of a size.
     word = path[:-1] if path[-1] in ("kind", "rate") else None
-    if word in document.values and not isinstance(_at(word, document), dict):
+    if word in document.values and not _keys_at(word, document):
         return _line(document.values[word])
     if path[0] == "stages":
         if path[-1] == "depth" and (*path[:-1], "blocks") in document.values:
@@ -123,11 +123,12 @@ def _line(place: Place) -> str:
     return f"{place.file}:{place.line}"
 
 
-def _at(path: Path_, document: Document) -> Any:
+def _keys_at(path: Path_, document: Document) -> bool:
+    """Whether a mapping with keys was written there, whose values have places of their own."""
     value: Any = document.data
     for part in path:
         value = value[part]
-    return value
+    return isinstance(value, dict) and bool(value)
 
 
 def resolved_data(spec: Spec) -> dict[str, Any]:

@@ -43,6 +43,10 @@ def summarize(
         Literal["torchvision", "fvcore", "pycls", "paper"] | None,
         typer.Option(help="Count MACs as another tool does, to the integer."),
     ] = None,
+    resolved: Annotated[
+        bool,
+        typer.Option("--resolved", help="Only the full spec, each value with where it came from."),
+    ] = False,
     explain: Annotated[
         str | None,
         typer.Option(metavar="LAYER", help="Only the formulas of one layer, block or stage."),
@@ -99,6 +103,11 @@ def summarize(
         memory=None if max_memory is None else amount(max_memory, "--max-memory", units=BYTES),
     )
     read = [outcome(spec) for spec in specs]
+    if resolved:
+        from resgen.resolved import resolved_text
+
+        typer.echo("\n\n".join(resolved_text(load_spec(spec)) for spec, _ in read))
+        return
     ended = [(resolve(load_spec(spec)), result) for spec, result in read]
     ended.sort(key=lambda pair: SORTS[sort](pair[0]))
     plans = [plan for plan, _ in ended]

@@ -1,0 +1,106 @@
+"""The committed schema and documentation are the models', and hold for what ships."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from resgen import schema, shipped
+from resgen.reading import known_keys
+from resgen.spec import Spec
+
+COMMITTED = json.loads(schema.SCHEMA_FILE.read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(COMMITTED)
+GOOD: dict[str, Any] = {
+    "name": "net",
+    "input": {"size": 32},
+    "stem": {"kind": "conv3x3"},
+    "block": "basic",
+    "shortcut": "identity",
+    "stages": [{"depth": 1, "width": 64}],
+    "classes": 10,
+}
+
+
+def test_the_committed_schema_is_the_models() -> None:
+    assert schema.SCHEMA_FILE.read_text(encoding="utf-8") == schema.schema_text()
+
+
+def test_the_committed_documentation_is_the_models() -> None:
+    assert schema.DOCS_FILE.read_text(encoding="utf-8") == schema.documentation()
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(COMMITTED)
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_a_shipped_spec_is_valid_in_an_editor(name: str) -> None:
+    data = yaml.safe_load((shipped.root() / f"{name}.yaml").read_text(encoding="utf-8"))
+    assert [error.message for error in VALIDATOR.iter_errors(data)] == []
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"input": {"size": [7, 5]}},
+        {"shortcut": {"kind": "scaled", "scale": 0.1}},
+        {"drop_path": 0.2, "attention": "se", "norm": {"kind": "group", "groups": 8}},
+        {"stages": [{"width": 8, "blocks": [{"groups": 2}, {}]}]},
+        {"reference": "timm:resnet18"},
+    ],
+)
+def test_an_editor_takes_what_resgen_takes(keys: dict[str, Any]) -> None:
+    data = {**GOOD, **keys}
+    Spec.model_validate(data)
+    assert VALIDATOR.is_valid(data)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"blok": "basic"},
+        {"shortcut": "identty"},
+        {"shortcut": None},
+        {"classes": -1},
+        {"stages": [{"depth": 1}]},
+        {"stages": [{"width": 8}]},
+        {"groups": 2, "group_width": 2},
+        {"stem": {"width": 8}},
+        {"input": {"channels": 3}},
+        {"regnet": {"depth": 4, "w0": 8, "wa": 8, "wm": 2, "group_width": 8}},
+    ],
+)
+def test_an_editor_marks_what_resgen_refuses(keys: dict[str, Any]) -> None:
+    assert not VALIDATOR.is_valid({**GOOD, **keys})
+
+
+def _described() -> list[tuple[str, str, dict[str, Any]]]:
+    models = {"Spec": COMMITTED, **COMMITTED["$defs"]}
+    return [
+        (name, key, value)
+        for name, model in models.items()
+        for key, value in model["properties"].items()
+    ]
+
+
+@pytest.mark.parametrize(("model", "key", "value"), _described())
+def test_every_key_has_a_meaning_an_example_and_a_unit(
+    model: str, key: str, value: dict[str, Any]
+) -> None:
+    assert value["description"].endswith(".")
+    assert value["examples"]
+    kinds = {option.get("type") for option in (value, *value.get("anyOf", ()))}
+    assert ("unit" in value) == bool(kinds & {"integer", "number"})
+
+
+def test_the_documentation_names_every_key() -> None:
+    text = schema.DOCS_FILE.read_text(encoding="utf-8")
+    keys = {key for _, key, _ in _described()}
+    assert keys >= set(known_keys(Spec, ()))
+    assert [key for key in sorted(keys) if f"\n| `{key}` |" not in text] == []
