@@ -75,7 +75,7 @@ def measure(module: nn.Module, plan: Plan) -> Measurement:
     parameters = dict(module.named_parameters())
     device = next((p.device for p in parameters.values()), torch.device("cpu"))
     image = torch.zeros(1, *plan.input, device=device)
-    with _evaluating(module), torch.no_grad():
+    with _evaluating(module), _one_thread(), torch.no_grad():
         counted, additions, unsupported = _trace(module, image)
         witness = _witness(module, image)
     macs: dict[str, int] = {}
@@ -110,6 +110,17 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes:
             part.training = training
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """One image is little work: on a busy machine threads wait for each other longer than that."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _trace(
