@@ -37,28 +37,20 @@ class Draws:
 
 
 def crop_and_flip(pixels: Tensor, indices: Tensor, recipe: Augment, draws: Draws) -> Tensor:
-    """pixels[indices], each padded, cropped at a place of its own and perhaps mirrored.
-
-    One gather whose result lies channels last in memory.
-    """
-    height, width = pixels.shape[-2:]
-    rows = torch.arange(height, device=pixels.device).expand(len(indices), height)
-    columns = torch.arange(width, device=pixels.device).expand(len(indices), width)
+    """pixels[indices], each padded, cropped at a place of its own and perhaps mirrored."""
+    images = pixels[indices]
+    if recipe.crop == "pad":
+        height, width = images.shape[-2:]
+        reach = 2 * recipe.pad + 1
+        # All windows of all images, as a view; one is then copied of each image.
+        windows = F.pad(images, [recipe.pad] * 4).unfold(2, height, 1).unfold(3, width, 1)
+        rows = (draws.uniform("row") * reach).long()
+        columns = (draws.uniform("column") * reach).long()
+        images = windows[torch.arange(len(images), device=images.device), :, rows, columns]
     if recipe.flip == "horizontal":
-        mirrored = draws.uniform("flip")[:, None] < 0.5
-        columns = torch.where(mirrored, width - 1 - columns, columns)
-    if recipe.crop != "pad":
-        taken = pixels[indices[:, None, None], :, rows[:, :, None], columns[:, None, :]]
-        return taken.permute(0, 3, 1, 2)
-    reach = 2 * recipe.pad + 1
-    rows = rows + (draws.uniform("row") * reach).long()[:, None] - recipe.pad
-    columns = columns + (draws.uniform("column") * reach).long()[:, None] - recipe.pad
-    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[
-        :, None, :
-    ]
-    rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
-    taken = pixels[indices[:, None, None], :, rows[:, :, None], columns[:, None, :]]
-    return (taken * inside[..., None]).permute(0, 3, 1, 2)
+        mirrored = draws.uniform("flip")[:, None, None, None] < 0.5
+        images = torch.where(mirrored, images.flip(-1), images)
+    return images
 
 
 def resized_crop(images: Tensor, size: tuple[int, int], recipe: Augment, draws: Draws) -> Tensor:

@@ -108,7 +108,7 @@ class MemoryFeed:
 
     def _normalised(self, pixels: Tensor) -> Tensor:
         """(x - mean) / std a channel, resized to the network's input, grey spread to colour."""
-        images = (pixels.float() - self.mean) / self.std
+        images = (pixels.float() - self.mean).div_(self.std)
         if images.shape[-2:] != self.size:
             images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
         if images.shape[1] != self.channels:

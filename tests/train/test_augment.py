@@ -51,8 +51,6 @@ def test_each_image_is_a_window_of_its_padded_self_perhaps_mirrored(pixels: torc
 def _window(source: torch.Tensor, top: int, left: int, mirrored: bool) -> torch.Tensor:
     flipped = source.flip(-1) if mirrored else source
     padded = F.pad(flipped, (2, 2, 2, 2))
-    # A gather mirrors after it crops, so the crop's place is mirrored with it.
-    left = 4 - left if mirrored else left
     return padded[:, top : top + 6, left : left + 8]
 
 
