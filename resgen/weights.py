@@ -75,6 +75,7 @@ KEY_MAPS: dict[str, tuple[Row, ...]] = {
         Row(r"^stem\.bn\.", "bn1."),
         Row(r"^stem\.(?=weight)", "conv1."),
         Row(r"^s(\d+)\.b(\d+)\.", "layer{}.{}.", (0, -1)),
+        Row(r"\.downsample\.(?=weight)", ".downsample.0."),
         Row(r"\.downsample\.conv\.", ".downsample.0."),
         Row(r"\.downsample\.bn\.", ".downsample.1."),
         Row(r"\.downsample\.1\.conv\.", ".downsample.1."),

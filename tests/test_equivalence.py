@@ -60,6 +60,8 @@ SAME_NAMES = [
     Case("ecanet/ecaresnetlight", "timm:ecaresnetlight"),
     Case("ecanet/ecaresnext26t_32x4d", "timm:ecaresnext26t_32x4d"),
     Case("resnetrs/resnetrs50", "timm:resnetrs50"),
+    Case("resnetd/resnet50s", "timm:resnet50s"),
+    Case("antialiased/resnetaa34d", "timm:resnetaa34d"),
     Case("antialiased/resnetblur18", "timm:resnetblur18"),
     Case("antialiased/resnetblur50d", "timm:resnetblur50d"),
     Case("antialiased/resnetaa50", "timm:resnetaa50"),
@@ -94,9 +96,15 @@ MAPPED_NAMES = [
     Case("regnet/regnetx_004", "timm:regnetx_004"),
     Case("regnet/regnety_006", "timm:regnety_006"),
     Case("regnet/regnety_040_sgn", "timm:regnety_040_sgn"),
+    Case("regnet/regnetv_040", "timm:regnetv_040"),
     Case("regnet/regnetv_064", "timm:regnetv_064"),
     Case("regnet/regnetz_005", "timm:regnetz_005"),
     Case("regnet/regnetz_040", "timm:regnetz_040"),
+    Case("regnet/regnet_x_800mf", "torchvision:regnet_x_800mf"),
+    Case("regnet/regnet_y_1_6gf", "torchvision:regnet_y_1_6gf"),
+    Case("regnet/regnetz_040_h", "timm:regnetz_040_h"),
+    Case("preact/resnetv2_50d_gn", "timm:resnetv2_50d_gn", tolerance=1e-6),
+    Case("preact/resnetv2_50t", "timm:resnetv2_50t", tolerance=1e-6),
     Case("preact/resnetv2_18", "timm:resnetv2_18", tolerance=1e-6),
     Case("preact/resnetv2_18d", "timm:resnetv2_18d", tolerance=1e-6),
     Case("preact/resnetv2_50d", "timm:resnetv2_50d", tolerance=1e-6),
@@ -147,7 +155,7 @@ def test_outputs_are_the_librarys(case: str) -> None:
     assert difference <= CASES[case].tolerance
 
 
-@pytest.mark.parametrize("case", [str(case) for case in SAME_NAMES[:26]])
+@pytest.mark.parametrize("case", [str(case) for case in SAME_NAMES[:28]])
 def test_the_librarys_weights_load_as_they_are(case: str) -> None:
     plan = plan_of(CASES[case])
     with torch.device("meta"):
