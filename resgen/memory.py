@@ -210,8 +210,9 @@ def _run(plan: Plan, batch: int, half: bool) -> _Tape:
     x = _chain(tape, x, plan.stem)
     for stage in plan.stages:
         for run in stage.runs:
+            block = _as_written(run.block)
             for _ in range(run.count):
-                x = _block(tape, x, run.block)
+                x = _block(tape, x, block)
     x = _chain(tape, x, plan.head)
     scores = batch * elements(plan.head[-1].output)
     # The log-softmax, the labels, the sum of their weights.
@@ -226,6 +227,18 @@ def _chain(tape: _Tape, x: _Tensor, layers: tuple[Layer, ...]) -> _Tensor:
     for layer in layers:
         x = _RULES[type(layer.op)](tape, x, layer)
     return x
+
+
+def _as_written(block: Block) -> Block:
+    """A path calls its one activation several times: in place only if the first call is."""
+    first: dict[str, Op] = {}
+    for layer in block.main + block.after:
+        first.setdefault(layer.name, layer.op)
+
+    def written(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+        return tuple(layer._replace(op=first[layer.name]) for layer in layers)
+
+    return block._replace(main=written(block.main), after=written(block.after))
 
 
 def _block(tape: _Tape, x: _Tensor, block: Block) -> _Tensor:

@@ -34,6 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "gelu": {"activation": "gelu"},
     "leaky-relu": {"activation": "leaky-relu"},
     "elu": {"activation": "elu"},
+    "leaky-preact": {"activation": "leaky-relu", "order": "relu-preact", "shortcut": "none"},
     "hardswish": {"activation": "hardswish"},
     "scaled": {"shortcut": "scaled"},
     "gated": {"shortcut": "gated"},
@@ -100,7 +101,7 @@ def test_kept_under_autocast_is_what_autograd_saves_to_the_byte(name: str) -> No
     assert training_step(network, 4, "bf16").kept == kept_bytes(network, 4, half=True)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(plans())
 def test_kept_holds_for_any_network(network: Plan) -> None:
     if network.classes:
