@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -43,8 +44,17 @@ def find(kind: str, name: str) -> Path:
         return folder / f"{matches[0]}.yaml"
     if matches:
         raise UserError(f"{name}: several {kind}s have this name: {', '.join(matches)}")
+    if kind == "spec" and (others := _checked_against(name)):
+        raise UserError(f"{name}: no spec of this name is shipped; the network is {others[0]}")
     short = sorted({*known, *(n.rpartition("/")[2] for n in known)})
     hint = nearest(name, short)
     if len(hint) > 300:
         hint = "; `resgen list` shows them" if kind == "spec" else hint
     raise UserError(f"{name}: no such file, and no {kind} of this name is shipped{hint}")
+
+
+def _checked_against(reference: str) -> list[str]:
+    """The shipped specs whose `reference` is a network of that name, whatever its source."""
+    wanted = re.compile(rf"^reference:.*:{re.escape(reference)}\s*[,\]\n]", re.MULTILINE)
+    texts = ((name, root() / f"{name}.yaml") for name in names())
+    return [name for name, path in texts if wanted.search(path.read_text(encoding="utf-8"))]

@@ -208,11 +208,18 @@ def _head_names(plan: Plan, theirs: Mapping[str, Any]) -> frozenset[str]:
 def _refuse(report: LoadReport, plan: Plan, file: str, dropped: frozenset[str]) -> None:
     """Raises UserError unless all but a dropped head, and counters of batches, match."""
     head = {layer.name for layer in plan.head if isinstance(layer.op, Linear)}
-    for name, theirs, ours in report.mismatched:
+    # What is wrong besides the classifier is the greater mistake: it is said first.
+    for name, theirs, ours in sorted(
+        report.mismatched, key=lambda found: found[0].rpartition(".")[0] in head
+    ):
         way_out = f"the file is of another network than {plan.name}"
         if name.rpartition(".")[0] in head:
             way_out = "another number of classes; --head drop starts the classifier anew"
-        raise UserError(f"{file}: {name} is {theirs} there and {ours} in {plan.name}: {way_out}")
+        more = len(report.mismatched) - 1
+        others = f" ({more} more tensors differ)" if more and "--head" not in way_out else ""
+        raise UserError(
+            f"{file}: {name} is {theirs} there and {ours} in {plan.name}{others}: {way_out}"
+        )
     if dropped:
         dropped |= {name for name in report.missing if name.rpartition(".")[0] in head}
     missing = [

@@ -92,8 +92,8 @@ REFUSED = {
     ),
     "another width": (
         {"stages": [{"depth": 1, "width": 12}]},
-        "f.pth: layer1.0.conv1.weight is (8, 4, 3, 3) there and (12, 4, 3, 3) in net: "
-        "the file is of another network than net",
+        "f.pth: layer1.0.conv1.weight is (8, 4, 3, 3) there and (12, 4, 3, 3) in net "
+        "(15 more tensors differ): the file is of another network than net",
     ),
     "a deeper network": (
         {"stages": [{"depth": 2, "width": 8}]},

@@ -13,6 +13,7 @@ import pytest
 
 from resgen import shipped
 from resgen.cost import cost, shortcut_costs
+from resgen.errors import UserError
 from resgen.loading import load_spec
 from resgen.plan import Plan
 from resgen.resolve import resolve
@@ -158,6 +159,19 @@ def test_a_shipped_spec_is_named_as_its_file_and_names_its_schema(name: str) -> 
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"])
 def test_the_usual_names_are_unambiguous(name: str) -> None:
     assert shipped.find("spec", name) == shipped.root() / "imagenet" / f"{name}.yaml"
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("regnetx_016", "regnet/regnet_x_1_6gf"),
+        ("cifar_resnet20_C", "cifar/resnet20-projection-all"),
+    ],
+)
+def test_another_name_of_a_network_leads_to_it(name: str, spec: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_spec(name)
+    assert str(caught.value) == f"{name}: no spec of this name is shipped; the network is {spec}"
 
 
 def test_resolving_and_costing_the_zoo_leaves_torch_alone() -> None:
