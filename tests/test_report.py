@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -159,6 +162,30 @@ def test_bytes_are_in_binary_units() -> None:
     assert memory(1023) == "1023 B"
     assert memory(2**20 * 97 + 2**19) == "97.5 MiB"
     assert memory(24 * 2**30) == "24.00 GiB"
+
+
+def test_nothing_but_the_proof_needs_torch(tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text(
+        "name: a\ninput: {size: 32}\nstem: {kind: conv3x3, width: 16}\nblock: basic\n"
+        "shortcut: none\nstages: [{depth: {from: 1, to: 4}, width: 16}]\nclasses: 10\n"
+    )
+    commands = [
+        ["summarize", "resnet50", "--no-measure", "--batch", "8", "--memory", "1GiB"],
+        ["summarize", "resnet50", "--no-measure", "--draw", str(tmp_path / "a.svg")],
+        ["summarize", "resnet50", "--explain", "conv1"],
+        ["fit", "resnet50", "--macs", "2G"],
+        ["sample", str(tmp_path / "space.yaml"), "-n", "3"],
+    ]
+    program = f"""
+import sys
+from typer.testing import CliRunner
+from resgen.cli import app
+for words in {commands!r}:
+    assert CliRunner().invoke(app, words).exit_code == 0, words
+print([name for name in ("torch", "matplotlib", "numpy") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_columns_are_never_cut_off() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from strategies import plan_of, plans, spec_data
 from torch.utils.flop_counter import FlopCounterMode
 
 from resgen import build_module, cost
@@ -17,7 +18,6 @@ from resgen.measure import measure
 from resgen.plan import Plan
 from resgen.proof import prove
 from resgen.rows import rows, total
-from strategies import plan_of, plans, spec_data
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 traced = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))

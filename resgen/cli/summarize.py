@@ -75,7 +75,10 @@ def summarize(
         str | None, typer.Option(metavar="4.1G", help="Exit 1 where an image takes more.")
     ] = None,
     max_memory: Annotated[
-        str | None, typer.Option(metavar="16GiB", help="Exit 1 where a training step takes more.")
+        str | None,
+        typer.Option(
+            metavar="16GiB", help="Exit 1 where a step of --batch images (or 1) takes more."
+        ),
     ] = None,
     draw: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="Draw a network, or two side by side.")
