@@ -13,8 +13,12 @@ from resgen.spec_parts import Keys
 from resgen.spec_rules import RIVALS
 
 
+# A checkpoint names its network: it stands for the spec it was trained from.
+CHECKPOINTS = (".pt", ".pth")
+
+
 def load_spec(source: str | Path) -> Spec:
-    """The Spec of a YAML file or of a shipped name (`cifar/resnet56`, or `resnet56`).
+    """The Spec of a YAML file, a checkpoint or a shipped name (`cifar/resnet56`, `resnet56`).
 
     Raises UserError, with file, line and column, for anything that is not a valid spec.
     """
@@ -26,6 +30,10 @@ def load_spec(source: str | Path) -> Spec:
 
 def load_document(path: Path) -> Document:
     """The keys of a file, and under them those of the spec it extends."""
+    if path.suffix in CHECKPOINTS:
+        from resgen.train import checkpoint
+
+        return Document(str(path), checkpoint.network(path), {}, {})
     document = read_document(path)
     base_name = document.data.get("extends")
     if not isinstance(base_name, str):

@@ -42,6 +42,13 @@ class Recompute(StrEnum):
     blocks = "blocks"
 
 
+class HeadWeights(StrEnum):
+    """What becomes of the classifier in a file of weights."""
+
+    keep = "keep"
+    drop = "drop"
+
+
 class OnOff(StrEnum):
     """Two words."""
 
@@ -51,7 +58,7 @@ class OnOff(StrEnum):
 
 def train(
     specs: Annotated[
-        list[str], typer.Argument(metavar="SPEC...", help="Spec files, shipped names, checkpoints.")
+        list[str], typer.Argument(metavar="SPEC", help="Spec files, shipped names, checkpoints.")
     ],
     data: Annotated[
         str, typer.Option(help="digits, cifar10[:PATH], cifar100[:PATH], folder:PATH, synthetic.")
@@ -76,6 +83,13 @@ def train(
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the folder stops.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start over in a used folder.")] = False,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Start from weights: .pth, .pt or .safetensors."),
+    ] = None,
+    head: Annotated[
+        HeadWeights, typer.Option(help="Of --init-from; drop where the classes differ.")
+    ] = HeadWeights.keep,
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
     precision: Annotated[Precision, typer.Option(help="Of the convolutions.")] = Precision.auto,
     layout: Annotated[Layout, typer.Option(help="Of images in memory.")] = Layout.auto,
@@ -151,6 +165,8 @@ def train(
         sync_bn=sync_bn.value,
         recompute=recompute.value,
         tensorboard=tensorboard.value,
+        init_from=init_from,
+        head=head.value,
         voice="quiet" if quiet else "full",
         command=folders.command_line(),
         recipe=", with ".join([recipe, *changes]),

@@ -32,6 +32,7 @@ def draw_curves(runs: Mapping[str, Sequence[Row]], path: Path, *, title: str) ->
     axes.plot([], [], "-", color="grey", linewidth=2.0, label="held out")
     axes.set(xlabel="epoch", ylabel="error (%)", title=title)
     axes.set_ylim(bottom=0)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=150)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from resgen.errors import CheckFailed, UserError
 from resgen.train.seeds import derive
@@ -33,6 +33,8 @@ class Network:
     make: Callable[[], nn.Module] = field(repr=False)
     prove: Callable[[nn.Module], list[tuple[bool, str]]] = field(repr=False)
     """(holds, sentence) for each part of the proof."""
+    init: Callable[[nn.Module, Path, Literal["keep", "drop"]], str] = field(repr=False)
+    """Gives a module the weights of a file; what became of each name, in a line."""
 
     def module(self, seed: int) -> nn.Module:
         """The module with the initial weights of a seed."""
@@ -69,6 +71,11 @@ def load(path_or_name: str) -> Network:
 
         return [(check.holds, check.text) for check in prove(plan, module).checks]
 
+    def init(module: nn.Module, path: Path, head: Literal["keep", "drop"]) -> str:
+        from resgen.weights import init_from
+
+        return init_from(module, plan, path, head=head).text()
+
     return Network(
         name=spec.name,
         spec=spec.model_dump(mode="json", exclude_unset=True),
@@ -81,6 +88,7 @@ def load(path_or_name: str) -> Network:
         step_bytes=step_bytes,
         make=lambda: resgen.build_module(plan),
         prove=prove,
+        init=init,
     )
 
 

@@ -128,6 +128,9 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
             found = checkpoint.load(last)
         elif last.with_name(checkpoint.PREVIOUS).exists():
             raise UserError(f"{last}: missing, but {checkpoint.PREVIOUS} is there; rename it")
+    if settings.init_from is not None and found is None:
+        said = network.init(module, settings.init_from, settings.head)
+        log.line(f"  {settings.init_from}: {said}")
     module = module.to(setup.engine.device, memory_format=setup.engine.memory_format)  # type: ignore[call-overload]
     if settings.recompute == "blocks":
         count = recompute_blocks(module)
@@ -211,7 +214,7 @@ def table(results: Sequence[Result], networks: Sequence[Network]) -> str:
         for row in rows
     ]
     note = (
-        "errors: training with the weights of each step, over the last epoch; "
+        "errors: training with the weights of each step, over the last epoch;\n"
         "held out and test with the last weights"
     )
     return "\n".join([*lines, "", note])

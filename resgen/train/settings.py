@@ -25,6 +25,10 @@ class Settings:
     recompute: Literal["off", "blocks"] = "off"
     """`blocks` keeps only block inputs in memory and computes the rest anew (checkpointing)."""
     tensorboard: Literal["off", "on"] = "off"
+    init_from: Path | None = None
+    """Published weights to start from, in place of a draw."""
+    head: Literal["keep", "drop"] = "keep"
+    """`drop` leaves the classifier of `init_from` out."""
     voice: Literal["full", "quiet"] = "full"
     command: str = ""
     recipe: str = ""

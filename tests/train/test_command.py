@@ -206,3 +206,29 @@ def test_files_on_disk_are_trained_on_and_a_bad_one_is_named(
     with pytest.raises(UserError, match=r"cat/3\.png: unreadable image") as caught:
         start("bad", 2)
     assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_stands_for_its_network(command: Callable[..., None], tmp_path: Path) -> None:
+    from resgen import load_spec, resolve
+
+    command("--epochs", "1", "--out", "run", "--quiet")
+    spec = next(tmp_path.glob("*.yaml"))
+    assert resolve(load_spec(tmp_path / "run" / "last.pt")) == resolve(load_spec(spec))
+
+
+def test_a_run_starts_from_the_weights_of_a_file(
+    command: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("--epochs", "1", "--out", "first", "--quiet")
+    command("--epochs", "1", "--out", "second", "--init-from", "first/last.pt")
+    assert "first/last.pt: loaded " in capsys.readouterr().err
+    first, second = (metrics.read(tmp_path / run)[-1] for run in ("first", "second"))
+    assert second["train_loss"] < first["train_loss"]
+
+
+def test_weights_of_another_network_are_refused(
+    command: Callable[..., None], tmp_path: Path
+) -> None:
+    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(UserError, match=r"other\.pth: "):
+        command("--epochs", "1", "--out", "run", "--init-from", "other.pth")
