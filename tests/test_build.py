@@ -52,8 +52,10 @@ def test_every_emitted_file_passes_the_type_checker(emitted: Path) -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_an_emitted_file_is_short_and_needs_only_torch(name: str) -> None:
-    source = emit_source(resolve(load_spec(name)))
-    assert len(source.splitlines()) < 165
+    plan = resolve(load_spec(name))
+    source = emit_source(plan)
+    # A line or two for each run of equal blocks, whatever its length.
+    assert len(source.splitlines()) < 150 + 2 * sum(len(stage.runs) for stage in plan.stages)
     assert max(map(len, source.splitlines())) <= 88
     tree = ast.parse(source)
     modules = {

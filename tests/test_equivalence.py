@@ -57,6 +57,7 @@ SAME_NAMES = [
     Case("senet/senet154", "timm:senet154"),
     Case("ecanet/ecaresnet26t", "timm:ecaresnet26t"),
     Case("ecanet/ecaresnet50d_pruned", "timm:ecaresnet50d_pruned"),
+    Case("ecanet/ecaresnet101d_pruned", "timm:ecaresnet101d_pruned"),
     Case("ecanet/ecaresnetlight", "timm:ecaresnetlight"),
     Case("ecanet/ecaresnext26t_32x4d", "timm:ecaresnext26t_32x4d"),
     Case("resnetrs/resnetrs50", "timm:resnetrs50"),
@@ -155,7 +156,7 @@ def test_outputs_are_the_librarys(case: str) -> None:
     assert difference <= CASES[case].tolerance
 
 
-@pytest.mark.parametrize("case", [str(case) for case in SAME_NAMES[:28]])
+@pytest.mark.parametrize("case", [str(case) for case in SAME_NAMES[:29]])
 def test_the_librarys_weights_load_as_they_are(case: str) -> None:
     plan = plan_of(CASES[case])
     with torch.device("meta"):
