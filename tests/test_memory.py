@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from resgen import build_module, layers, load_spec, resolve
-from resgen.memory import _RULES, OPTIMIZERS, largest_batch, training_step
+from resgen.autograd import RULES
+from resgen.memory import OPTIMIZERS, largest_batch, training_step
 from resgen.plan import Plan
 from resgen.spec import Spec
 
@@ -125,7 +126,7 @@ def test_every_kind_of_layer_has_a_rule() -> None:
         if isinstance(kind, type) and hasattr(kind, "torch") and kind is not layers.Op
     }
     named = {kind for kind in kinds if not kind.__name__.startswith("_")}
-    assert named == set(_RULES)
+    assert named == set(RULES)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
