@@ -13,7 +13,7 @@ from resgen.cost import COUNTING, cost
 from resgen.errors import UserError
 from resgen.layers import Shape
 from resgen.loading import load_spec
-from resgen.reading import nearest
+from resgen.mistakes import nearest
 from resgen.resolve import resolve
 from resgen.words import aligned, short, size, wrapped
 

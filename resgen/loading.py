@@ -7,11 +7,11 @@ from typing import Any
 
 from resgen import shipped
 from resgen.errors import UserError
-from resgen.reading import Document, Path_, Place, dotted, read_document, validate
+from resgen.mistakes import Document, Path_, Place, dotted
+from resgen.reading import read_document, validate
 from resgen.spec import BLOCK_KEYS, DEFAULTS, Spec
 from resgen.spec_parts import Keys
 from resgen.spec_rules import RIVALS
-
 
 # A checkpoint names its network: it stands for the spec it was trained from.
 CHECKPOINTS = (".pt", ".pth")

@@ -8,44 +8,23 @@ and column it was written at, so that each error can say where.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from resgen.errors import UserError
+from resgen.mistakes import Document, Path_, Place, describe, dotted, noun
 
-Path_ = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 20_000
-
-
-class Place(NamedTuple):
-    """Where a value was written."""
-
-    file: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
-
-
-class Document(NamedTuple):
-    """The plain values of one file, and the place of each key and value by path."""
-
-    file: str
-    data: dict[str, Any]
-    keys: dict[Path_, Place]
-    values: dict[Path_, Place]
 
 
 class _Loader(yaml.SafeLoader):
@@ -202,32 +181,6 @@ def _refuse_tag(node: Node, plain: str, file: str) -> None:
         raise UserError(f"{_place(node, file)}: the tag {tag} is not allowed; write plain values")
 
 
-def dotted(path: Sequence[str | int]) -> str:
-    """("stages", 1, "width") -> "stages[1].width"."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
-
-
-def at(path: Path_, keys: Mapping[Path_, Place], values: Mapping[Path_, Place]) -> Place | None:
-    """The place of a value, or of the nearest thing around it that was written."""
-    for end in range(len(path), -1, -1):
-        place = keys.get(path[:end]) if end == len(path) else None
-        place = values.get(path[:end]) or place
-        if place:
-            return place
-    return None
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """ "; did you mean X?" for the nearest known word, else the list of them."""
-    match = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if match:
-        return f"; did you mean {match[0]}?"
-    return f"; known here: {', '.join(known)}" if known else ""
-
-
 def validate(model: type[Model], document: Document) -> Model:
     """The document as a model; raises UserError with the place of the first mistake."""
     try:
@@ -238,7 +191,7 @@ def validate(model: type[Model], document: Document) -> Model:
 
 def read_model(model: type[Model], path: Path) -> Model:
     """A YAML file as a validated model; raises UserError for anything else."""
-    return validate(model, read_document(path, what=_noun(model)))
+    return validate(model, read_document(path, what=noun(model)))
 
 
 def set_values(model: Model, assignments: Sequence[str]) -> Model:
@@ -272,120 +225,3 @@ def _assign(data: dict[str, Any], path_text: str, value: Any, assignment: str) -
         target[parts[-1]] = value
     except (KeyError, IndexError, TypeError):
         raise UserError(f"--set {assignment}: there is no {path_text} to set") from None
-
-
-def _noun(model: type[BaseModel]) -> str:
-    return model.__name__.lower()
-
-
-def describe(error: ValidationError, model: type[BaseModel], document: Document) -> str:
-    """The first mistake of a validation as one sentence with its place."""
-    problems = error.errors(include_url=False)
-    # A misspelt key is also a missing one; the spelling is what the user has to mend.
-    problem = min(problems, key=lambda p: p["type"] != "extra_forbidden")
-    path = tuple(p for p in problem["loc"] if not (isinstance(p, str) and _is_branch(p)))
-    path += tuple(problem.get("ctx", {}).get("at", ()))
-    place = at(path, document.keys, document.values)
-    if problem["type"] == "extra_forbidden":
-        place = document.keys.get(path, place)
-    where = f"{place}: " if place and place.column else f"{document.file}: "
-    # A word that stands for a mapping (`shortcut: none`) has no key of its own.
-    written = path[:-1] if path[-1:] == ("kind",) and path not in document.keys else path
-    name = f"{dotted(written)}: " if written else ""
-    return f"{where}{name}{_sentence(problem, model, path)}"
-
-
-def _is_branch(part: str) -> bool:
-    """pydantic puts the name of a union's branch into the location; the user wrote none."""
-    return part.endswith(("]", "Spec")) or part in _BRANCHES
-
-
-_BRANCHES = frozenset({"int", "float", "str", "bool", "tuple", "list", "literal", "none"})
-
-
-def _sentence(problem: Any, model: type[BaseModel], path: Path_) -> str:
-    kind, ctx, value = problem["type"], problem.get("ctx", {}), problem["input"]
-    if kind == "extra_forbidden":
-        return "unknown key" + nearest(str(path[-1]), known_keys(model, path[:-1]))
-    if kind == "missing":
-        return f"this key is missing; a {_noun(model)} needs it"
-    if kind == "literal_error":
-        words = re.findall(r"'([^']+)'", ctx["expected"])
-        options = ", ".join(words)
-        guess = difflib.get_close_matches(value, words, n=1) if isinstance(value, str) else []
-        hint = f"; did you mean {guess[0]}?" if guess else ""
-        return f"must be one of {options} (got {show(value)}){hint}"
-    if kind == "string_pattern_mismatch":
-        return f"may hold letters, digits, spaces and ._+- only, at most 64 (got {show(value)})"
-    if kind in _TYPES:
-        return f"must be {_TYPES[kind]} (got {show(value)})"
-    for bound, words_ in _BOUNDS.items():
-        if kind == bound:
-            limit = next(iter(v for k, v in ctx.items() if k in ("gt", "ge", "lt", "le")))
-            return f"must be {words_} {limit:,} (got {show(value)})"
-    if kind in ("too_short", "too_long"):
-        bound = "at least" if kind == "too_short" else "at most"
-        limit = ctx.get("min_length", ctx.get("max_length"))
-        return f"must have {bound} {limit} entries (got {ctx.get('actual_length')})"
-    text = str(problem["msg"]).removeprefix("Value error, ")
-    return text if kind in ("value_error", "rule") else f"{text} (got {show(value)})"
-
-
-_TYPES = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "string_type": "a word",
-    "bool_type": "true or false",
-    "tuple_type": "a list",
-    "list_type": "a list",
-    "model_type": "a mapping of keys",
-    "model_attributes_type": "a mapping of keys",
-    "dict_type": "a mapping of keys",
-}
-_BOUNDS = {
-    "greater_than": "greater than",
-    "greater_than_equal": "at least",
-    "less_than": "less than",
-    "less_than_equal": "at most",
-}
-
-
-def known_keys(model: type[BaseModel], path: Path_) -> list[str]:
-    """The keys a model knows at a path, by walking its annotations."""
-    models = [model]
-    for part in path:
-        if isinstance(part, int):
-            continue
-        models = [
-            found
-            for each in models
-            if part in each.model_fields
-            for found in _models_in(each.model_fields[part].annotation)
-        ]
-    return [key for each in models for key in each.model_fields]
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [m for arg in getattr(annotation, "__args__", ()) for m in _models_in(arg)]
-
-
-def show(value: Any) -> str:
-    """A value as the user would write it, shortened."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return "nothing"
-    if isinstance(value, int):
-        text = f"{value:,}" if abs(value) < 10**15 else "a number of over 15 digits"
-    elif isinstance(value, Mapping):
-        text = "a mapping"
-    elif isinstance(value, list | tuple):
-        text = f"a list of {len(value)}" if len(value) > 4 else str(list(value))
-    else:
-        text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -9,7 +9,7 @@ import yaml
 
 from resgen import shipped
 from resgen.loading import origins, resolved_data
-from resgen.reading import Path_, dotted
+from resgen.mistakes import Path_, dotted
 from resgen.spec import Spec
 
 

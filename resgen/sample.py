@@ -23,7 +23,7 @@ from resgen.budget import Budget
 from resgen.cost import Cost, cost
 from resgen.errors import UserError
 from resgen.loading import load_document
-from resgen.reading import Document, Path_, at, dotted
+from resgen.mistakes import Document, Path_, at, dotted
 from resgen.resolve import resolve
 from resgen.spec import Spec
 

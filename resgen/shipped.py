@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from resgen.errors import UserError
-from resgen.reading import nearest
+from resgen.mistakes import nearest
 
 _INSIDE = Path(__file__).parent / "specs"  # in an installed wheel
 _BESIDE = Path(__file__).parent.parent / "specs"  # in a checkout

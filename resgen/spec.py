@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from resgen.errors import UserError
-from resgen.reading import Document, at, dotted
+from resgen.mistakes import Document, at, dotted
 from resgen.spec_parts import (
     MAX_DEPTH,
     MAX_WIDTH,

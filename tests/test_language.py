@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from resgen.cost import cost, shortcut_costs
 from resgen.errors import UserError
 from resgen.loading import load_spec
+from resgen.mistakes import Document
 from resgen.module import build_module
 from resgen.plan import Plan
 from resgen.proof import prove
-from resgen.reading import Document, validate
+from resgen.reading import validate
 from resgen.resolve import resolve
 from resgen.source import emit_source
 from resgen.spec import Spec

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from resgen import schema, shipped
-from resgen.reading import known_keys
+from resgen.mistakes import known_keys
 from resgen.spec import Spec
 
 COMMITTED = json.loads(schema.SCHEMA_FILE.read_text(encoding="utf-8"))

@@ -15,6 +15,7 @@ def draw_curves(runs: Mapping[str, Sequence[Row]], path: Path, *, title: str) ->
     """One figure for all networks, as figure 6 of He et al. 2015: error in % over epochs."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -32,7 +33,7 @@ def draw_curves(runs: Mapping[str, Sequence[Row]], path: Path, *, title: str) ->
     axes.plot([], [], "-", color="grey", linewidth=2.0, label="held out")
     axes.set(xlabel="epoch", ylabel="error (%)", title=title)
     axes.set_ylim(bottom=0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=150)

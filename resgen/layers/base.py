@@ -1,0 +1,80 @@
+"""What every kind of layer answers, and what many have in common."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+Shape = tuple[int, ...]
+
+
+def elements(shape: Shape) -> int:
+    """c h w."""
+    count = 1
+    for size in shape:
+        count *= size
+    return count
+
+
+class Op(Protocol):
+    """What every kind of layer answers.
+
+    `torch`: the call it is written as; a bare name is one of resgen.parts.
+    `positional`: how many arguments are written without their name.
+    `line`: the line of the books its cost goes to (see resgen.cost).
+    `parts`: the layers inside it, each with its own cost, for a kind made of others.
+    """
+
+    torch: ClassVar[str]
+    positional: ClassVar[int]
+    line: ClassVar[str]
+
+    def _asdict(self) -> dict[str, Any]: ...
+    def out(self, shape: Shape) -> Shape: ...
+    def params(self) -> dict[str, Shape]: ...
+    def amount(self, shape: Shape, out: Shape) -> int: ...
+    def parts(self, shape: Shape) -> tuple[Layer, ...]: ...
+
+
+class Layer(NamedTuple):
+    """One layer where it stands: its dotted name, its kind, and its exact shapes."""
+
+    name: str
+    op: Op
+    input: Shape
+    output: Shape
+
+
+class NoParams:
+    """A layer without parameters and without layers inside."""
+
+    def params(self) -> dict[str, Shape]:
+        return {}
+
+    def parts(self, shape: Shape) -> tuple[Layer, ...]:
+        return ()
+
+
+def slide(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
+    """floor((n + 2p - d(k-1) - 1) / s) + 1: positions of a sliding window."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+class SameShape:
+    """A layer that puts out the shape it takes in."""
+
+    def out(self, shape: Shape) -> Shape:
+        return shape
+
+
+class Nothing(NamedTuple):
+    pass
+
+
+def chain(shape: Shape, *steps: tuple[str, Op]) -> tuple[Layer, ...]:
+    """Named layers one after another, each with its shapes."""
+    layers = []
+    for name, op in steps:
+        out = op.out(shape)
+        layers.append(Layer(name, op, shape, out))
+        shape = out
+    return tuple(layers)

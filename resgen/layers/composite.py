@@ -1,0 +1,141 @@
+"""Layers made of others: attention, gates, standardized convolutions."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+from resgen.layers.base import Layer, NoParams, Op, SameShape, Shape, chain, elements
+from resgen.layers.weighted import Conv
+from resgen.layers.weightless import GlobalAvgPool, Multiply, Sigmoid
+
+
+class _Composite(SameShape):
+    """A layer made of others; its cost is theirs."""
+
+    line: ClassVar[str] = "parts"
+
+    def params(self) -> dict[str, Shape]:
+        return {}
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return 0
+
+
+class SqueezeExcitation(
+    _Composite,
+    NamedTuple("_SqueezeExcitation", [("channels", int), ("squeeze", int), ("activation", Op)]),
+):
+    """y = x sigmoid(W2 a(W1 mean(x))), per channel, a the activation (Hu et al. 2017)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "SqueezeExcitation"
+    positional: ClassVar[int] = 3
+
+    def parts(self, shape: Shape) -> tuple[Layer, ...]:
+        return (
+            *chain(
+                shape,
+                ("pool", GlobalAvgPool(1)),
+                ("fc1", Conv(self.channels, self.squeeze, 1)),
+                ("act", self.activation),
+                ("fc2", Conv(self.squeeze, self.channels, 1)),
+                ("gate", Sigmoid()),
+            ),
+            Layer("", Multiply(), shape, shape),
+        )
+
+
+class _WeightNorm(NoParams, NamedTuple("_WeightNorm", [("weight", Shape)])):
+    """w = (W - mean) / std of each output channel: four operations a weight, none an image."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = ""
+    positional: ClassVar[int] = 0
+    line: ClassVar[str] = "norm"
+
+    def out(self, shape: Shape) -> Shape:
+        return shape
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return 4 * elements(self.weight)
+
+
+class StandardizedConv(Conv):
+    """y = ((W - mean(W)) / std(W)) * x, per output channel (Qiao et al. 2019)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "StandardizedConv2d"
+    line: ClassVar[str] = "parts"
+
+    def params(self) -> dict[str, Shape]:
+        return {}
+
+    def parts(self, shape: Shape) -> tuple[Layer, ...]:
+        conv = Conv(*self)
+        norm = _WeightNorm(conv.params()["weight"])
+        return (Layer("", norm, shape, shape), Layer("", conv, shape, conv.out(shape)))
+
+
+class Conv1d(NoParams, NamedTuple("_Conv1d", [("kernel_size", int)])):
+    """A convolution along the channels of a vector, one filter, no bias."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.Conv1d"
+    positional: ClassVar[int] = 1
+    line: ClassVar[str] = "conv"
+
+    def out(self, shape: Shape) -> Shape:
+        return shape
+
+    def params(self) -> dict[str, Shape]:
+        return {"weight": (1, 1, self.kernel_size)}
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return self.kernel_size * elements(out)
+
+
+class EfficientChannelAttention(
+    _Composite,
+    NamedTuple("_EfficientChannelAttention", [("kernel_size", int)]),
+):
+    """y = x sigmoid(w * mean(x)), w sliding over the channels (Wang et al. 2019)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "EfficientChannelAttention"
+    positional: ClassVar[int] = 1
+
+    def parts(self, shape: Shape) -> tuple[Layer, ...]:
+        return (
+            *chain(
+                shape,
+                ("pool", GlobalAvgPool(1)),
+                ("conv", Conv1d(self.kernel_size)),
+                ("gate", Sigmoid()),
+            ),
+            Layer("", Multiply(), shape, shape),
+        )
+
+
+class Gate(_Composite, NamedTuple("_Gate", [("channels", int), ("bias", float)])):
+    """g = sigmoid(W x + b), a 1x1 convolution (He et al. 2016, section 3.1)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "Gate"
+    positional: ClassVar[int] = 2
+
+    def parts(self, shape: Shape) -> tuple[Layer, ...]:
+        return chain(shape, ("conv", Conv(self.channels, self.channels, 1)), ("sigmoid", Sigmoid()))
+
+
+class ShortcutGate(_Composite, NamedTuple("_ShortcutGate", [("channels", int), ("bias", float)])):
+    """y = (1 - sigmoid(W x + b)) x (He et al. 2016, section 3.1, shortcut-only gating)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "ShortcutGate"
+    positional: ClassVar[int] = 2
+
+    def parts(self, shape: Shape) -> tuple[Layer, ...]:
+        return (
+            Layer("gate", Gate(self.channels, self.bias), shape, shape),
+            Layer("", Multiply(), shape, shape),
+        )

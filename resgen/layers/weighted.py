@@ -1,0 +1,123 @@
+"""Layers with weights: convolution, linear, norms."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+from resgen.layers.base import Layer, SameShape, Shape, elements, slide
+
+
+class _Conv(NamedTuple):
+    in_channels: int
+    out_channels: int
+    kernel_size: int
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+    groups: int = 1
+    bias: bool = True
+
+
+class Conv(_Conv):
+    """y = W * x + b. MACs: out_h out_w k k (in / groups) out; a bias is counted apart."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.Conv2d"
+    positional: ClassVar[int] = 3
+    line: ClassVar[str] = "conv"
+
+    def out(self, shape: Shape) -> Shape:
+        _, height, width = shape
+        k, s, p, d = self.kernel_size, self.stride, self.padding, self.dilation
+        return (self.out_channels, slide(height, k, s, p, d), slide(width, k, s, p, d))
+
+    def params(self) -> dict[str, Shape]:
+        k = self.kernel_size
+        weight = (self.out_channels, self.in_channels // self.groups, k, k)
+        return {"weight": weight, "bias": (self.out_channels,)} if self.bias else {"weight": weight}
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        k = self.kernel_size
+        return out[1] * out[2] * k * k * (self.in_channels // self.groups) * self.out_channels
+
+    def parts(self, shape: Shape) -> tuple[Layer, ...]:
+        return ()
+
+
+class _Linear(NamedTuple):
+    in_features: int
+    out_features: int
+
+
+class Linear(_Linear):
+    """y = W x + b. MACs: in out; the bias is counted apart."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.Linear"
+    positional: ClassVar[int] = 2
+    line: ClassVar[str] = "linear"
+    bias: ClassVar[bool] = True
+
+    def out(self, shape: Shape) -> Shape:
+        return (self.out_features,)
+
+    def params(self) -> dict[str, Shape]:
+        return {
+            "weight": (self.out_features, self.in_features),
+            "bias": (self.out_features,),
+        }
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return self.in_features * self.out_features
+
+    def parts(self, shape: Shape) -> tuple[Layer, ...]:
+        return ()
+
+
+class _Norm(SameShape):
+    """Two operations an element: a scale and a shift."""
+
+    line: ClassVar[str] = "norm"
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return 2 * elements(out)
+
+    def parts(self, shape: Shape) -> tuple[Layer, ...]:
+        return ()
+
+
+class _BatchNorm(NamedTuple):
+    num_features: int
+
+
+class BatchNorm(_BatchNorm, _Norm):
+    """y = gamma (x - mean) / std + beta, each channel over the batch (Ioffe, Szegedy 2015)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.BatchNorm2d"
+    positional: ClassVar[int] = 1
+
+    def params(self) -> dict[str, Shape]:
+        return {"weight": (self.num_features,), "bias": (self.num_features,)}
+
+
+class _GroupNorm(NamedTuple):
+    num_groups: int
+    num_channels: int
+
+
+class GroupNorm(_GroupNorm, _Norm):
+    """y = gamma (x - mean) / std + beta, each image over groups of channels (Wu, He 2018).
+
+    Five operations an element: its mean and variance are taken of every image anew.
+    """
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.GroupNorm"
+    positional: ClassVar[int] = 2
+
+    def params(self) -> dict[str, Shape]:
+        return {"weight": (self.num_channels,), "bias": (self.num_channels,)}
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return 5 * elements(out)

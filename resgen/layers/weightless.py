@@ -1,0 +1,261 @@
+"""Layers without weights: activations, pools, and what only moves or scales values."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+from resgen.layers.base import NoParams, Nothing, SameShape, Shape, elements, slide
+
+
+class _InPlace(NamedTuple):
+    inplace: bool = False
+
+
+class _Activation(SameShape, NoParams):
+    """One operation an element."""
+
+    line: ClassVar[str] = "activation"
+    positional: ClassVar[int] = 0
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return elements(out)
+
+
+class ReLU(_InPlace, _Activation):
+    """y = max(x, 0)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.ReLU"
+
+
+class SiLU(_InPlace, _Activation):
+    """y = x sigmoid(x)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.SiLU"
+
+
+class LeakyReLU(_InPlace, _Activation):
+    """y = max(x, 0.01 x)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.LeakyReLU"
+
+
+class ELU(_InPlace, _Activation):
+    """y = x where x > 0, exp(x) - 1 elsewhere."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.ELU"
+
+
+class Hardswish(_InPlace, _Activation):
+    """y = x relu6(x + 3) / 6."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.Hardswish"
+
+
+class GELU(Nothing, _Activation):
+    """y = x Phi(x)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.GELU"
+
+
+class Sigmoid(Nothing, _Activation):
+    """y = 1 / (1 + exp(-x))."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.Sigmoid"
+
+
+class _MaxPool(NamedTuple):
+    kernel_size: int
+    stride: int
+    padding: int = 0
+
+
+class MaxPool(_MaxPool, NoParams):
+    """The largest value of each window; k k operations an output."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.MaxPool2d"
+    positional: ClassVar[int] = 1
+    line: ClassVar[str] = "pool"
+
+    def out(self, shape: Shape) -> Shape:
+        channels, height, width = shape
+        k, s, p = self
+        return (channels, slide(height, k, s, p), slide(width, k, s, p))
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return self.kernel_size**2 * elements(out)
+
+
+class _AvgPool(NamedTuple):
+    kernel_size: int
+    stride: int
+    padding: int = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+
+
+class AvgPool(_AvgPool, NoParams):
+    """The mean of each window; k k operations an output."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.AvgPool2d"
+    positional: ClassVar[int] = 2
+    line: ClassVar[str] = "pool"
+
+    def out(self, shape: Shape) -> Shape:
+        channels, height, width = shape
+        return (channels, self._positions(height), self._positions(width))
+
+    def _positions(self, size: int) -> int:
+        k, s, p = self.kernel_size, self.stride, self.padding
+        if not self.ceil_mode:
+            return slide(size, k, s, p)
+        positions = -(-(size + 2 * p - k) // s) + 1
+        # torch drops a last window that would start in the padding.
+        return positions - 1 if (positions - 1) * s >= size + p else positions
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return self.kernel_size**2 * elements(out)
+
+
+class BlurPool(NoParams, NamedTuple("_BlurPool", [("channels", int), ("stride", int)])):
+    """y = binomial 3x3 filter of each channel, then a stride (Zhang 2019); 9 operations an output.
+
+    The filter is fixed, so it is no parameter, but its multiply-adds are real and a
+    tracer sees a convolution: they are booked as convolution.
+    """
+
+    __slots__ = ()
+    torch: ClassVar[str] = "BlurPool2d"
+    positional: ClassVar[int] = 1
+    line: ClassVar[str] = "conv"
+
+    def out(self, shape: Shape) -> Shape:
+        channels, height, width = shape
+        return (channels, slide(height, 3, self.stride, 1), slide(width, 3, self.stride, 1))
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return 9 * elements(out)
+
+
+class GlobalAvgPool(NoParams, NamedTuple("_GlobalAvgPool", [("output_size", int)])):
+    """The mean of each channel; one operation an input element."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.AdaptiveAvgPool2d"
+    positional: ClassVar[int] = 1
+    line: ClassVar[str] = "pool"
+
+    def out(self, shape: Shape) -> Shape:
+        return (shape[0], self.output_size, self.output_size)
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return elements(shape)
+
+
+class Free(NoParams):
+    """A layer that computes nothing worth a line: it reorders or forgets."""
+
+    line: ClassVar[str] = "free"
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return 0
+
+
+class Flatten(Nothing, Free):
+    """(c, h, w) -> (c h w)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.Flatten"
+    positional: ClassVar[int] = 0
+
+    def out(self, shape: Shape) -> Shape:
+        return (elements(shape),)
+
+
+class Identity(SameShape, Nothing, Free):
+    """y = x."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.Identity"
+    positional: ClassVar[int] = 0
+
+
+class Dropout(SameShape, Free, NamedTuple("_Dropout", [("p", float)])):
+    """y = x with elements zeroed at rate p and the rest scaled by 1/(1-p), in training only."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.Dropout"
+    positional: ClassVar[int] = 1
+
+
+class DropPath(SameShape, Free, NamedTuple("_DropPath", [("rate", float), ("steps", int)])):
+    """y = 0 for a whole image at its rate, x/(1-rate) else, in training (Huang et al. 2016).
+
+    Block i of the network has the rate `rate * i / steps`; with no steps all have `rate`.
+    """
+
+    __slots__ = ()
+    torch: ClassVar[str] = "DropPath"
+    positional: ClassVar[int] = 1
+
+
+class _PaddedIdentity(NamedTuple):
+    in_channels: int
+    out_channels: int
+    stride: int = 1
+
+
+class PaddedIdentity(_PaddedIdentity, Free):
+    """y = x[:, :, ::stride, ::stride], zeros in the new channels (He et al. 2015, option A)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "PaddedIdentity"
+    positional: ClassVar[int] = 2
+
+    def out(self, shape: Shape) -> Shape:
+        _, height, width = shape
+        return (self.out_channels, -(-height // self.stride), -(-width // self.stride))
+
+
+class ZeroPad(Free, NamedTuple("_ZeroPad", [("padding", int)])):
+    """A border of zeros."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.ZeroPad2d"
+    positional: ClassVar[int] = 1
+
+    def out(self, shape: Shape) -> Shape:
+        channels, height, width = shape
+        return (channels, height + 2 * self.padding, width + 2 * self.padding)
+
+
+class Scale(SameShape, NoParams, NamedTuple("_Scale", [("factor", float)])):
+    """y = factor x."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "Scale"
+    positional: ClassVar[int] = 1
+    line: ClassVar[str] = "elementwise"
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return elements(out)
+
+
+class Multiply(SameShape, NoParams, Nothing):
+    """The elementwise product inside an attention or a gate: one operation an element."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = ""
+    positional: ClassVar[int] = 0
+    line: ClassVar[str] = "elementwise"
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return elements(out)
