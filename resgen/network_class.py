@@ -46,7 +46,7 @@ def network_class(
         forward = ["x = self.forward_features(x)[-1]"]
     else:
         forward = _wrapped_calls(trunk)
-        forward += [f"x = self.{stage.name}(x)" for stage in plan.stages]
+        forward += _wrapped_calls([stage.name for stage in plan.stages])
         if pooled:
             forward += _wrapped_calls(heads(plan.head[:pooled]))
     tail = heads(plan.head[pooled:])

@@ -102,16 +102,14 @@ def _header(plan: Plan) -> str:
     lines = [
         f'"""{head}',
         "",
-        f"{books.params:,} params, {books.macs:,} MACs ({books.flops:,} FLOPs) an image,",
-        f"{books.residual_adds:,} residual additions.",
-        "",
+        f"{books.params:,} params, {books.macs:,} MACs ({books.flops:,} FLOPs) an image.",
     ]
     sentence = (
         f"Stem {said['stem']}; stages of {said['depths']} {said['block']} blocks, "
-        f"{said['widths']} wide; shortcuts: {said['shortcut']}; order: {said['order']}."
+        f"{said['widths']} wide; shortcuts: {said['shortcut']} ({books.residual_adds:,} "
+        f"additions); order: {said['order']}. Written by resgen from the spec {plan.name}."
     )
-    lines += textwrap.wrap(sentence, WIDTH)
-    lines += [f"Written by resgen from the spec {plan.name}.", '"""']
+    lines += [*textwrap.wrap(sentence, WIDTH), '"""']
     return "\n".join(lines)
 
 

@@ -107,7 +107,7 @@ def define(name: str, signature: Sequence[str], result: str, indent: int = 4) ->
     if len(line) <= WIDTH:
         return [line]
     inner = f"{pad}    {', '.join(signature)}"
-    if len(inner) <= WIDTH and "*" not in signature:
+    if len(inner) <= WIDTH:
         return [f"{pad}def {name}(", inner, f"{pad}) -> {result}:"]
     return [
         f"{pad}def {name}(",

@@ -54,8 +54,9 @@ def test_every_emitted_file_passes_the_type_checker(emitted: Path) -> None:
 def test_an_emitted_file_is_short_and_needs_only_torch(name: str) -> None:
     plan = resolve(load_spec(name))
     source = emit_source(plan)
-    # A line or two for each run of equal blocks, whatever its length.
-    assert len(source.splitlines()) < 150 + 2 * sum(len(stage.runs) for stage in plan.stages)
+    # Pruned networks, each block with widths of its own, need a line more for each block.
+    irregular = [stage for stage in plan.stages if len(stage.runs) > 2]
+    assert len(source.splitlines()) < 150 + sum(stage.depth for stage in irregular)
     assert max(map(len, source.splitlines())) <= 88
     tree = ast.parse(source)
     modules = {
@@ -82,6 +83,7 @@ net = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(net)
 assert not any(name.split(".")[0] == "resgen" for name in sys.modules)
 (name,) = net.__all__
+torch.set_num_threads(int(sys.argv[5]))
 model = getattr(net, name)().eval()
 weights = torch.load(sys.argv[2], weights_only=True)
 assert list(model.state_dict()) == list(weights)
@@ -103,8 +105,10 @@ def test_a_fresh_interpreter_rebuilds_the_network_bit_for_bit(name: str, tmp_pat
     torch.save(module.state_dict(), tmp_path / "weights.pt")
     torch.save(x, tmp_path / "x.pt")
     paths = [str(tmp_path / part) for part in ("net.py", "weights.pt", "x.pt", "y.pt")]
+    # The number of threads decides the order of a sum, and so its last bit.
+    threads = str(torch.get_num_threads())
     fresh = subprocess.run(
-        [sys.executable, "-c", FRESH, *paths], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-c", FRESH, *paths, threads], cwd=tmp_path, capture_output=True, text=True
     )
     assert fresh.returncode == 0, fresh.stderr
     with torch.no_grad():

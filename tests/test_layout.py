@@ -22,18 +22,35 @@ ORDER = [
     "spec_parts",
     "spec_rules",
     "spec",
+    "schema",
+    "spec_text",
     "loading",
+    "resolved",
     "files",
     "layers",
     "plan",
     "blocks",
     "resolve",
     "cost",
+    "words",
+    "catalog",
+    "budget",
+    "conventions",
+    "autograd",
+    "memory",
+    "rows",
+    "explain",
+    "draw",
+    "compare_plot",
     "writing",
     "block_classes",
     "network_class",
     "source",
     "proof",
+    "tables",
+    "report",
+    "fit",
+    "sample",
 ]
 WITH_TORCH = {"module", "measure", "parts", "weights"}
 
@@ -59,6 +76,11 @@ def test_a_module_imports_only_what_stands_before_it(name: str) -> None:
     for file in files:
         found = imported(file) - ({name} if folder.is_dir() else set())
         assert not found & (below | WITH_TORCH) - allowed
+
+
+def test_every_module_has_its_place_in_the_order() -> None:
+    modules = {path.stem for path in PACKAGE.glob("*.py")} | {"layers"}
+    assert modules - {"__init__", "__main__"} == {*ORDER, *WITH_TORCH}
 
 
 def test_the_order_is_the_one_in_the_architecture_page() -> None:
