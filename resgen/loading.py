@@ -9,7 +9,8 @@ from resgen import shipped
 from resgen.errors import UserError
 from resgen.mistakes import Document, Path_, Place, dotted
 from resgen.reading import read_document, validate
-from resgen.spec import BLOCK_KEYS, DEFAULTS, Spec
+from resgen.spec import Spec
+from resgen.spec_block import BLOCK_KEYS, DEFAULTS
 from resgen.spec_parts import Keys
 from resgen.spec_rules import RIVALS
 

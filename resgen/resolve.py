@@ -8,15 +8,15 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from resgen import layers as L
-from resgen.blocks import (
+from resgen.block_tables import (
     ANTIALIAS,
     ORDERS,
     Mismatch,
     Steps,
-    block,
     convolution,
     norm_and_activation,
 )
+from resgen.blocks import block
 from resgen.layers import Layer, Shape, chain
 from resgen.plan import Block, Plan, Run, Stage
 from resgen.spec import Spec

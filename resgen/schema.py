@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from resgen.spec import DEFAULTS, BlockKeys, Spec, StageKeys
+from resgen.spec import Spec
+from resgen.spec_block import DEFAULTS, BlockKeys, StageKeys
 from resgen.spec_parts import (
     Attention,
     DropPath,
