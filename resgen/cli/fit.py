@@ -37,7 +37,7 @@ def fit(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output file.")] = False,
 ) -> None:
-    """Scale widths or depths to a MACs or params target and write the spec.
+    """Scale a network to a MACs or params target.
 
     Takes the largest network that is not over the target, and says what was asked for and
     what was built.

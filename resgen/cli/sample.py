@@ -52,7 +52,7 @@ def sample(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite output files.")] = False,
 ) -> None:
-    """Draw networks from a design space and list those within the budget.
+    """Draw networks from a design space, within a budget.
 
     A design space is a spec in which a value may be {any: [a, b]} or {from: 8, to: 64, step: 8}.
     """

@@ -23,7 +23,7 @@ from resgen.resolve import resolve
 def summarize(
     specs: Annotated[
         list[str],
-        typer.Argument(help="Spec files, shipped names or run folders.", metavar="SPEC..."),
+        typer.Argument(help="Spec files, shipped names or run folders.", metavar="SPEC"),
     ],
     form: Annotated[
         Literal["table", "json", "csv", "markdown"],
@@ -93,7 +93,7 @@ def summarize(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite output files.")] = False,
 ) -> None:
-    """Report params, MACs and FLOPs, and prove what the shortcuts cost.
+    """Report params and MACs; prove what the shortcuts cost.
 
     Exits 1 where a proof fails or a budget (--max-...) is exceeded, with the amount.
     """
