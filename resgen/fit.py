@@ -38,8 +38,13 @@ def fit(
 ) -> Fit:
     """The network of the spec's shape with the most `measure` (macs, params) up to `target`.
 
-    Raises UserError where even the smallest is over it.
+    Raises UserError where even the smallest is over it, and for blocks written out singly.
     """
+    if any(stage.blocks for stage in spec.stages):
+        raise UserError(
+            f"{spec.name} has the blocks of a stage written out one by one; only networks "
+            "described by stages can be scaled"
+        )
     scaled = _wider if by == "width" else _deeper
 
     def built(multiplier: float) -> tuple[dict[str, Any], Cost] | None:
@@ -82,6 +87,9 @@ def fit(
     return Fit(data, books, multiplier, _changes(spec, data))
 
 
+_INNER = ("mid_width", "first_width")
+
+
 def _changes(spec: Spec, data: dict[str, Any]) -> tuple[str, ...]:
     """asked for -> built, stage by stage."""
     lines = []
@@ -90,7 +98,7 @@ def _changes(spec: Spec, data: dict[str, Any]) -> tuple[str, ...]:
     for index, (stage, new) in enumerate(zip(spec.stages, data["stages"], strict=True), 1):
         words = [
             f"{key} {getattr(stage, key)} -> {new[key]}"
-            for key in ("depth", "width", "mid_width")
+            for key in ("depth", "width", *_INNER)
             if new.get(key) is not None and new[key] != getattr(stage, key)
         ]
         if words:
@@ -124,10 +132,12 @@ def _wider(spec: Spec, multiplier: float, divisor: int) -> dict[str, Any]:
     data["stem"] = {**data["stem"], "width": rounded(spec.stem.width, stem)}
     for stage, unit in zip(data["stages"], units, strict=True):
         stage["width"] = rounded(stage["width"], unit.width)
-        if "mid_width" in stage:
-            stage["mid_width"] = rounded(stage["mid_width"], unit.mid)
-    if "mid_width" in data:
-        data["mid_width"] = rounded(data["mid_width"], max(unit.mid for unit in units))
+        for key in _INNER:
+            if key in stage:
+                stage[key] = rounded(stage[key], getattr(unit, key))
+    for key in _INNER:
+        if key in data:
+            data[key] = rounded(data[key], max(getattr(unit, key) for unit in units))
     if spec.head.width:
         last = math.lcm(divisor, _norm_groups(spec, -1))
         data["head"] = {**data["head"], "width": rounded(spec.head.width, last)}
@@ -135,10 +145,11 @@ def _wider(spec: Spec, multiplier: float, divisor: int) -> dict[str, Any]:
 
 
 class _Unit(NamedTuple):
-    """The least step of a stage's width and of its inner width."""
+    """The least step of a stage's width and of the widths inside its blocks."""
 
     width: int
-    mid: int
+    mid_width: int
+    first_width: int
 
 
 def _norm_groups(spec: Spec, index: int) -> int:
@@ -150,11 +161,13 @@ def _norm_groups(spec: Spec, index: int) -> int:
 def _unit(spec: Spec, index: int, divisor: int) -> _Unit:
     values = spec.settings(index)
     groups = values["group_width"] or values["groups"] or 1
-    groups = math.lcm(groups, _norm_groups(spec, index))
-    mid = math.lcm(groups * (values["reduce_first"] or 1), 1)
+    normed = _norm_groups(spec, index)
+    mid = groups = math.lcm(groups, normed)
+    # A bottleneck's first convolution is a 1x1 without groups.
+    first = math.lcm(divisor, groups if values["block"] == "basic" else normed)
     if values["mid_width"] is not None:
-        return _Unit(math.lcm(divisor, groups), math.lcm(divisor, mid))
+        return _Unit(math.lcm(divisor, groups), math.lcm(divisor, mid), first)
     ratio = values["bottleneck_ratio"] or (4 if values["block"] == "bottleneck" else 1)
     step = (Fraction(repr(ratio)) * mid).numerator
     both = math.lcm(divisor, step, groups if values["block"] == "basic" else 1)
-    return _Unit(both, mid)
+    return _Unit(both, mid, first)

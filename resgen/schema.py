@@ -55,7 +55,6 @@ UNITS = {
     "drop_path": "share",
     "ratio": "ratio",
     "bottleneck_ratio": "ratio",
-    "reduce_first": "ratio",
     "wm": "ratio",
     "scale": "factor",
     "residual_scale": "factor",
@@ -213,9 +212,9 @@ in one entry of a stage's `blocks` for that block; the innermost that speaks is 
 `extends: imagenet/resnet50` takes every key of another spec that this one does not give, but
 for its `name`, `depth` and `reference`. Mappings such as `stem` are merged key by key, lists
 such as `stages` are replaced whole, and a key replaces its other spelling (`stages` and
-`regnet`, `groups` and `group_width`, `bottleneck_ratio` and `mid_width`, `reduce_first` and
-`first_width`). A spec that is extended extends nothing itself. `resgen summarize --resolved`
-shows the outcome, with the file and line of each value.
+`regnet`, `groups` and `group_width`, `bottleneck_ratio` and `mid_width`). A spec that is
+extended extends nothing itself. `resgen summarize --resolved` shows the outcome, with the file
+and line of each value.
 """
 
 

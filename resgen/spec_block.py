@@ -74,16 +74,10 @@ class BlockKeys(Keys):
     mid_width: Width | None = Field(
         None, description="A block's inner width, in place of the ratio.", examples=[112]
     )
-    reduce_first: int | None = Field(
-        None,
-        ge=1,
-        le=64,
-        description="The first convolution puts out the inner width over this (SENet-154: 2).",
-        examples=[2],
-    )
     first_width: Width | None = Field(
         None,
-        description="Channels the first convolution puts out, in place of `reduce_first`.",
+        description="Channels the first convolution puts out, where they are not the inner "
+        "width (SENet-154, pruned networks).",
         examples=[47],
     )
     groups: int | None = Field(
@@ -167,7 +161,6 @@ DEFAULTS: dict[str, Any] = {
     "stride_at": "3x3",
     "bottleneck_ratio": None,
     "mid_width": None,
-    "reduce_first": 1,
     "first_width": None,
     "groups": None,
     "group_width": None,

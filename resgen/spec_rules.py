@@ -13,7 +13,6 @@ from resgen.spec_parts import RegNet, broken
 # Two spellings of one fact: a stage that gives the one is not asked for the other.
 RIVALS = (
     ("bottleneck_ratio", "mid_width"),
-    ("reduce_first", "first_width"),
     ("groups", "group_width"),
 )
 
@@ -90,7 +89,7 @@ class Inner(NamedTuple):
 
 
 def inner_widths(values: dict[str, Any], width: int) -> Inner:
-    """mid = width / bottleneck_ratio, first = mid / reduce_first, groups = mid / group_width.
+    """mid = width / bottleneck_ratio, groups = mid / group_width.
 
     Raises ValueError where they do not come out whole.
     """
@@ -100,14 +99,7 @@ def inner_widths(values: dict[str, Any], width: int) -> Inner:
         mid = _whole(width / Fraction(repr(ratio)))
         if not mid:
             raise ValueError(f"must be divisible by bottleneck_ratio {ratio:g} (got {width})")
-    first = values["first_width"]
-    if first is None:
-        reduce_first = values["reduce_first"] or 1
-        if mid % reduce_first:
-            raise ValueError(
-                f"the inner width {mid} must be divisible by reduce_first {reduce_first}"
-            )
-        first = mid // reduce_first
+    first = values["first_width"] or mid
     if values["group_width"] is None:
         return Inner(first, mid, values["groups"] or 1)
     if mid % values["group_width"]:

@@ -106,7 +106,7 @@ def block_keys(draw: st.DrawFn) -> dict[str, Any]:
     options: dict[str, tuple[Any, ...]] = {
         "projection": ("conv", "avgpool-conv", "conv3x3"),
         "bottleneck_ratio": (1, 2, 0.5),
-        "reduce_first": (2,),
+        "first_width": (4, 8),
         "groups": (2, 4),
         "attention": ATTENTIONS,
         "activation": ("relu", "silu", "gelu", "leaky-relu", "elu", "hardswish"),

@@ -110,7 +110,6 @@ shortcut:
 order: original           # default
 projection: conv          # default
 stride_at: 3x3            # default
-reduce_first: 1           # default
 attention:
   kind: none              # default
 norm:

@@ -63,10 +63,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"bottleneck_ratio": 3},
         "net.yaml: stages[0].width: must be divisible by bottleneck_ratio 3 (got 8)",
     ),
-    "a first convolution that does not divide": (
-        {"mid_width": 9, "reduce_first": 2},
-        "net.yaml: stages[0].width: the inner width 9 must be divisible by reduce_first 2",
-    ),
     "two spellings of one width": (
         {"mid_width": 8, "bottleneck_ratio": 1},
         "net.yaml: mid_width: bottleneck_ratio and mid_width say the same thing; keep one",
