@@ -161,10 +161,8 @@ def _norm_groups(spec: Spec, index: int) -> int:
 def _unit(spec: Spec, index: int, divisor: int) -> _Unit:
     values = spec.settings(index)
     groups = values["group_width"] or values["groups"] or 1
-    normed = _norm_groups(spec, index)
-    mid = groups = math.lcm(groups, normed)
-    # A bottleneck's first convolution is a 1x1 without groups.
-    first = math.lcm(divisor, groups if values["block"] == "basic" else normed)
+    mid = groups = math.lcm(groups, _norm_groups(spec, index))
+    first = math.lcm(divisor, groups)
     if values["mid_width"] is not None:
         return _Unit(math.lcm(divisor, groups), math.lcm(divisor, mid), first)
     ratio = values["bottleneck_ratio"] or (4 if values["block"] == "bottleneck" else 1)

@@ -128,3 +128,18 @@ def test_a_module_pickles_and_copies() -> None:
     expected = module.eval()(x)
     assert torch.equal(copy.deepcopy(module)(x), expected)
     assert torch.equal(pickle.loads(pickle.dumps(module))(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [("activation", ("relu", "elu", "gelu")), ("convolution", ("plain", "standardized", "plain"))],
+)
+def test_stages_that_differ_in_kind_alone_are_built_as_written(
+    key: str, words: tuple[str, ...]
+) -> None:
+    from resgen.proof import prove
+
+    spec, module = network(stages=[{"depth": 2, "width": 16, key: word} for word in words])
+    kinds = [str(module.get_submodule(f"layer{i}.1")) for i in (1, 2, 3)]
+    assert len(set(kinds)) == len(set(words))
+    assert prove(resolve(spec), module).ok

@@ -43,6 +43,25 @@ class Layer(NamedTuple):
     input: Shape
     output: Shape
 
+    # Tuples are equal by their values alone; a ReLU is no ELU, whatever both hold.
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Layer)
+            and _kinds(self.op) == _kinds(other.op)
+            and tuple.__eq__(self, other)
+        )
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((_kinds(self.op), *self))
+
+
+def _kinds(op: Op) -> tuple[type, ...]:
+    """The kind of a layer, and of the layers among its arguments."""
+    return (type(op), *map(type, op._asdict().values()))
+
 
 class NoParams:
     """A layer without parameters and without layers inside."""
