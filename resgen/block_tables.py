@@ -125,6 +125,11 @@ def activation(values: dict[str, Any], *, inplace: bool) -> Op:
     return ACTIVATIONS[values["activation"]](inplace)
 
 
+def activation_name(values: dict[str, Any]) -> str:
+    """What the activation's module is called: torchvision's `relu`, and `act` for the others."""
+    return "relu" if values["activation"] == "relu" else "act"
+
+
 def convolution(
     values: dict[str, Any],
     into: int,

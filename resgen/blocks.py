@@ -18,6 +18,7 @@ from resgen.block_tables import (
     Mismatch,
     Order,
     Steps,
+    activation_name,
     convolution,
     norm_and_activation,
 )
@@ -67,7 +68,7 @@ def block(
         gate = Layer("gate", L.Gate(width, mode.gate_bias), output, output)
     last = len(BLOCKS[values["block"]])
     after = norm_and_activation(
-        order.after, values, width, (f"bn{last}", _activation_name(values)), inplace=True
+        order.after, values, width, (f"bn{last}", activation_name(values)), inplace=True
     )
     return Block(
         _kind(values),
@@ -87,10 +88,6 @@ def _kind(values: dict[str, Any]) -> str:
     return pre + str(values["block"])
 
 
-def _activation_name(values: dict[str, Any]) -> str:
-    return "relu" if values["activation"] == "relu" else "act"
-
-
 def _main(
     values: dict[str, Any],
     order: Order,
@@ -108,7 +105,7 @@ def _main(
     units = BLOCKS[values["block"]]
     steps: Steps = []
     before_first = 0
-    act = _activation_name(values)
+    act = activation_name(values)
     antialias = ANTIALIAS.get(values["antialias"]) if stride > 1 else None
     for number, unit in enumerate(units, start=1):
         into, out = widths[unit.into], widths[unit.out]

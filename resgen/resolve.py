@@ -13,6 +13,7 @@ from resgen.block_tables import (
     ORDERS,
     Mismatch,
     Steps,
+    activation_name,
     convolution,
     norm_and_activation,
 )
@@ -165,7 +166,7 @@ STEMS: dict[str, _StemRow] = {
 
 def _stem(stem: Stem, values: dict[str, Any], channels: int) -> Steps:
     row, width = STEMS[stem.kind], stem.width
-    act = "relu" if values["activation"] == "relu" else "act"
+    act = activation_name(values)
     preact = bool(ORDERS[values["order"]].before) and stem.first_activation == "block"
     steps: Steps = []
     into = channels
@@ -209,7 +210,7 @@ def _stem_pool(pool: str, values: dict[str, Any], width: int) -> Steps:
 
 def _head(spec: Spec, shape: Shape) -> Steps:
     values, width = spec.settings(len(spec.stages) - 1), shape[0]
-    act = "relu" if values["activation"] == "relu" else "act"
+    act = activation_name(values)
     final = ORDERS[values["order"]].final
     if values["order"] == "linear" and spec.head.width:
         final = ""  # the head's convolution takes the linear output as it is

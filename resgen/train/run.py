@@ -23,6 +23,7 @@ from resgen.train.recompute import recompute_blocks
 from resgen.train.settings import Settings
 from resgen.train.signals import Stop
 from resgen.train.trainer import Setup, Trainer
+from resgen.words import aligned
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,8 @@ def _draw(job: Job, setups: Sequence[Setup]) -> None:
 
 def table(results: Sequence[Result], networks: Sequence[Network]) -> str:
     """The last table: errors in %, each labelled with the images it was counted on."""
-    rows = [("network", "params", "training", "held out", "best held out", "test", "time")]
+    header = ("network", "params", "training", "held out", "best held out", "test", "time")
+    rows = []
     for result, network in zip(results, networks, strict=True):
         test = "-" if result.test_error is None else f"{100 * result.test_error:.2f} %"
         best = f"{100 * result.best_error:.2f} % (epoch {result.best_epoch:.4g})"
@@ -205,16 +207,8 @@ def table(results: Sequence[Result], networks: Sequence[Network]) -> str:
                 f"{100 * result.last_error:.2f} %", best, test, duration(result.seconds),
             )
         )  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
     note = (
         "errors: training with the weights of each step, over the last epoch;\n"
         "held out and test with the last weights"
     )
-    return "\n".join([*lines, "", note])
+    return "\n".join([*aligned(header, rows), "", note])
