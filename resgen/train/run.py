@@ -22,6 +22,7 @@ from resgen.train.recipe import Recipe
 from resgen.train.recompute import recompute_blocks
 from resgen.train.settings import Settings
 from resgen.train.signals import Stop
+from resgen.train.state import start_random
 from resgen.train.trainer import Setup, Trainer
 from resgen.words import aligned
 
@@ -117,6 +118,7 @@ def _feed(job: Job, data: data_.Data, order: Order, network: Network) -> Feed:
 
 def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
     network, settings, world = setup.network, setup.settings, setup.world
+    start_random(settings.seed)
     module = network.module(settings.seed)
     log.line(
         f"{network.name}: {network.params:,} parameters, {network.macs:,} MACs an image; "

@@ -12,6 +12,14 @@ import torch
 
 from resgen.errors import UserError
 from resgen.train.engine import Engine
+from resgen.train.seeds import derive
+
+
+def start_random(seed: int) -> None:
+    """Starts Python's, NumPy's and torch's generators anew, each at a value of its own."""
+    random.seed(derive(seed, "python"))
+    np.random.seed(derive(seed, "numpy") % 2**32)
+    torch.manual_seed(derive(seed, "torch"))
 
 
 def random_states(engine: Engine) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def without_times(rows: list[metrics.Row]) -> list[metrics.Row]:
 
 
 def assert_equal_bits(one: dict[str, Any], other: dict[str, Any]) -> None:
-    for part in ("model", "average", "optimizer"):
+    for part in ("model", "average", "optimizer", "random", "best", "count"):
         assert checkpoint.digest({"x": one[part]}) == checkpoint.digest({"x": other[part]}), part
 
 
