@@ -76,11 +76,11 @@ class Stepper:
     @classmethod
     def of(
         cls, module: nn.Module, optimizer: torch.optim.Optimizer, *,
-        recipe: Recipe, engine: Engine, world: World,
+        recipe: Recipe, engine: Engine, world: World, count: Count | None = None,
     ) -> Stepper:  # fmt: skip
-        """A stepper that has counted nothing."""
+        """A stepper that adds to `count`, or to a count of its own, and has seen nothing bad."""
         first_bad = torch.full((), -1, dtype=torch.int64, device=engine.device)
-        count = Count.zero(engine.device)
+        count = count or Count.zero(engine.device)
         return cls(module, optimizer, recipe, engine, world, count, first_bad)
 
     def __call__(self, batches: Iterator[Batch], *, step: int, rate: float) -> bool:

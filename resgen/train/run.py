@@ -21,9 +21,10 @@ from resgen.train.order import Order, shares
 from resgen.train.recipe import Recipe
 from resgen.train.recompute import recompute_blocks
 from resgen.train.settings import Settings
+from resgen.train.setup import Setup
 from resgen.train.signals import Stop
 from resgen.train.state import start_random
-from resgen.train.trainer import Setup, Trainer
+from resgen.train.trainer import Trainer
 from resgen.words import aligned
 
 
@@ -144,9 +145,9 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
         folders.write_record(setup.folder, network, setup.recipe, record)
     trainer = Trainer(setup, module, log)
     if found is not None:
-        trainer.restore(found)
-        log.line(f"  resumed at step {trainer.step} of {trainer.rate.total}")
-        ended = folders.finished(setup.folder) if trainer.step == trainer.rate.total else None
+        trainer.resume(found)
+        log.line(f"  resumed at step {trainer.state.step} of {trainer.rate.total}")
+        ended = folders.finished(setup.folder) if trainer.state.step == trainer.rate.total else None
         if ended is not None:  # the test set has been read; it is not read again
             return ended
     result = trainer.fit(stop)

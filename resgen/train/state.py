@@ -1,4 +1,4 @@
-"""What a checkpoint must hold besides weights, and which run it is of."""
+"""The changing part of a run: weights, optimizer, counts, generators, and the step to take next."""
 
 from __future__ import annotations
 
@@ -9,10 +9,113 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from resgen.errors import UserError
+from resgen.train import checkpoint, optimizer
 from resgen.train.engine import Engine
+from resgen.train.loop import Clock, Count
 from resgen.train.seeds import derive
+from resgen.train.setup import Setup
+
+
+class State:
+    """Everything the next step depends on, and what has been counted in this epoch."""
+
+    def __init__(self, setup: Setup, module: nn.Module) -> None:
+        recipe, engine = setup.recipe, setup.engine
+        if setup.settings.sync_bn == "on":
+            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+        self.setup = setup
+        self.module = module
+        self.average = (
+            AveragedModel(
+                module,
+                multi_avg_fn=get_ema_multi_avg_fn(recipe.ema.decay),  # type: ignore[no-untyped-call]
+                use_buffers=True,
+            )
+            if recipe.ema
+            else None
+        )
+        self.optimizer = optimizer.build(module, recipe.optimizer, device=engine.device)
+        self.step = 0
+        self.warm = recipe.schedule.warmup_until_error is None
+        self.best: tuple[float, int] = (float("inf"), 0)
+        """The least held-out error and the step it was measured at."""
+        self.count = Count.zero(engine.device)
+        """Over this epoch."""
+        self.window = Count.zero(engine.device)
+        """What `count` was when the training error was last looked at for the warm-up's end."""
+        self.clock = Clock()
+
+    @property
+    def judged(self) -> nn.Module:
+        """What is evaluated: the averaged weights where they are kept."""
+        return self.module if self.average is None else self.average.module
+
+    @property
+    def in_epoch(self) -> int:
+        """Steps taken in this epoch; at its end, all of them."""
+        return (self.step - 1) % self.setup.order.steps + 1
+
+    def end_epoch(self) -> None:
+        """Starts counting anew."""
+        self.count.sums.zero_()
+        self.window.sums.zero_()
+        self.clock = Clock()
+
+    def plain(self) -> dict[str, Any]:
+        """Tensors and plain values, with what tells this run from others."""
+        setup = self.setup
+        return {
+            "name": setup.network.name,
+            "network": setup.network.spec,
+            "recipe": setup.recipe.model_dump(mode="json"),
+            "data": {
+                "name": setup.data.name, "classes": list(setup.data.classes),
+                "mean": list(setup.data.mean), "std": list(setup.data.std),
+                "train": len(setup.data.train), "heldout": len(setup.data.heldout),
+            },
+            "seed": setup.settings.seed,
+            "step": self.step,
+            "total": setup.rate.total,
+            "warm": self.warm,
+            "best": list(self.best),
+            "count": self.count.sums.clone(),
+            "window": self.window.sums.clone(),
+            "clock": [self.clock.seconds, self.clock.waited],
+            "model": self.module.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else None,
+            "optimizer": self.optimizer.state_dict(),
+            "random": random_states(setup.engine),
+        }  # fmt: skip
+
+    def save(self, *, best: bool = False) -> None:
+        """Writes a checkpoint; all processes come here, the first one writes."""
+        world = self.setup.world
+        mine = self.count.sums.clone()
+        # One process's file must hold the images that all have counted.
+        world.sum(self.count.sums)
+        if world.first:
+            checkpoint.save(self.plain(), self.setup.folder, best=best)
+        self.count.sums.copy_(mine)
+        world.wait()
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Continues from a checkpoint. Raises UserError where it is of another run."""
+        same_run(saved, self.plain(), self.setup.folder / checkpoint.LAST)
+        self.module.load_state_dict(saved["model"])
+        if self.average is not None:
+            self.average.load_state_dict(saved["average"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.step, self.warm = saved["step"], saved["warm"]
+        self.best = (float(saved["best"][0]), int(saved["best"][1]))
+        share = 1.0 if self.setup.world.first else 0.0
+        self.count.sums.copy_(saved["count"] * share)
+        self.window.sums.copy_(saved["window"] * share)
+        self.clock = Clock(*saved["clock"])
+        restore_random(saved["random"], self.setup.engine)
 
 
 def start_random(seed: int) -> None:
