@@ -136,7 +136,7 @@ def train(
     if epochs is not None:
         changes.append(f"length={epochs} epochs")
     chosen = read_recipe(recipe, changes=changes)
-    networks = networks_.load_all(specs)
+    networks = networks_.load_all(specs, train_side=chosen.augment.size)
     if plan:
         images = outlook.training_images(data, heldout)
         typer.echo(outlook.outlook(networks, chosen, data=data, images=images))

@@ -71,7 +71,8 @@ def random_ops(images: Tensor, recipe: Augment, draws: Draws) -> Tensor:
     """torchvision's RandAugment or TrivialAugment on uint8 images, eight images a draw.
 
     Its operations work on whole tensors; groups of eight keep most of the variety
-    at an eighth of the calls.
+    at an eighth of the calls. The groups are those of the whole batch, also where a
+    share begins or ends within one.
     """
     transform = (
         v2.RandAugment(recipe.random_ops, recipe.random_magnitude)
@@ -80,10 +81,11 @@ def random_ops(images: Tensor, recipe: Augment, draws: Draws) -> Tensor:
     )
     with torch.random.fork_rng(devices=[]):
         done = []
-        for start in range(0, len(images), 8):
-            at = draws.share.start + start
-            torch.manual_seed(derive(draws.seed, "random-ops", draws.step, at))
-            done.append(transform(images[start : start + 8]))
+        share = draws.share
+        for group in range(share.start // 8, -(-share.stop // 8)):
+            torch.manual_seed(derive(draws.seed, "random-ops", draws.step, group))
+            low, high = max(8 * group, share.start), min(8 * group + 8, share.stop)
+            done.append(transform(images[low - share.start : high - share.start]))
     return torch.cat(done)
 
 

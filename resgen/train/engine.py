@@ -30,8 +30,11 @@ class Engine:
 
     @property
     def asynchronous(self) -> bool:
-        """Whether the host runs ahead of the device, so that reading a number makes it wait."""
-        return self.device.type != "cpu"
+        """Whether the host runs ahead of the device and reads its numbers now and then only.
+
+        It may where the optimizer can drop a bad update by itself: on CUDA.
+        """
+        return self.device.type == "cuda"
 
     def autocast(self) -> AbstractContextManager[None]:
         """Where forward passes run: bf16 for convolutions and linear layers, if chosen."""

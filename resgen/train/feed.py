@@ -52,6 +52,7 @@ class MemoryFeed:
     classes: int
     channels: int
     size: tuple[int, int]
+    train_size: tuple[int, int]
     mean: Tensor
     std: Tensor
     layout: torch.memory_format
@@ -59,7 +60,8 @@ class MemoryFeed:
     @classmethod
     def of(
         cls, data: Data, *, recipe: Augment, order: Order, channels: int,
-        size: tuple[int, int], device: torch.device, layout: torch.memory_format,
+        size: tuple[int, int], train_size: tuple[int, int], device: torch.device,
+        layout: torch.memory_format,
     ) -> MemoryFeed:  # fmt: skip
         """The data's images moved to the device."""
         found = {"train": data.train, "heldout": data.heldout, "test": data.test}
@@ -73,7 +75,7 @@ class MemoryFeed:
             for values in (data.mean, data.std)
         )
         return cls(
-            splits, recipe, order, len(data.classes), channels, size, mean, std, layout
+            splits, recipe, order, len(data.classes), channels, size, train_size, mean, std, layout
         )  # fmt: skip
 
     def train(self, pieces: Iterable[Piece]) -> Iterator[Batch]:
@@ -86,31 +88,32 @@ class MemoryFeed:
         images = self.splits[which]
         for chosen in indices:
             chosen = chosen.to(images.labels.device)
-            yield Batch(self._normalised(images.pixels[chosen]), images.labels[chosen])
+            yield Batch(self._normalised(images.pixels[chosen], self.size), images.labels[chosen])
 
     def _augmented(self, piece: Piece) -> Batch:
         source, recipe = self.splits["train"], self.recipe
         device = source.labels.device
         draws = augment.Draws(self.order.seed, piece.step, self.order.batch, piece.share, device)
-        indices = self.order.indices(piece.step)[piece.share.start : piece.share.stop].to(device)
+        indices = self.order.indices(piece.step)[piece.share.start : piece.share.stop]
+        indices = indices.to(device, non_blocking=True)
         labels = source.labels[indices]
         images = augment.crop_and_flip(source.pixels, indices, recipe, draws)
         if recipe.random != "none":
             images = augment.random_ops(images, recipe, draws)
         if recipe.crop == "random-resized":
-            images = augment.resized_crop(images.float(), self.size, recipe, draws)
-        images = self._normalised(images)
+            images = augment.resized_crop(images.float(), self.train_size, recipe, draws)
+        images = self._normalised(images, self.train_size)
         if recipe.erase:
             images = augment.erase(images, recipe.erase, draws)
         if recipe.mixup or recipe.cutmix:
             images, labels = augment.mix(images, labels, self.classes, recipe, draws)
         return Batch(images, labels)
 
-    def _normalised(self, pixels: Tensor) -> Tensor:
-        """(x - mean) / std a channel, resized to the network's input, grey spread to colour."""
+    def _normalised(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
+        """(x - mean) / std a channel, resized, grey spread to colour."""
         images = (pixels.float() - self.mean).div_(self.std)
-        if images.shape[-2:] != self.size:
-            images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
+        if images.shape[-2:] != size:
+            images = F.interpolate(images, size, mode="bilinear", antialias=True)
         if images.shape[1] != self.channels:
             images = images.expand(-1, self.channels, -1, -1)
         return images.contiguous(memory_format=self.layout)

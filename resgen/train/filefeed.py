@@ -72,7 +72,8 @@ class FileFeed:
 
     def __init__(
         self, data: Data, *, recipe: Augment, order: Order, channels: int,
-        size: tuple[int, int], device: torch.device, layout: torch.memory_format, workers: int,
+        size: tuple[int, int], train_size: tuple[int, int], device: torch.device,
+        layout: torch.memory_format, workers: int,
     ) -> None:  # fmt: skip
         self.recipe, self.order, self.device, self.layout = recipe, order, device, layout
         self.classes = len(data.classes)
@@ -84,7 +85,7 @@ class FileFeed:
         files = {name: split for name, split in found.items() if isinstance(split, Files)}
         still = _still(recipe, size)
         transforms = {
-            "moving": _moving(recipe, size),
+            "moving": _moving(recipe, train_size),
             "train": still,
             "heldout": still,
             "test": still,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from resgen.errors import UserError
+from resgen.memory import OPTIMIZERS
 from resgen.train.engine import Engine
 from resgen.train.machine import free_memory
 from resgen.train.network import Network
@@ -43,7 +44,7 @@ def measure(module: nn.Module, network: Network, recipe: Recipe, engine: Engine)
             alive.append(tensor)
             return tensor
 
-        batch = torch.zeros(images, network.channels, *network.size, device=engine.device)
+        batch = torch.zeros(images, network.channels, *network.train_size, device=engine.device)
         batch = batch.contiguous(memory_format=engine.memory_format)
         hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
         with hooks, engine.autocast():
@@ -54,8 +55,8 @@ def measure(module: nn.Module, network: Network, recipe: Recipe, engine: Engine)
     per_image = (kept(4) - kept(2)) // 2
     module.load_state_dict(state)  # the running statistics have seen zeros
     weights = sum(p.numel() * p.element_size() for p in module.parameters())
-    # Weights, gradients, and SGD's one or Adam's two moments; the average, if kept.
-    copies = 2 + (2 if recipe.optimizer.kind == "adamw" else 1) + (1 if recipe.ema else 0)
+    # Weights, gradients, the optimizer's state, and the average, if kept.
+    copies = 2 + OPTIMIZERS[recipe.optimizer.state][1] + (1 if recipe.ema else 0)
     return Need(copies * weights, max(per_image, 0))
 
 
@@ -94,7 +95,7 @@ def real_step(module: nn.Module, network: Network, engine: Engine) -> Callable[[
 
     def works(images: int) -> bool:
         try:
-            batch = torch.zeros(images, network.channels, *network.size, device=engine.device)
+            batch = torch.zeros(images, network.channels, *network.train_size, device=engine.device)
             for _ in range(2):
                 with engine.autocast():
                     loss = module(batch.contiguous(memory_format=engine.memory_format)).sum()

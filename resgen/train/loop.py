@@ -48,15 +48,19 @@ class Count:
 
 
 def summed_loss(logits: Tensor, labels: Tensor, recipe: Loss) -> Tensor:
-    """The loss summed over a batch's images, in float32."""
+    """The loss summed over a batch's images, in float32; a binary one is its classes' mean."""
     logits = logits.float()
     if recipe.kind == "cross-entropy":
         return F.cross_entropy(
             logits, labels, label_smoothing=recipe.label_smoothing, reduction="sum"
         )
     targets = labels if labels.dim() > 1 else F.one_hot(labels, logits.shape[1])
-    smoothed = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / logits.shape[1]
-    return F.binary_cross_entropy_with_logits(logits, smoothed.float(), reduction="sum")
+    if recipe.threshold is not None:
+        targets = targets > recipe.threshold
+    classes = logits.shape[1]
+    smoothed = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / classes
+    summed = F.binary_cross_entropy_with_logits(logits, smoothed.float(), reduction="sum")
+    return summed / classes
 
 
 @dataclass(frozen=True)

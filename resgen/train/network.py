@@ -28,6 +28,10 @@ class Network:
     macs: int
     parameters: tuple[tuple[str, tuple[int, ...]], ...]
     """(name, shape) of each parameter."""
+    train_size: tuple[int, int]
+    """Of the images trained on; `size` is that of the images tested on."""
+    train_macs: int
+    """For one image of `train_size`."""
     step_bytes: Callable[[int, str, str], int] = field(repr=False)
     """The closed form of a step's peak memory at a batch, precision and optimizer."""
     make: Callable[[], nn.Module] = field(repr=False)
@@ -53,18 +57,28 @@ class Network:
         return f"proof holds in all {len(checks)} parts"
 
 
-def load(path_or_name: str) -> Network:
-    """The network of a spec file, a shipped spec's name, or a checkpoint."""
+def load(path_or_name: str, *, train_side: int | None = None) -> Network:
+    """The network of a spec file, a shipped spec's name, or a checkpoint.
+
+    `train_side` is that of the images trained on, where it is not the network's own.
+    """
     import resgen
 
     spec = resgen.load_spec(path_or_name)
     plan = resgen.resolve(spec)
     cost = resgen.cost(plan)
+    size = (spec.input.size[0], spec.input.size[1])
+    train_size = size if train_side is None else (train_side, train_side)
+    shown = spec.input.model_copy(update={"size": train_size})
+    try:
+        trained = resgen.resolve(spec.model_copy(update={"input": shown}))
+    except UserError as error:
+        raise UserError(f"augment.size {train_side}: too small for {spec.name}: {error}") from None
 
     def step_bytes(batch: int, precision: str, optimizer: str) -> int:
         from resgen.memory import training_step
 
-        return training_step(plan, batch, precision, optimizer).peak
+        return training_step(trained, batch, precision, optimizer).peak
 
     def prove(module: nn.Module) -> list[tuple[bool, str]]:
         from resgen.proof import prove
@@ -80,11 +94,13 @@ def load(path_or_name: str) -> Network:
         name=spec.name,
         spec=spec.model_dump(mode="json", exclude_unset=True),
         channels=spec.input.channels,
-        size=(spec.input.size[0], spec.input.size[1]),
+        size=size,
         classes=spec.classes,
         params=cost.params,
         macs=cost.macs,
         parameters=tuple((name, tuple(shape)) for name, shape in plan.named_parameters()),
+        train_size=train_size,
+        train_macs=resgen.cost(trained).macs,
         step_bytes=step_bytes,
         make=lambda: resgen.build_module(plan),
         prove=prove,
@@ -92,9 +108,9 @@ def load(path_or_name: str) -> Network:
     )
 
 
-def load_all(paths_or_names: list[str]) -> list[Network]:
+def load_all(paths_or_names: list[str], *, train_side: int | None = None) -> list[Network]:
     """Several networks. Raises UserError where two have one name, and so one folder."""
-    networks = [load(each) for each in paths_or_names]
+    networks = [load(each, train_side=train_side) for each in paths_or_names]
     names = [network.name for network in networks]
     for name in names:
         if names.count(name) > 1:

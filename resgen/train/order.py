@@ -19,11 +19,14 @@ class Order:
     """Every epoch a new permutation of the images, cut into whole batches.
 
     An epoch's last incomplete batch is left out; the images in it differ by epoch.
+    With `repeats` above 1 a batch holds its images so many times, one whole round of them
+    after another, and an epoch, of as many steps as without, sees that much fewer images.
     """
 
     count: int
     batch: int
     seed: int
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         if self.batch > self.count:
@@ -40,8 +43,10 @@ class Order:
     def indices(self, step: int) -> torch.Tensor:
         """The images of one step, in order."""
         epoch, place = divmod(step, self.steps)
-        start = place * self.batch
-        return _permutation(self.count, self.seed, epoch)[start : start + self.batch]
+        distinct = -(-self.batch // self.repeats)
+        start = place * distinct
+        chosen = _permutation(self.count, self.seed, epoch)[start : start + distinct]
+        return chosen.repeat(self.repeats)[: self.batch]
 
 
 @lru_cache(maxsize=2)

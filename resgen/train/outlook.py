@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
+from textwrap import wrap
 
 from resgen.errors import UserError
+from resgen.train.groups import groups
 from resgen.train.network import Network
-from resgen.train.recipe import Optimizer, Recipe
+from resgen.train.recipe import Recipe
 from resgen.train.schedule import Rate
 
 
@@ -28,28 +31,15 @@ def training_images(name: str, heldout: int | None) -> int:
     return count - held
 
 
-def groups(names_and_sizes: Sequence[tuple[str, tuple[int, ...]]], recipe: Optimizer) -> list[str]:
+def _groups(network: Network, recipe: Recipe) -> list[str]:
     """One line for each parameter group."""
-    weights = [size for _, size in names_and_sizes if len(size) > 1]
-    vectors = [size for _, size in names_and_sizes if len(size) <= 1]
-    parts = (
-        [("all parameters", weights + vectors, recipe.weight_decay)]
-        if recipe.decay == "all"
-        else [("weights", weights, recipe.weight_decay), ("norms and biases", vectors, 0.0)]
-    )
+    sizes = {name: prod(shape) for name, shape in network.parameters}
     return [
-        f"  {title}: {len(sizes)} tensors, {sum(map(_numel, sizes)):,} parameters, "
-        f"weight decay {decay:g}"
-        for title, sizes, decay in parts
-        if sizes
+        f"  {group.title}: {len(group.names)} tensors, "
+        f"{sum(sizes[name] for name in group.names):,} parameters, "
+        f"weight decay {group.weight_decay:g}"
+        for group in groups(network.parameters, recipe.optimizer)
     ]
-
-
-def _numel(size: tuple[int, ...]) -> int:
-    count = 1
-    for each in size:
-        count *= each
-    return count
 
 
 def outlook(networks: Sequence[Network], recipe: Recipe, *, data: str, images: int) -> str:
@@ -58,7 +48,7 @@ def outlook(networks: Sequence[Network], recipe: Recipe, *, data: str, images: i
         raise UserError(f"a batch of {recipe.batch} is more than the {images} training images")
     rate = Rate(recipe, images // recipe.batch)
     lines = [
-        recipe.description.strip(),
+        *wrap(recipe.description, 80),
         "",
         f"{data}: {images:,} training images, batch {recipe.batch}, "
         f"{rate.epoch_steps:,} steps an epoch",
@@ -71,12 +61,12 @@ def outlook(networks: Sequence[Network], recipe: Recipe, *, data: str, images: i
         lines.append(f"  {step:9,}  {step / rate.epoch_steps:7.2f}  {value:10.4g}  {why}")
     for network in networks:
         # A backward pass costs two forward passes: gradients of inputs and of weights.
-        macs = 3 * network.macs * recipe.batch * rate.total
+        macs = 3 * network.train_macs * recipe.batch * rate.total
         lines += [
             "",
             f"{network.name}, {recipe.optimizer.kind}",
-            *groups(network.parameters, recipe.optimizer),
-            f"  {recipe.batch * rate.total:,} images at 3 x {network.macs:,} MACs: "
+            *_groups(network, recipe),
+            f"  {recipe.batch * rate.total:,} images at 3 x {network.train_macs:,} MACs: "
             f"{macs:.4g} MACs, {2 * macs:.4g} FLOPs",
         ]
     return "\n".join(lines)

@@ -58,7 +58,7 @@ class _Strict(BaseModel):
 class Optimizer(_Strict):
     """w <- w - rate * direction, the direction by `kind`."""
 
-    kind: Literal["sgd", "adamw"] = "sgd"
+    kind: Literal["sgd", "adamw", "lamb"] = "sgd"
     lr: Positive
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     momentum_kind: Literal["heavy-ball", "nesterov"] = "heavy-ball"
@@ -66,6 +66,13 @@ class Optimizer(_Strict):
     weight_decay: NotNegative = 0.0
     decay: Literal["all", "weights"] = "all"
     """`weights` leaves norms and biases undecayed; the early papers decay all."""
+
+    @property
+    def state(self) -> Literal["sgd", "momentum", "adamw"]:
+        """What it keeps of each weight, as `resgen summarize --optimizer` calls it."""
+        if self.kind == "sgd":
+            return "momentum" if self.momentum else "sgd"
+        return "adamw"  # LAMB keeps Adam's two moments
 
 
 class Schedule(_Strict):
@@ -115,15 +122,27 @@ class Augment(_Strict):
     """Alpha of mixup's Beta distribution; 0 for none."""
     cutmix: NotNegative = 0.0
     """Alpha of cutmix's Beta distribution; with mixup, each batch takes one of the two."""
+    repeats: Annotated[int, Field(ge=1, le=64)] = 1
+    """Copies of an image in a batch, each changed differently (repeated augmentation)."""
+    size: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Side of the images trained on, where it is not the network's own; tested at that."""
     test_crop: Annotated[float, Field(gt=0, le=1)] = 0.875
     """For class folders of large images: the centre part of the short side that is tested on."""
 
 
 class Loss(_Strict):
-    """Cross-entropy over the classes, or one binary cross-entropy a class (summed over classes)."""
+    """Cross-entropy over the classes, or one binary cross-entropy a class (their mean)."""
 
     kind: Literal["cross-entropy", "binary"] = "cross-entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    threshold: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Of binary: a class whose share of a mixed image is above it counts as wholly there."""
+
+    @model_validator(mode="after")
+    def _threshold_is_binary(self) -> Loss:
+        if self.threshold is not None and self.kind != "binary":
+            raise ValueError(f"threshold belongs to kind binary, not to {self.kind}")
+        return self
 
 
 class Ema(_Strict):

@@ -91,7 +91,7 @@ def _setup(job: Job, network: Network, loaded: dict[data_.Wanted, data_.Data]) -
         if wanted.download == "allowed" and job.world.local_rank == 0:
             job.world.wait()
     data = loaded[wanted]
-    order = Order(len(data.train), recipe.batch, job.settings.seed)
+    order = Order(len(data.train), recipe.batch, job.settings.seed, recipe.augment.repeats)
     shares(recipe.batch, processes=job.world.size, pieces=recipe.accumulate)
     feed = _feed(job, data, order, network)
     return Setup(
@@ -105,14 +105,16 @@ def _feed(job: Job, data: data_.Data, order: Order, network: Network) -> Feed:
     if isinstance(data.train, data_.Images):
         return MemoryFeed.of(
             data, recipe=job.recipe.augment, order=order, channels=network.channels,
-            size=network.size, device=engine.device, layout=engine.memory_format,
+            size=network.size, train_size=network.train_size, device=engine.device,
+            layout=engine.memory_format,
         )  # fmt: skip
     from resgen.train.filefeed import FileFeed
 
     workers = job.settings.workers
     return FileFeed(
         data, recipe=job.recipe.augment, order=order, channels=network.channels,
-        size=network.size, device=engine.device, layout=engine.memory_format,
+        size=network.size, train_size=network.train_size, device=engine.device,
+        layout=engine.memory_format,
         workers=machine.workers(job.world.local_size) if workers is None else workers,
     )  # fmt: skip
 
@@ -180,12 +182,11 @@ def _fitted(
         log.line(f"  --batch auto: {batch} images a step in {pieces} pieces")
         setup = replace(setup, recipe=setup.recipe.model_copy(update={"accumulate": pieces}))
     images = -(-batch // (size * setup.recipe.accumulate))
-    kind = {"sgd": "momentum", "adamw": "adamw"}[setup.recipe.optimizer.kind]
     step = (
         # The closed form knows nothing of recomputed blocks; there the measurement serves.
         need.step(images)
         if need is not None
-        else setup.network.step_bytes(images, setup.engine.precision, kind)
+        else setup.network.step_bytes(images, setup.engine.precision, setup.recipe.optimizer.state)
     )
     log.line(f"  {fit.sentence(step, setup.engine)}")
     return setup

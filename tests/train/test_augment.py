@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -110,6 +112,19 @@ def test_mixed_labels_sum_to_one_and_mix_as_the_images() -> None:
         mixed, targets = augment.mix(images, labels, 10, recipe, draws(batch=10))
         assert torch.allclose(targets.sum(1), torch.ones(10))
         assert torch.allclose(mixed.mean((2, 3)), targets, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["randaugment", "trivialaugment"])
+@pytest.mark.parametrize("cuts", [(0, 32, 64), (0, 21, 42, 64), (0, 3, 5, 64)])
+def test_random_operations_do_not_depend_on_the_shares(
+    pixels: torch.Tensor, kind: str, cuts: tuple[int, ...]
+) -> None:
+    recipe = Augment.model_validate({"random": kind})
+    whole = augment.random_ops(pixels[:64], recipe, draws())
+    assert not torch.equal(whole, pixels[:64])
+    for low, high in pairwise(cuts):
+        share = augment.random_ops(pixels[low:high], recipe, draws(share=range(low, high)))
+        assert torch.equal(share, whole[low:high])
 
 
 def test_nothing_here_moves_torchs_own_generator(pixels: torch.Tensor) -> None:

@@ -39,7 +39,8 @@ def make():
 
 network = Network(
     "n", {"name": "n"}, channels=1, size=(8, 8), classes=10, params=0, macs=0, parameters=(),
-    step_bytes=lambda *_: 0, make=make, prove=lambda _: [(True, "")], init=lambda *_: "",
+    train_size=(8, 8), train_macs=0, step_bytes=lambda *_: 0, make=make,
+    prove=lambda _: [(True, "")], init=lambda *_: "",
 )
 engine = Engine(torch.device("cpu"), "fp32", "contiguous", "off")
 seen = []

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from timm.loss import BinaryCrossEntropy
 from torch import nn
 from torchvision.ops import sigmoid_focal_loss
 
@@ -20,6 +21,7 @@ from resgen.train.data import Wanted
 from resgen.train.distributed import World
 from resgen.train.engine import Engine
 from resgen.train.feed import Batch
+from resgen.train.lamb import Lamb
 from resgen.train.loop import Stepper
 from resgen.train.network import Network
 from resgen.train.optimizer import build
@@ -89,14 +91,25 @@ def test_clipping_bounds_the_step(cpu: Engine) -> None:
     assert moved**0.5 == pytest.approx(2 * 0.1 * 1e-3, rel=0.01)
 
 
-def test_binary_loss_is_a_sum_of_binary_cross_entropies() -> None:
+def test_binary_loss_is_the_classes_mean_of_binary_cross_entropies() -> None:
     images, labels = batch()
     logits = linear()(images)
     ours = loop.summed_loss(logits, labels, Loss(kind="binary"))
     targets = F.one_hot(labels, 5).float()
     # Focal loss with gamma 0 and no alpha is the binary cross-entropy.
     theirs = sigmoid_focal_loss(logits, targets, alpha=-1, gamma=0, reduction="sum")
-    assert torch.allclose(ours, theirs)
+    assert torch.allclose(ours, theirs / 5)
+
+
+@pytest.mark.parametrize("threshold", [None, 0.0, 0.2, 0.6])
+def test_mixed_labels_above_the_threshold_count_wholly_as_in_timm(threshold: float | None) -> None:
+    images, labels = batch()
+    logits = linear()(images)
+    one, other = F.one_hot(labels, 5).float(), F.one_hot((labels + 1) % 5, 5).float()
+    mixed = 0.7 * one + 0.3 * other
+    ours = loop.summed_loss(logits, mixed, Loss(kind="binary", threshold=threshold))
+    theirs = BinaryCrossEntropy(smoothing=0.0, target_threshold=threshold)(logits, mixed)
+    assert torch.allclose(ours, 10 * theirs)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -288,14 +301,19 @@ def test_batch_auto_keeps_the_global_batch(
     run.train(job(batch="auto", start="resume"))
 
 
+@pytest.mark.parametrize("kind", ["sgd", "adamw", "lamb"])
 def test_on_an_asynchronous_device_the_update_is_dropped_without_waiting(
-    cpu: Engine, monkeypatch: pytest.MonkeyPatch
+    cpu: Engine, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(Engine, "asynchronous", property(lambda _: True))
     chosen = recipe(batch=10)
     module = linear()
     # The CPU has fused optimizers too; they read the same mark.
-    optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9, fused=True)
+    optimizer: torch.optim.Optimizer = {
+        "sgd": lambda: torch.optim.SGD(module.parameters(), 0.1, momentum=0.9, fused=True),
+        "adamw": lambda: torch.optim.AdamW(module.parameters(), 0.1, fused=True),
+        "lamb": lambda: Lamb(module.parameters(), 0.1, weight_decay=0.1),
+    }[kind]()
     stepper = Stepper.of(module, optimizer, recipe=chosen, engine=cpu, world=World())
     stepper(iter([batch()]), step=0, rate=0.1)
     assert int(stepper.first_bad) == -1

@@ -26,6 +26,25 @@ def test_no_image_comes_twice_in_an_epoch(count: int, batch: int, seed: int) -> 
         assert set(seen.tolist()) <= set(range(count))
 
 
+@given(
+    count=st.integers(1, 300), batch=st.integers(1, 50), repeats=st.integers(1, 6)
+)  # fmt: skip
+def test_repeated_images_lie_in_one_batch_and_apart(count: int, batch: int, repeats: int) -> None:
+    if batch > count:
+        return
+    order = Order(count, batch, 0, repeats)
+    assert order.steps == Order(count, batch, 0).steps
+    batches = [order.indices(step).tolist() for step in range(order.steps)]
+    distinct = -(-batch // repeats)
+    for images in batches:
+        assert len(images) == batch
+        assert len(set(images)) == distinct
+        # Round after round: the same image is never nearer than a whole round.
+        assert all(images[i] == images[i - distinct] for i in range(distinct, batch))
+    seen = [image for images in batches for image in set(images)]
+    assert len(seen) == len(set(seen))
+
+
 def test_epochs_and_seeds_differ() -> None:
     one, other = Order(100, 100, 0), Order(100, 100, 1)
     drawn = [tuple(each.tolist()) for each in (one.indices(0), one.indices(1), other.indices(0))]
