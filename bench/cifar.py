@@ -5,7 +5,7 @@
 
 Each seed is one `resgen train` in a process of its own. Then the last seed's run is made
 once more, ended by SIGKILL at random moments and taken up with `--resume`; its weights,
-optimizer and metrics must be those of the run that nobody disturbed.
+optimizer, generators and metrics must be those of the run that nobody disturbed.
 """
 
 from __future__ import annotations
@@ -24,19 +24,23 @@ import torch
 from resgen.train import checkpoint, metrics
 
 
-def command(asked: argparse.Namespace, seed: int, out: Path, *more: str) -> list[str]:
+def command(
+    spec: str, data: str, recipe: str, *, seed: int, out: Path, device: str = "auto"
+) -> list[str]:
     """One run, as a user types it."""
     return [
-        sys.executable, "-m", "resgen", "train", asked.spec, "--data", asked.data,
-        "--recipe", asked.recipe, "--seed", str(seed), "--out", str(out), "--quiet", *more,
+        sys.executable, "-m", "resgen", "train", spec, "--data", data, "--recipe", recipe,
+        "--seed", str(seed), "--out", str(out), "--device", device, "--quiet",
     ]  # fmt: skip
 
 
-def whole(asked: argparse.Namespace, seed: int) -> dict[str, float]:
+def whole(
+    spec: str, data: str, recipe: str, *, seed: int, out: Path, device: str = "auto"
+) -> dict[str, float]:
     """A run from its first step to its last: errors in %, minutes of the whole process."""
-    out = asked.out / f"seed-{seed}"
+    typed = command(spec, data, recipe, seed=seed, out=out, device=device)
     start = time.monotonic()
-    subprocess.run(command(asked, seed, out), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(typed, check=True, stdout=subprocess.DEVNULL)
     minutes = (time.monotonic() - start) / 60
     result = json.loads((out / "result.json").read_text())
     return {
@@ -48,31 +52,27 @@ def whole(asked: argparse.Namespace, seed: int) -> dict[str, float]:
     }
 
 
-def killed(asked: argparse.Namespace, seed: int, seconds: float) -> dict[str, object]:
-    """The same run under SIGKILL at random moments, and whether it ends alike."""
-    out = asked.out / f"seed-{seed}-killed"
-    draw = random.Random(seed)
-    moments = sorted(draw.uniform(0, seconds) for _ in range(asked.kills))
-    steps = []
+def killed(typed: list[str], undisturbed: Path, out: Path, moments: list[float]) -> dict[str, bool]:
+    """The same run under SIGKILL at these seconds after its start, and whether it ends alike."""
+    last = out / checkpoint.LAST
+
+    def start() -> subprocess.Popen[bytes]:
+        more = "--resume" if last.exists() else "--force"
+        return subprocess.Popen([*typed, more], stdout=subprocess.DEVNULL)
+
     for before, moment in zip([0.0, *moments], moments, strict=False):
-        more = ["--resume"] if (out / checkpoint.LAST).exists() else ["--force"]
-        process = subprocess.Popen(command(asked, seed, out, *more), stdout=subprocess.DEVNULL)
+        process = start()
         try:
             process.wait(moment - before)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        last = out / checkpoint.LAST
-        steps.append(checkpoint.load(last)["step"] if last.exists() else None)
-    start = ["--resume"] if (out / checkpoint.LAST).exists() else ["--force"]
-    subprocess.run(command(asked, seed, out, *start), check=True, stdout=subprocess.DEVNULL)
-    one, other = asked.out / f"seed-{seed}", out
+        step = checkpoint.load(last)["step"] if last.exists() else None
+        print(f"killed after {moment:.0f} s; the checkpoint is of step {step}", file=sys.stderr)
+    assert start().wait() == 0
     return {
-        "seed": seed,
-        "killed_after_seconds": [round(moment) for moment in moments],
-        "checkpoint_found_at_step": steps,
-        "same_bits": _state(one) == _state(other),
-        "same_metrics": _rows(one) == _rows(other),
+        "same_bits": _state(undisturbed) == _state(out),
+        "same_metrics": _rows(undisturbed) == _rows(out),
     }
 
 
@@ -99,32 +99,38 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/bench-cifar"))
     parser.add_argument("--format", choices=("table", "json"), default="table")
     asked = parser.parse_args()
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    task = (asked.spec, asked.data, asked.recipe)
     runs = []
     for seed in asked.seeds:
-        runs.append(whole(asked, seed))
-        if asked.format == "table":
-            print("  ".join(f"{key} {value:g}" for key, value in runs[-1].items()), flush=True)
+        runs.append(whole(*task, seed=seed, out=asked.out / f"seed-{seed}"))
+        print("  ".join(f"{key} {value:g}" for key, value in runs[-1].items()), file=sys.stderr)
     correct = [100 - run["test_error"] for run in runs]
     result: dict[str, object] = {
         "command": " ".join(sys.argv),
-        "device": device,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "runs": runs,
-        "test_accuracy": {
-            "mean": round(statistics.mean(correct), 2),
-            "standard_deviation": round(statistics.stdev(correct), 2) if len(runs) > 1 else None,
-            "range": [round(min(correct), 2), round(max(correct), 2)],
-        },
+        "test_accuracy_mean": round(statistics.mean(correct), 2),
+        "test_accuracy_range": [round(min(correct), 2), round(max(correct), 2)],
     }
+    if len(runs) > 1:
+        result["test_accuracy_standard_deviation"] = round(statistics.stdev(correct), 2)
     if asked.kills:
-        result["killed"] = killed(asked, asked.seeds[-1], 60 * runs[-1]["minutes"])
+        last = asked.seeds[-1]
+        draw = random.Random(last)
+        seconds = 60 * runs[-1]["minutes"]
+        moments = sorted(draw.uniform(0, seconds) for _ in range(asked.kills))
+        out = asked.out / f"seed-{last}-killed"
+        typed = command(*task, seed=last, out=out)
+        result["killed_after_seconds"] = [round(moment) for moment in moments]
+        result |= killed(typed, asked.out / f"seed-{last}", out, moments)
     if asked.format == "json":
         print(json.dumps(result, indent=2))
         return
-    for key in ("device", "torch", "threads", "test_accuracy", "killed"):
-        print(f"{key}: {result.get(key)}")
+    for key, value in result.items():
+        if key != "runs":
+            print(f"{key.replace('_', ' ')}: {value}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python bench/train.py                     ResNet-18 on the CPU, ResNet-50 and -20 on a GPU
     python bench/train.py --rounds 12 --format json
+    python bench/train.py --data folder:PATH  also one whole run of cifar-short
 
 All contenders run in one process and take turns round by round, so that whatever else the
 machine does hits them alike; a ratio is the median over the rounds. `bare, same settings`
@@ -13,13 +14,16 @@ contiguous, not compiled.
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -199,6 +203,16 @@ def _on_gpu(
     }
 
 
+def whole_run(data: str, device: str) -> dict[str, float]:
+    """The CIFAR recipe from its first step to its test error, in a process of its own."""
+    from cifar import whole
+
+    with tempfile.TemporaryDirectory() as out:
+        return whole(
+            "cifar/resnet20", data, "cifar-short", seed=0, out=Path(out) / "run", device=device
+        )
+
+
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -211,14 +225,23 @@ def main() -> None:
         help="processor: seconds of this process, for one thread on a machine others use too",
     )
     parser.add_argument("--format", choices=("table", "json"), default="table")
+    parser.add_argument("--data", help="CIFAR-10; adds a whole run of cifar-short on it")
     asked = parser.parse_args()
     motor = engine.choose(device=asked.device)
     clock = time.perf_counter if asked.clock == "wall" else time.process_time
     results = [
         measure(case, motor, rounds=asked.rounds, clock=clock) for case in cases(motor.device)
     ]
+    run = whole_run(asked.data, asked.device) if asked.data else None
     if asked.format == "json":
-        json.dump(results, sys.stdout, indent=2)
+        cuda = motor.device.type == "cuda"
+        about = {
+            "date": datetime.date.today().isoformat(),
+            "torch": torch.__version__,
+            "cuda": torch.version.cuda if cuda else None,
+            "device": torch.cuda.get_device_name(motor.device) if cuda else "CPU",
+        }
+        json.dump({**about, "cases": results, "cifar_short": run}, sys.stdout, indent=2)
         return
     for result in results:
         print(f"{result['case']}, batch {result['batch']}, {result['engine']}")
@@ -231,6 +254,10 @@ def main() -> None:
         for key in ("peak_bytes_above_standing", "estimated_bytes", "share_of_bf16_peak"):
             if key in result:
                 print(f"  {key.replace('_', ' '):40s} {result[key]}")
+    if run is not None:
+        print("cifar-short on ResNet-20, a whole run")
+        for key, value in run.items():
+            print(f"  {key.replace('_', ' '):40s} {value:g}")
 
 
 if __name__ == "__main__":

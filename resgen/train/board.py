@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,18 @@ from resgen.errors import UserError
 from resgen.train.metrics import Row
 
 
+def require() -> None:
+    """Raises UserError where TensorBoard is not installed."""
+    if find_spec("tensorboard") is None:
+        raise UserError("--tensorboard on: TensorBoard is not installed; pip install tensorboard")
+
+
 class Board:
     """Writes each row's numbers under their names, over the global step."""
 
     def __init__(self, folder: Path, *, step: int) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise UserError(
-                "--tensorboard on: TensorBoard is not installed; pip install tensorboard"
-            ) from None
+        from torch.utils.tensorboard import SummaryWriter
+
         # What an interrupted run wrote beyond its checkpoint is dropped.
         self._writer: Any = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from resgen.errors import UserError
-from resgen.train import checkpoint, figures, fit, folders, machine, metrics
+from resgen.train import board, checkpoint, figures, fit, folders, machine, metrics
 from resgen.train import data as data_
 from resgen.train.distributed import World
 from resgen.train.engine import Engine
@@ -58,6 +58,8 @@ def train(job: Job) -> list[Result]:
     """
     world, settings = job.world, job.settings
     results: list[Result] = []
+    if settings.tensorboard == "on":
+        board.require()
     with Log(voice=settings.voice if world.first else "quiet") as log, Stop() as stop:
         loaded: dict[data_.Wanted, data_.Data] = {}
         setups = [_setup(job, network, loaded) for network in job.networks]

@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from resgen import cost, load_spec, resolve
 from resgen.cli.train import train
 from resgen.errors import UserError
-from resgen.train import metrics
+from resgen.train import board, metrics
 
 
 @pytest.fixture
@@ -147,6 +148,21 @@ def test_plan_tells_schedule_groups_and_cost_without_training(
     assert not (tmp_path / "runs").exists()
 
 
+def test_plan_costs_the_images_trained_on(
+    command: Callable[..., None],
+    tiny: Callable[..., str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = Path(tiny("larger")).read_text().replace("size: 8", "size: 20")
+    (tmp_path / "larger.yaml").write_text(text)
+    macs = cost(resolve(load_spec(str(tmp_path / "larger.yaml")))).macs
+    command("--plan", "--set", "augment.size=20")
+    assert f"images at 3 x {macs:,} MACs" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"augment\.size 1: too small for tiny: .* below 1x1"):
+        command("--plan", "--set", "augment.size=1")
+
+
 def test_plan_never_imports_torch(tiny: Callable[..., str]) -> None:
     code = (
         "import sys\nfrom resgen.cli.train import train\n"
@@ -162,6 +178,15 @@ def test_grey_digits_train_a_colour_network(
     (tmp_path / "colour.yaml").write_text(text)
     command("colour.yaml", "--epochs", "1", "--out", "run", "--device", "cpu")
     assert len(metrics.read(tmp_path / "run" / "colour")) == 1
+
+
+def test_tensorboard_that_is_missing_is_said_before_anything_is_written(
+    command: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match="TensorBoard is not installed; pip install tensorboard"):
+        command("--tensorboard", "on", "--out", "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_tensorboard_gets_every_number(command: Callable[..., None], tmp_path: Path) -> None:
@@ -209,8 +234,6 @@ def test_files_on_disk_are_trained_on_and_a_bad_one_is_named(
 
 
 def test_a_checkpoint_stands_for_its_network(command: Callable[..., None], tmp_path: Path) -> None:
-    from resgen import load_spec, resolve
-
     command("--epochs", "1", "--out", "run", "--quiet")
     spec = next(tmp_path.glob("*.yaml"))
     assert resolve(load_spec(tmp_path / "run" / "last.pt")) == resolve(load_spec(spec))
