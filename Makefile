@@ -35,5 +35,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The files editors and readers have of the models.
+schema: $(VENV)/.installed
+	$(BIN)/python -m resgen.schema --write
+	$(BIN)/python -m resgen.train.recipe_schema --write
+
 clean:
 	rm -rf $(DEMO) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

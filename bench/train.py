@@ -29,7 +29,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resgen.train import data, engine, fit, network
+from resgen.train import engine, fit, network, sources
+from resgen.train.data import Wanted
 from resgen.train.distributed import World
 from resgen.train.engine import Engine
 from resgen.train.feed import Batch, MemoryFeed, Piece
@@ -85,7 +86,7 @@ def recipe(batch: int) -> Recipe:
 def resgens(case: Case, motor: Engine) -> tuple[Step, fit.Need, int]:
     """resgen's own step with its feed; the memory it foresees; and MACs an image."""
     net = network.load(case.spec)
-    images = data.load(data.Wanted("synthetic", net.channels, net.size, net.classes, heldout=256))
+    images = sources.load(Wanted("synthetic", net.channels, net.size, net.classes, heldout=256))
     order = Order(len(images.train), case.batch, 0)
     feed = MemoryFeed.of(
         images, recipe=recipe(case.batch).augment, order=order, channels=net.channels,

@@ -54,6 +54,44 @@ ORDER = [
     "fit",
     "sample",
 ]
+TRAIN = [
+    "recipe",
+    "recipe_schema",
+    "schedule",
+    "groups",
+    "seeds",
+    "order",
+    "settings",
+    "network",
+    "outlook",
+    "data",
+    "machine",
+    "cifar",
+    "image_folder",
+    "sources",
+    "augment",
+    "feed",
+    "filefeed",
+    "engine",
+    "distributed",
+    "lamb",
+    "optimizer",
+    "loop",
+    "evaluation",
+    "recompute",
+    "fit",
+    "metrics",
+    "checkpoint",
+    "run_folder",
+    "figures",
+    "board",
+    "log",
+    "signals",
+    "setup",
+    "state",
+    "trainer",
+    "run",
+]
 WITH_TORCH = {"module", "measure", "parts", "weights"}
 
 
@@ -80,14 +118,31 @@ def test_a_module_imports_only_what_stands_before_it(name: str) -> None:
         assert not found & (below | WITH_TORCH) - allowed
 
 
+@pytest.mark.parametrize("name", TRAIN)
+def test_a_module_of_training_imports_only_what_stands_before_it(name: str) -> None:
+    found = set()
+    for node in ast.walk(ast.parse((PACKAGE / "train" / f"{name}.py").read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "resgen.train":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("resgen.train."):
+            found.add(str(node.module).split(".")[2])
+    assert found <= set(TRAIN[: TRAIN.index(name)])
+
+
 def test_every_module_has_its_place_in_the_order() -> None:
     modules = {path.stem for path in PACKAGE.glob("*.py")} | {"layers"}
     assert modules - {"__init__", "__main__"} == {*ORDER, *WITH_TORCH}
+    training = {path.stem for path in (PACKAGE / "train").glob("*.py")}
+    assert training - {"__init__"} == set(TRAIN)
 
 
-def test_the_order_is_the_one_in_the_architecture_page() -> None:
+@pytest.mark.parametrize(
+    ("names", "title"), [(ORDER, "## The import order"), (TRAIN, "## Training")]
+)
+def test_the_order_is_the_one_in_the_architecture_page(names: list[str], title: str) -> None:
     page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
-    places = [page.index(f"`{name}`") for name in ORDER]
+    section = page[page.index(title) :]
+    places = [section.index(f"`{name}`") for name in names]
     assert places == sorted(places)
 
 

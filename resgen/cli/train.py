@@ -128,7 +128,7 @@ def train(
         raise UserError("--resume and --force exclude each other")
     from resgen.train import network as networks_
     from resgen.train import outlook
-    from resgen.train.read import read_recipe
+    from resgen.train.recipe import read_recipe
 
     changes = list(set_ or [])
     if batch is not None and batch != "auto":
@@ -142,7 +142,7 @@ def train(
         typer.echo(outlook.outlook(networks, chosen, data=data, images=images))
         return
 
-    from resgen.train import distributed, engine, folders, run
+    from resgen.train import distributed, engine, run, run_folder
     from resgen.train.data import Wanted
     from resgen.train.settings import Settings
 
@@ -168,7 +168,7 @@ def train(
         init_from=init_from,
         head=head.value,
         voice="quiet" if quiet else "full",
-        command=folders.command_line(),
+        command=run_folder.command_line(),
         recipe=", with ".join([recipe, *changes]),
     )
     wanted = Wanted(

@@ -14,7 +14,7 @@ from resgen.errors import UserError
 from resgen.train import augment
 from resgen.train.data import Data, Files
 from resgen.train.feed import Batch, Piece
-from resgen.train.folder import decode
+from resgen.train.image_folder import decode
 from resgen.train.order import Order
 from resgen.train.recipe import Augment
 from resgen.train.seeds import derive

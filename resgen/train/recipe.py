@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -11,8 +12,11 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    WithJsonSchema,
     model_validator,
 )
+
+from resgen.reading import read_model, set_values
 
 _UNITS = {"epoch": "epochs", "epochs": "epochs", "step": "steps", "steps": "steps", "%": "%"}
 
@@ -35,16 +39,20 @@ class Span(NamedTuple):
 def _read_span(value: Any) -> Any:
     if isinstance(value, Span):
         return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+|%)\s*", str(value))
-    if not isinstance(value, str) or match is None or match[2] not in _UNITS:
+    match = re.fullmatch(_SPAN, str(value))
+    if not isinstance(value, str) or match is None:
         raise ValueError(
             f"must be a number with its unit, as 30 epochs, 64000 steps or 10 % (got {value!r})"
         )
     return Span(float(match[1]), _UNITS[match[2]])  # type: ignore[arg-type]
 
 
+_SPAN = r"\s*(\d+(?:\.\d+)?)\s*(epochs?|steps?|%)\s*"
 Stretch = Annotated[
-    Span, BeforeValidator(_read_span), PlainSerializer(str, return_type=str, when_used="json")
+    Span,
+    BeforeValidator(_read_span),
+    PlainSerializer(str, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": f"^{_SPAN}$"}),
 ]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -52,18 +60,24 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Optimizer(_Strict):
     """w <- w - rate * direction, the direction by `kind`."""
 
     kind: Literal["sgd", "adamw", "lamb"] = "sgd"
+    """LAMB is Adam's direction at a length set by each tensor's own norm."""
     lr: Positive
+    """The rate that the schedule's factors multiply."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of sgd."""
     momentum_kind: Literal["heavy-ball", "nesterov"] = "heavy-ball"
+    """Of sgd."""
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    """Of adamw and lamb."""
     weight_decay: NotNegative = 0.0
+    """Joins the gradient in sgd, the direction in lamb; is apart from both in adamw."""
     decay: Literal["all", "weights"] = "all"
     """`weights` leaves norms and biases undecayed; the early papers decay all."""
 
@@ -79,13 +93,17 @@ class Schedule(_Strict):
     """rate(step) = lr x factor(step): a warm-up, then a curve by `kind`."""
 
     kind: Literal["constant", "step", "cosine", "one-cycle", "linear"] = "constant"
+    """What the rate does after the warm-up."""
     warmup: Stretch | None = None
+    """How long the rate rises to lr: in a straight line, or for one-cycle half a cosine."""
     warmup_from: Fraction = 0.0
     """Where the warm-up starts, as a fraction of lr."""
     warmup_until_error: Annotated[float, Field(gt=0, lt=1)] | None = None
     """He 2015, section 4.2: `warmup_from` x lr until the training error is below this."""
     milestones: tuple[Stretch, ...] = ()
+    """Of step: where the rate is multiplied by `factor`."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Of step."""
     final: Fraction = 0.0
     """Where cosine, one-cycle and linear end, as a fraction of lr."""
 
@@ -108,14 +126,19 @@ class Augment(_Strict):
     """What is drawn anew for each image at each step."""
 
     crop: Literal["none", "pad", "random-resized"] = "none"
+    """A window of the padded image, or a rectangle of random area and shape, resized."""
     pad: Annotated[int, Field(ge=1, le=64)] = 4
     """Pixels of zero padding on each side before a crop of the old size."""
     min_area: Annotated[float, Field(gt=0, le=1)] = 0.08
     """The smallest part of the image a random-resized crop takes."""
     flip: Literal["none", "horizontal"] = "none"
+    """Half of the images are mirrored."""
     random: Literal["none", "randaugment", "trivialaugment"] = "none"
+    """torchvision's random operations."""
     random_ops: Annotated[int, Field(ge=1, le=8)] = 2
+    """Of randaugment: operations an image."""
     random_magnitude: Annotated[int, Field(ge=0, le=30)] = 9
+    """Of randaugment: their strength, of 30."""
     erase: Fraction = 0.0
     """The probability that a rectangle of an image is blanked (random erasing)."""
     mixup: NotNegative = 0.0
@@ -134,7 +157,9 @@ class Loss(_Strict):
     """Cross-entropy over the classes, or one binary cross-entropy a class (their mean)."""
 
     kind: Literal["cross-entropy", "binary"] = "cross-entropy"
+    """One softmax over the classes, or a sigmoid for each."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of a label that is spread over all classes."""
     threshold: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Of binary: a class whose share of a mixed image is above it counts as wholly there."""
 
@@ -149,22 +174,30 @@ class Ema(_Strict):
     """average <- decay x average + (1 - decay) x weights, after each step."""
 
     decay: Annotated[float, Field(gt=0, lt=1)]
+    """Of the average, at each step."""
 
 
 class Recipe(_Strict):
     """Everything about a training run that is not the network, the data or the machine."""
 
     description: str
+    """What it is and where it is from."""
     length: Stretch
+    """Of the whole run, in epochs or steps."""
     batch: Annotated[int, Field(ge=1, le=1_000_000)]
     """Images a step, over all processes and accumulations."""
     accumulate: Annotated[int, Field(ge=1, le=65_536)] = 1
     """Pieces a step's batch is computed in, one after another, to save memory."""
     optimizer: Optimizer
+    """What turns gradients into steps."""
     schedule: Schedule = Schedule()
+    """The rate over the run."""
     augment: Augment = Augment()
+    """How training images are changed."""
     loss: Loss = Loss()
+    """What is made small."""
     ema: Ema | None = None
+    """An average of the weights, which is then what is evaluated."""
     clip: Positive | None = None
     """The largest norm of all gradients together."""
     precise_bn: Annotated[int, Field(ge=0, le=100_000)] = 0
@@ -177,3 +210,11 @@ class Recipe(_Strict):
         if self.length.amount <= 0:
             raise ValueError(f"length must be greater than 0 (got {self.length})")
         return self
+
+
+def read_recipe(path_or_name: str, *, changes: Sequence[str] = ()) -> Recipe:
+    """The recipe with `key=value` changes made through the same schema. Raises UserError."""
+    from resgen.shipped import find
+
+    recipe = read_model(Recipe, find("recipe", path_or_name))
+    return set_values(recipe, changes) if changes else recipe

@@ -9,17 +9,17 @@ from pathlib import Path
 import torch
 
 from resgen.errors import UserError
-from resgen.train import board, checkpoint, figures, fit, folders, machine, metrics
-from resgen.train import data as data_
+from resgen.train import board, checkpoint, figures, fit, machine, metrics, run_folder, sources
+from resgen.train.data import Data, Images, Wanted
 from resgen.train.distributed import World
 from resgen.train.engine import Engine
 from resgen.train.feed import Feed, MemoryFeed
-from resgen.train.folders import Result
 from resgen.train.log import Log, duration
 from resgen.train.network import Network
 from resgen.train.order import Order, shares
 from resgen.train.recipe import Recipe
 from resgen.train.recompute import recompute_blocks
+from resgen.train.run_folder import Result
 from resgen.train.settings import Settings
 from resgen.train.setup import Setup
 from resgen.train.signals import Stop
@@ -34,12 +34,12 @@ class Job:
 
     networks: Sequence[Network]
     recipe: Recipe
-    data: data_.Wanted
+    data: Wanted
     settings: Settings
     engine: Engine
     world: World
 
-    def data_for(self, network: Network) -> data_.Wanted:
+    def data_for(self, network: Network) -> Wanted:
         """The data as this network takes it."""
         return replace(
             self.data, channels=network.channels, size=network.size, classes=network.classes
@@ -61,10 +61,10 @@ def train(job: Job) -> list[Result]:
     if settings.tensorboard == "on":
         board.require()
     with Log(voice=settings.voice if world.first else "quiet") as log, Stop() as stop:
-        loaded: dict[data_.Wanted, data_.Data] = {}
+        loaded: dict[Wanted, Data] = {}
         setups = [_setup(job, network, loaded) for network in job.networks]
         if world.first:
-            folders.prepare(settings.out, settings, {job.folder(each) for each in job.networks})
+            run_folder.prepare(settings.out, settings, {job.folder(each) for each in job.networks})
         world.wait()
         log.line(f"{settings.out}: seed {settings.seed}, {job.engine}")
         if settings.recipe:
@@ -83,13 +83,13 @@ def train(job: Job) -> list[Result]:
     return results
 
 
-def _setup(job: Job, network: Network, loaded: dict[data_.Wanted, data_.Data]) -> Setup:
+def _setup(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
     wanted, recipe = job.data_for(network), job.recipe
     if wanted not in loaded:
         # One process of each machine may download; the others read what it brought.
         if wanted.download == "allowed" and job.world.local_rank > 0:
             job.world.wait()
-        loaded[wanted] = data_.load(wanted)
+        loaded[wanted] = sources.load(wanted)
         if wanted.download == "allowed" and job.world.local_rank == 0:
             job.world.wait()
     data = loaded[wanted]
@@ -102,9 +102,9 @@ def _setup(job: Job, network: Network, loaded: dict[data_.Wanted, data_.Data]) -
     )  # fmt: skip
 
 
-def _feed(job: Job, data: data_.Data, order: Order, network: Network) -> Feed:
+def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:
     engine = job.engine
-    if isinstance(data.train, data_.Images):
+    if isinstance(data.train, Images):
         return MemoryFeed.of(
             data, recipe=job.recipe.augment, order=order, channels=network.channels,
             size=network.size, train_size=network.train_size, device=engine.device,
@@ -145,18 +145,20 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
         log.line(f"  {count} blocks are computed twice to save memory")
     setup = _fitted(setup, module, found, log)
     if world.first:
-        record = folders.environment(settings, setup.engine, world.size)
-        folders.write_record(setup.folder, network, setup.recipe, record)
+        record = run_folder.environment(settings, setup.engine, world.size)
+        run_folder.write_record(setup.folder, network, setup.recipe, record)
     trainer = Trainer(setup, module, log)
     if found is not None:
         trainer.resume(found)
         log.line(f"  resumed at step {trainer.state.step} of {trainer.rate.total}")
-        ended = folders.finished(setup.folder) if trainer.state.step == trainer.rate.total else None
+        ended = (
+            run_folder.finished(setup.folder) if trainer.state.step == trainer.rate.total else None
+        )
         if ended is not None:  # the test set has been read; it is not read again
             return ended
     result = trainer.fit(stop)
     if world.first:
-        folders.write_result(setup.folder, result)
+        run_folder.write_result(setup.folder, result)
     return result
 
 
@@ -197,7 +199,7 @@ def _fitted(
 def _draw(job: Job, setups: Sequence[Setup]) -> None:
     runs = {setup.network.name: metrics.read(setup.folder) for setup in setups}
     title = f"{setups[0].data.name}, seed {job.settings.seed}"
-    figures.draw_curves(runs, job.settings.out / folders.CURVES, title=title)
+    figures.draw_curves(runs, job.settings.out / run_folder.CURVES, title=title)
 
 
 def table(results: Sequence[Result], networks: Sequence[Network]) -> str:

@@ -15,10 +15,10 @@ from resgen.train import checkpoint, metrics
 from resgen.train.board import Board
 from resgen.train.evaluation import evaluate, measure_batch_norm
 from resgen.train.feed import Piece
-from resgen.train.folders import Result
 from resgen.train.log import Log, duration
 from resgen.train.loop import Count, Stepper, first_bad_layer
 from resgen.train.order import shares
+from resgen.train.run_folder import Result
 from resgen.train.seeds import derive
 from resgen.train.setup import Setup
 from resgen.train.signals import Stop

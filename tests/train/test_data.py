@@ -16,7 +16,8 @@ from sklearn.datasets import load_digits
 from torchvision import datasets
 
 from resgen.errors import UserError
-from resgen.train.data import Data, Files, Images, Wanted, load
+from resgen.train.data import Data, Files, Images, Wanted
+from resgen.train.sources import load
 
 GREY = {"channels": 1, "size": (8, 8)}
 

@@ -9,11 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from resgen.train.data import Data, Wanted, load
+from resgen.train.data import Data, Wanted
 from resgen.train.feed import Feed, MemoryFeed, Piece
 from resgen.train.filefeed import FileFeed
 from resgen.train.order import Order
 from resgen.train.recipe import Augment
+from resgen.train.sources import load
 
 CPU = torch.device("cpu")
 Make = Callable[..., Feed]

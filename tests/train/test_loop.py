@@ -17,7 +17,7 @@ from torchvision.ops import sigmoid_focal_loss
 import resgen
 from resgen.errors import CheckFailed, Diverged
 from resgen.train import checkpoint, fit, loop, metrics, run
-from resgen.train.data import Wanted
+from resgen.train.data import Images, Wanted
 from resgen.train.distributed import World
 from resgen.train.engine import Engine
 from resgen.train.feed import Batch
@@ -184,8 +184,8 @@ def test_held_out_error_is_counted_by_hand(job: Make) -> None:
     module = resgen.build_module(str(chosen.settings.out / "spec.yaml"))
     module.load_state_dict(state["model"])
     module.eval()
-    data = run.data_.load(Wanted(channels=1, size=(8, 8)))
-    assert isinstance(data.heldout, run.data_.Images)
+    data = run.sources.load(Wanted(channels=1, size=(8, 8)))
+    assert isinstance(data.heldout, Images)
     images = (data.heldout.pixels.float() / 255 - data.mean[0]) / data.std[0]
     with torch.no_grad():
         wrong = (module(images).argmax(1) != data.heldout.labels).sum()

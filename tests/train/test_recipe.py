@@ -1,0 +1,71 @@
+"""The recipe's schema is the model's, holds for what ships, and is what an editor needs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from resgen.reading import read_document
+from resgen.shipped import find, names
+from resgen.train import recipe, recipe_schema
+from resgen.train.recipe import Recipe
+from tests.train.conftest import RECIPE
+
+COMMITTED = json.loads(recipe_schema.SCHEMA_FILE.read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(COMMITTED)
+MODELS = [
+    model
+    for model in vars(recipe).values()
+    if isinstance(model, type) and issubclass(model, BaseModel) and model.model_fields
+]
+
+
+def test_the_committed_schema_is_the_models() -> None:
+    assert recipe_schema.SCHEMA_FILE.read_text(encoding="utf-8") == recipe_schema.schema_text()
+    jsonschema.Draft202012Validator.check_schema(COMMITTED)
+
+
+@pytest.mark.parametrize("name", names("recipe"))
+def test_a_shipped_recipe_is_valid_in_an_editor(name: str) -> None:
+    path = Path(find("recipe", name))
+    data = read_document(path, what="recipe").data
+    assert [error.message for error in VALIDATOR.iter_errors(data)] == []
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    schema = first.removeprefix("# yaml-language-server: $schema=")
+    assert (path.parent / schema).resolve() == recipe_schema.SCHEMA_FILE
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"lenght": "2 epochs"},
+        {"length": 2},
+        {"length": "2 weeks"},
+        {"length": "-2 epochs"},
+        {"batch": 0},
+        {"optimizer": {"kind": "adam", "lr": 0.1}},
+        {"optimizer": {}},
+        {"schedule": {"kind": "cosine", "warmup": "five epochs"}},
+        {"augment": {"flip": "vertical"}},
+        {"loss": {"label_smoothing": 1}},
+        {"ema": {"decay": 1.0}},
+    ],
+)
+def test_an_editor_refuses_what_resgen_refuses(keys: dict[str, Any]) -> None:
+    data = {**RECIPE, **keys}
+    with pytest.raises(ValidationError):
+        Recipe.model_validate(data)
+    assert list(VALIDATOR.iter_errors(data))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_every_key_says_what_it_is_and_stands_in_the_documentation(model: type[BaseModel]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    for key, field in model.model_fields.items():
+        assert field.description, key
+        assert f"{key}:" in page, key
