@@ -5,8 +5,13 @@ from __future__ import annotations
 import pickle
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from hashlib import md5
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,6 +169,64 @@ def test_pickles_that_are_not_the_published_ones_are_not_opened(tmp_path: Path) 
     python_cifar10(tmp_path / "cifar-10-batches-py", 2)
     with pytest.raises(UserError, match="is not the published one"):
         load(Wanted(f"cifar10:{tmp_path}"))
+
+
+@pytest.fixture
+def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """CIFAR-10's publisher on this machine, with files and checksums of our own; its log."""
+    folder = tmp_path / "server" / "cifar-10-batches-py"
+    python_cifar10(folder, 20)
+    packed = tmp_path / "server" / "cifar-10-python.tar.gz"
+    with tarfile.open(packed, "w:gz") as archive:
+        archive.add(folder, folder.name)
+    sums = {path.name: md5(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments, directory=str(packed.parent))
+
+        def log_message(self, *arguments: object) -> None:
+            asked.append(self.path)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    # torchvision first asks where the file is, and leaves before it is sent.
+    monkeypatch.setattr(server, "handle_error", lambda *_: None)
+    Thread(target=server.serve_forever, daemon=True).start()
+    cifar = datasets.CIFAR10
+    url = f"http://127.0.0.1:{server.server_address[1]}/{packed.name}"
+    monkeypatch.setattr(cifar, "url", url)
+    monkeypatch.setattr(cifar, "tgz_md5", md5(packed.read_bytes()).hexdigest())
+    for key in ("train_list", "test_list"):
+        monkeypatch.setattr(cifar, key, [[name, sums[name]] for name, _ in getattr(cifar, key)])
+    monkeypatch.setattr(cifar, "meta", {**cifar.meta, "md5": sums["batches.meta"]})
+    yield asked
+    server.shutdown()
+
+
+def test_cifar_is_downloaded_only_when_asked_and_only_once(
+    tmp_path: Path, publisher: list[str]
+) -> None:
+    wanted = Wanted(f"cifar10:{tmp_path / 'data'}")
+    with pytest.raises(UserError, match="or add --download"):
+        load(wanted)
+    assert publisher == []
+    first = load(replace(wanted, download="allowed"))
+    requests = len(publisher)
+    assert set(publisher) == {"/cifar-10-python.tar.gz"}
+    again = load(replace(wanted, download="allowed"))
+    assert len(publisher) == requests
+    for data in (first, again):
+        assert (len(data.train), len(data.heldout), len(data.test or ())) == (90, 10, 20)
+
+
+def test_a_failed_download_is_one_sentence(
+    tmp_path: Path, publisher: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.CIFAR10, "url", f"{datasets.CIFAR10.url}.missing")
+    with pytest.raises(UserError, match=r"could not be downloaded .* fetch it by other means") as e:
+        load(Wanted(f"cifar10:{tmp_path / 'data'}", download="allowed"))
+    assert "\n" not in str(e.value)
 
 
 # ---- class folders
