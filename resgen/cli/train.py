@@ -128,7 +128,7 @@ def train(
         raise UserError("--resume and --force exclude each other")
     from resgen.train import network as networks_
     from resgen.train import outlook
-    from resgen.train.recipe import read_recipe
+    from resgen.train.recipe import far_changes, read_recipe
 
     changes = list(set_ or [])
     if batch is not None and batch != "auto":
@@ -136,8 +136,11 @@ def train(
     if epochs is not None:
         changes.append(f"length={epochs} epochs")
     chosen = read_recipe(recipe, changes=changes)
+    notes = far_changes(read_recipe(recipe), chosen)
     networks = networks_.load_all(specs, train_side=chosen.augment.size)
     if plan:
+        for note in notes:
+            typer.echo(f"note: {note}", err=True)
         images = outlook.training_images(data, heldout)
         typer.echo(outlook.outlook(networks, chosen, data=data, images=images))
         return
@@ -170,6 +173,7 @@ def train(
         voice="quiet" if quiet else "full",
         command=run_folder.command_line(),
         recipe=", with ".join([recipe, *changes]),
+        notes=tuple(notes),
     )
     wanted = Wanted(
         data,

@@ -22,6 +22,8 @@ class Engine:
     precision: Literal["bf16", "fp32"]
     layout: Literal["channels_last", "contiguous"]
     compile: Literal["on", "off"]
+    why_not: str = ""
+    """Why it is not compiled where it was meant to be."""
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -54,6 +56,8 @@ class Engine:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
         threads = f"{torch.get_num_threads()} threads" if self.device.type == "cpu" else name
         compiled = "compiled" if self.compile == "on" else "not compiled"
+        if self.why_not:
+            compiled += f" as torch.compile fails here: {self.why_not}"
         return f"{self.device} ({threads or 'gpu'}), {self.precision}, {self.layout}, {compiled}"
 
 
@@ -73,12 +77,15 @@ def choose(
         precision = "bf16" if _has_bf16(chosen) else "fp32"
     if layout == "auto":
         layout = "contiguous" if chosen.type == "mps" else "channels_last"
-    if compile == "auto":
-        compile = "on" if chosen.type == "cuda" and _has_triton() else "off"
     _one_of("--precision", precision, ("auto", "bf16", "fp32"))
     _one_of("--layout", layout, ("auto", "channels_last", "contiguous"))
     _one_of("--compile", compile, ("auto", "on", "off"))
-    return Engine(chosen, precision, layout, compile)  # type: ignore[arg-type]
+    wanted = compile == "on" or (compile == "auto" and chosen.type == "cuda")
+    why_not = _compile_error(chosen) if wanted else ""
+    if why_not and compile == "on":
+        raise UserError(f"--compile on: torch.compile fails here: {why_not}; leave it out")
+    compile = "on" if wanted and not why_not else "off"
+    return Engine(chosen, precision, layout, compile, why_not)  # type: ignore[arg-type]
 
 
 def _one_of(option: str, word: str, words: tuple[str, ...]) -> None:
@@ -114,10 +121,14 @@ def _has_bf16(device: torch.device) -> bool:
     return False
 
 
-def _has_triton() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("triton") is not None
+def _compile_error(device: torch.device) -> str:
+    """Why torch.compile cannot work here, in a line: no Triton, no compiler; "" where it can."""
+    try:
+        torch.compile(lambda x: 2 * x + 1)(torch.ones(8, device=device))
+    except Exception as error:  # each backend raises classes of its own
+        lines = str(error.__cause__ or error).strip().splitlines()
+        return lines[0].rstrip(".:") if lines else type(error).__name__
+    return ""
 
 
 def make_deterministic() -> None:

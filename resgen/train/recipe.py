@@ -212,6 +212,18 @@ class Recipe(_Strict):
         return self
 
 
+def far_changes(preset: Recipe, chosen: Recipe) -> list[str]:
+    """A note for each of the optimizer's numbers at ten times the preset's, a tenth, or beyond."""
+    notes = []
+    for key in ("lr", "weight_decay"):
+        before, now = getattr(preset.optimizer, key), getattr(chosen.optimizer, key)
+        if before and now and not 0.1 < now / before < 10:
+            notes.append(
+                f"optimizer.{key} {now:g} is {now / before:g} times the recipe's {before:g}"
+            )
+    return notes
+
+
 def read_recipe(path_or_name: str, *, changes: Sequence[str] = ()) -> Recipe:
     """The recipe with `key=value` changes made through the same schema. Raises UserError."""
     from resgen.shipped import find

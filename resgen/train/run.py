@@ -69,6 +69,8 @@ def train(job: Job) -> list[Result]:
         log.line(f"{settings.out}: seed {settings.seed}, {job.engine}")
         if settings.recipe:
             log.line(f"recipe {settings.recipe}")
+        for note in settings.notes:
+            log.line(f"  note: {note}")
         if world.size > 1:
             each = -(-job.recipe.batch // (world.size * job.recipe.accumulate))
             log.line(f"{world.size} processes, {each} of {job.recipe.batch} images each at a time")

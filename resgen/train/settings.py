@@ -33,3 +33,5 @@ class Settings:
     command: str = ""
     recipe: str = ""
     """The recipe's name and what was changed of it."""
+    notes: tuple[str, ...] = ()
+    """What is unusual about the changes."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from resgen.errors import UserError
@@ -64,6 +65,10 @@ class State:
         self.count.sums.zero_()
         self.window.sums.zero_()
         self.clock = Clock()
+
+    def finite(self) -> bool:
+        """Whether every weight is a number; waits for the device."""
+        return bool(torch.isfinite(get_total_norm([p.detach() for p in self.module.parameters()])))
 
     def plain(self) -> dict[str, Any]:
         """Tensors and plain values, with what tells this run from others."""

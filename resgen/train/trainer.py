@@ -249,9 +249,16 @@ class Trainer:
         )
 
     def _refuse_bad(self) -> None:
-        """Raises Diverged if a step since the last look was refused."""
+        """Raises Diverged if a step since the last look was refused, or led out of all numbers."""
         if self.setup.engine.asynchronous and (step := int(self.stepper.first_bad)) >= 0:
             self._diverged(step)
+        if not self.state.finite():
+            self.log.close()
+            raise Diverged(
+                f"{self.setup.network.name}: a weight became NaN or infinite by step "
+                f"{self.state.step} at rate {self.rate(self.state.step - 1):.4g}, its gradient "
+                f"being finite; the last good checkpoint is {self.setup.folder / checkpoint.LAST}"
+            )
 
     def _diverged(self, step: int) -> None:
         # A batch is a function of its step, so the one that failed can be made again.

@@ -144,6 +144,28 @@ def test_a_bad_loss_stops_before_the_weights_are_touched(
     assert all(torch.isfinite(value).all() for value in state["model"].values())
 
 
+def test_weights_that_are_no_numbers_are_never_saved(
+    job: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Stepper._update
+
+    def overflowing(stepper: Stepper, loss: torch.Tensor, step: int) -> bool:
+        fine = update(stepper, loss, step)
+        if step == 21:  # the run's last: no later step stumbles over it
+            with torch.no_grad():
+                next(stepper.module.parameters())[0] = float("inf")
+        return fine
+
+    monkeypatch.setattr(Stepper, "_update", overflowing)
+    made = job()
+    with pytest.raises(Diverged, match=r"a weight became NaN or infinite by step 22 at rate"):
+        run.train(made)
+    # The first epoch's checkpoint stays; its weights are numbers.
+    state = checkpoint.load(made.settings.out / "last.pt")
+    assert state["step"] == 11
+    assert all(bool(value.isfinite().all()) for value in state["model"].values())
+
+
 def test_a_rate_far_too_high_names_the_first_bad_layer(job: Make) -> None:
     wild = {"lr": 1e30, "momentum": 0.0}
     constant = {"kind": "constant"}

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from resgen.reading import read_document
 from resgen.shipped import find, names
 from resgen.train import recipe, recipe_schema
-from resgen.train.recipe import Recipe
+from resgen.train.recipe import Recipe, far_changes, read_recipe
 from tests.train.conftest import RECIPE
 
 COMMITTED = json.loads(recipe_schema.SCHEMA_FILE.read_text(encoding="utf-8"))
@@ -61,6 +61,27 @@ def test_an_editor_refuses_what_resgen_refuses(keys: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Recipe.model_validate(data)
     assert list(VALIDATOR.iter_errors(data))
+
+
+@pytest.mark.parametrize(
+    ("changes", "notes"),
+    [
+        ([], []),
+        (["optimizer.lr=0.02", "optimizer.weight_decay=9e-4"], []),
+        (["optimizer.lr=1.0"], ["optimizer.lr 1 is 10 times the recipe's 0.1"]),
+        (
+            ["optimizer.lr=0.001", "optimizer.weight_decay=0.01"],
+            [
+                "optimizer.lr 0.001 is 0.01 times the recipe's 0.1",
+                "optimizer.weight_decay 0.01 is 100 times the recipe's 0.0001",
+            ],
+        ),
+        (["optimizer.weight_decay=0"], []),
+    ],
+)
+def test_numbers_far_from_the_recipes_are_noted(changes: list[str], notes: list[str]) -> None:
+    preset = read_recipe("he2015-cifar")
+    assert far_changes(preset, read_recipe("he2015-cifar", changes=changes)) == notes
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)

@@ -1,0 +1,56 @@
+"""What a step is computed with: chosen by the device, said in one line, and able to work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from resgen.train import engine
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("instructions", [True, False])
+def test_bf16_is_chosen_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, instructions: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": instructions})
+    chosen = engine.choose(device="cpu")
+    assert chosen.precision == ("bf16" if instructions else "fp32")
+    assert engine.choose(device="cpu", precision="fp32").precision == "fp32"
+
+
+def test_a_gpu_without_a_compiler_goes_on_uncompiled_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "_device", lambda *_: torch.device("cuda", 0))
+    monkeypatch.setattr(engine, "_has_bf16", lambda _: True)
+    monkeypatch.setattr(engine, "_compile_error", lambda _: "no Triton")
+    chosen = engine.choose(device="cuda")
+    assert chosen.compile == "off"
+    assert str(replace(chosen, device=CPU)).endswith(
+        "not compiled as torch.compile fails here: no Triton"
+    )
+    monkeypatch.setattr(engine, "_compile_error", lambda _: "")
+    assert engine.choose(device="cuda").compile == "on"
+
+
+def test_compiling_without_a_compiler_is_a_sentence(
+    tiny: Callable[..., str], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "resgen", "train", tiny(), "--compile", "on", "--device", "cpu"],
+        cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "CXX": "/no/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "c")},
+    )  # fmt: skip
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: --compile on: torch.compile fails here: ")
+    assert not (tmp_path / "runs").exists()
