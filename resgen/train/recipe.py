@@ -51,7 +51,7 @@ _SPAN = r"\s*(\d+(?:\.\d+)?)\s*(epochs?|steps?|%)\s*"
 Stretch = Annotated[
     Span,
     BeforeValidator(_read_span),
-    PlainSerializer(str, return_type=str, when_used="json"),
+    PlainSerializer(Span.__str__, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{_SPAN}$"}),
 ]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
