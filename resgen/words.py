@@ -74,10 +74,11 @@ def _spaced(name: str) -> str:
 def aligned(header: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     """Columns, the first `left` of them flush left, the others flush right; never cut off.
 
-    Two spaces stand between them, or one where two would need more than 80 columns.
+    Two spaces stand between them, or one where that alone fits into 80 columns.
     """
     widths = [max(len(line[i]) for line in (header, *body)) for i in range(len(header))]
-    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= COLUMNS else " "
+    room = COLUMNS - sum(widths)
+    gap = " " if len(widths) - 1 <= room < 2 * (len(widths) - 1) else "  "
     return [
         gap.join(
             cell.ljust(width) if i < left else cell.rjust(width)
