@@ -27,7 +27,8 @@ GOOD: dict[str, Any] = {
 
 
 def test_the_committed_schema_is_the_models() -> None:
-    assert schema.SCHEMA_FILE.read_text(encoding="utf-8") == schema.schema_text()
+    # As values: versions of pydantic differ in writing 0 or 0.0.
+    assert json.loads(schema.schema_text()) == COMMITTED
 
 
 def test_the_committed_documentation_is_the_models() -> None:
