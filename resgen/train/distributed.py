@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -15,6 +16,9 @@ from torch import Tensor
 from resgen.errors import UserError
 
 TIMEOUT = timedelta(minutes=5)
+"""How long a process waits for the others' tensors before it takes them for dead."""
+PATIENCE = timedelta(hours=2)
+"""How long the hosts wait for each other: one of them may be downloading."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class World:
     local_rank: int = 0
     local_size: int = 1
     size: int = 1
+    hosts: dist.ProcessGroup | None = None
+    """Over which the processes talk without their devices, so that none waits for its own."""
 
     @property
     def first(self) -> bool:
@@ -43,18 +49,18 @@ class World:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
-    def largest(self, number: int, device: torch.device) -> int:
-        """The largest of all processes' numbers."""
+    def largest(self, *numbers: int) -> list[int]:
+        """The largest of all processes' first numbers, of their second, ..."""
         if self.size == 1:
-            return number
-        found = torch.tensor(number, device=device)
-        dist.all_reduce(found, dist.ReduceOp.MAX)
-        return int(found)
+            return list(numbers)
+        found = torch.tensor(numbers, dtype=torch.int64)
+        dist.all_reduce(found, dist.ReduceOp.MAX, group=self.hosts)
+        return [int(number) for number in found]
 
     def wait(self) -> None:
         """Until all processes are here."""
         if self.size > 1:
-            dist.barrier()
+            dist.barrier(group=self.hosts)
 
 
 def placed() -> World:
@@ -95,6 +101,7 @@ def joined(device: torch.device) -> Iterator[World]:
         timeout=TIMEOUT,
     )
     try:
-        yield world
+        hosts = dist.new_group(backend="gloo", timeout=PATIENCE)
+        yield replace(world, hosts=cast(dist.ProcessGroup, hosts))
     finally:
         dist.destroy_process_group()

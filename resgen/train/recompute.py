@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
@@ -27,6 +28,7 @@ def recompute_blocks(module: nn.Module) -> int:
     return count
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # its tracer knows no running statistics that stand still
 def _recomputed(block: nn.Module, forward: Any, x: Tensor) -> Tensor:
     if not (block.training and x.requires_grad):
         return forward(x)  # type: ignore[no-any-return]

@@ -184,7 +184,7 @@ def _fitted(
             pieces = fit.pieces_that_fit(need, -(-batch // size), free, works)
             module.load_state_dict(state)
             # All processes must agree; the one with the least memory decides.
-            pieces = setup.world.largest(pieces, setup.engine.device)
+            (pieces,) = setup.world.largest(pieces)
         log.line(f"  --batch auto: {batch} images a step in {pieces} pieces")
         setup = replace(setup, recipe=setup.recipe.model_copy(update={"accumulate": pieces}))
     images = -(-batch // (size * setup.recipe.accumulate))

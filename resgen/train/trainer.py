@@ -234,12 +234,8 @@ class Trainer:
 
     def _agreed(self, leave: bool, save: bool) -> tuple[bool, bool]:
         """Whether to leave and whether to save now: what any process wants, all do."""
-        world = self.setup.world
-        if world.size == 1:
-            return leave, save
-        wanted = torch.tensor([float(leave), float(save)], device=self.setup.engine.device)
-        left, saved = world.sum(wanted).tolist()
-        return left > 0, saved > 0
+        left, saved = self.setup.world.largest(leave, save)
+        return bool(left), bool(saved)
 
     def _interrupted(self, stop: Stop) -> Interrupted:
         return Interrupted(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from resgen.train import engine
+from resgen.train import engine, metrics, run
 
 CPU = torch.device("cpu")
 
@@ -55,3 +55,16 @@ def test_compiling_without_a_compiler_is_a_sentence(
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: --compile on: torch.compile fails here: ")
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recompute", ["off", "blocks"])
+def test_a_compiled_run_trains_as_an_eager_one(
+    job: Callable[..., run.Job], cpu: engine.Engine, recompute: str
+) -> None:
+    losses = []
+    for compile in ("off", "on"):
+        made = job(compile, recompute=recompute, recipe_={"ema": {"decay": 0.9}})
+        run.train(replace(made, engine=replace(cpu, compile=compile)))
+        losses.append([row["heldout_loss"] for row in metrics.read(made.settings.out)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
