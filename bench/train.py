@@ -90,7 +90,8 @@ def resgens(case: Case, motor: Engine) -> tuple[Step, fit.Need, int]:
     order = Order(len(images.train), case.batch, 0)
     feed = MemoryFeed.of(
         images, recipe=recipe(case.batch).augment, order=order, channels=net.channels,
-        size=net.size, device=motor.device, layout=motor.memory_format,
+        size=net.size, train_size=net.train_size, device=motor.device,
+        layout=motor.memory_format,
     )  # fmt: skip
     module = net.module(0).to(motor.device, memory_format=motor.memory_format)
     need = fit.measure(module, net, recipe(case.batch), motor)
