@@ -126,6 +126,7 @@ def train(
     """
     if resume and force:
         raise UserError("--resume and --force exclude each other")
+    from resgen.reading import set_values
     from resgen.train import network as networks_
     from resgen.train import outlook
     from resgen.train.recipe import far_changes, read_recipe
@@ -135,8 +136,9 @@ def train(
         changes.append(f"batch={batch}")
     if epochs is not None:
         changes.append(f"length={epochs} epochs")
-    chosen = read_recipe(recipe, changes=changes)
-    notes = far_changes(read_recipe(recipe), chosen)
+    preset = read_recipe(recipe)
+    chosen = set_values(preset, changes) if changes else preset
+    notes = far_changes(preset, chosen)
     networks = networks_.load_all(specs, train_side=chosen.augment.size)
     if plan:
         for note in notes:

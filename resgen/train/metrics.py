@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ TIMES = ("images_per_second", "data_wait", "seconds")
 """The keys in which a resumed run's rows differ from an uninterrupted one's."""
 
 Row = dict[str, Any]
+
+
+def without_times(rows: Iterable[Row]) -> list[Row]:
+    """The rows as any run of the same seed writes them, however fast it was."""
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
 
 
 def append(folder: Path, row: Row) -> None:

@@ -68,12 +68,16 @@ def load(path_or_name: str, *, train_side: int | None = None) -> Network:
     plan = resgen.resolve(spec)
     cost = resgen.cost(plan)
     size = (spec.input.size[0], spec.input.size[1])
-    train_size = size if train_side is None else (train_side, train_side)
-    shown = spec.input.model_copy(update={"size": train_size})
-    try:
-        trained = resgen.resolve(spec.model_copy(update={"input": shown}))
-    except UserError as error:
-        raise UserError(f"augment.size {train_side}: too small for {spec.name}: {error}") from None
+    train_size, trained = size, plan
+    if train_side is not None:
+        train_size = (train_side, train_side)
+        shown = spec.input.model_copy(update={"size": train_size})
+        try:
+            trained = resgen.resolve(spec.model_copy(update={"input": shown}))
+        except UserError as error:
+            raise UserError(
+                f"augment.size {train_side}: too small for {spec.name}: {error}"
+            ) from None
 
     def step_bytes(batch: int, precision: str, optimizer: str) -> int:
         from resgen.memory import training_step
@@ -100,7 +104,7 @@ def load(path_or_name: str, *, train_side: int | None = None) -> Network:
         macs=cost.macs,
         parameters=tuple((name, tuple(shape)) for name, shape in plan.named_parameters()),
         train_size=train_size,
-        train_macs=resgen.cost(trained).macs,
+        train_macs=cost.macs if trained is plan else resgen.cost(trained).macs,
         step_bytes=step_bytes,
         make=lambda: resgen.build_module(plan),
         prove=prove,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -16,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from resgen.reading import read_model, set_values
+from resgen.reading import read_model
 
 _UNITS = {"epoch": "epochs", "epochs": "epochs", "step": "steps", "steps": "steps", "%": "%"}
 
@@ -224,9 +223,8 @@ def far_changes(preset: Recipe, chosen: Recipe) -> list[str]:
     return notes
 
 
-def read_recipe(path_or_name: str, *, changes: Sequence[str] = ()) -> Recipe:
-    """The recipe with `key=value` changes made through the same schema. Raises UserError."""
+def read_recipe(path_or_name: str) -> Recipe:
+    """The recipe of a file or a shipped name; `set_values` changes it. Raises UserError."""
     from resgen.shipped import find
 
-    recipe = read_model(Recipe, find("recipe", path_or_name))
-    return set_values(recipe, changes) if changes else recipe
+    return read_model(Recipe, find("recipe", path_or_name))

@@ -18,15 +18,28 @@ import torch
 from resgen.errors import UserError
 from resgen.train import checkpoint, distributed, metrics
 
+# Puts each step's gradients into `seen`.
+SPY = """
+import torch
+from resgen.train.loop import Stepper
+
+seen = []
+update = Stepper._update
+def spy(stepper, loss, step):
+    seen.append([p.grad.to("cpu", copy=True) for p in stepper.module.parameters()])
+    return update(stepper, loss, step)
+Stepper._update = spy
+"""
+
 # Trains a network without batch norm for a few steps, and saves its last gradients.
-SCRIPT = """
-import json, sys, torch
+SCRIPT = (
+    SPY
+    + """
 from pathlib import Path
 from torch import nn
 from resgen.train import distributed, run
 from resgen.train.data import Wanted
 from resgen.train.engine import Engine
-from resgen.train.loop import Stepper
 from resgen.train.network import Network
 from resgen.train.recipe import Recipe
 from resgen.train.settings import Settings
@@ -43,12 +56,6 @@ network = Network(
     prove=lambda _: [(True, "")], init=lambda *_: "",
 )
 engine = Engine(torch.device("cpu"), "fp32", "contiguous", "off")
-seen = []
-update = Stepper._update
-def spy(stepper, loss, step):
-    seen.append([p.grad.clone() for p in stepper.module.parameters()])
-    return update(stepper, loss, step)
-Stepper._update = spy
 
 def train(world, out, batch, accumulate):
     recipe = Recipe.model_validate({
@@ -66,6 +73,7 @@ with distributed.joined(engine.device) as world:
     for batch, accumulate in ((127, 1), (64, 3)):
         train(world, Path(f"{world.size}-{batch}-{accumulate}"), batch, accumulate)
 """
+)
 
 
 def launch(

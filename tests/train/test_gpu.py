@@ -16,8 +16,9 @@ from resgen.train import checkpoint, engine, metrics, run
 from resgen.train.augment import mix
 from resgen.train.feed import Batch, MemoryFeed, Piece
 from resgen.train.loop import Stepper
-from tests.train.test_distributed import launch
-from tests.train.test_resume import EVERYTHING, StopAt, assert_equal_bits, without_times
+from resgen.train.metrics import without_times
+from tests.train.test_distributed import SPY, launch
+from tests.train.test_resume import EVERYTHING, StopAt, assert_equal_bits
 
 Make = Callable[..., run.Job]
 DEVICES = torch.cuda.device_count()
@@ -148,22 +149,16 @@ def test_mixing_draws_the_same_on_every_device() -> None:
     assert all(torch.allclose(a, b.cpu(), atol=1e-6) for a, b in zip(one, other, strict=True))
 
 
-SYNCHRONIZED = """
-import torch
+SYNCHRONIZED = (
+    SPY
+    + """
 from pathlib import Path
 from torch import nn
 from resgen.train import distributed, engine, network, run
 from resgen.train.data import Wanted
-from resgen.train.loop import Stepper
 from resgen.train.recipe import Recipe
 from resgen.train.settings import Settings
 
-seen = []
-update = Stepper._update
-def spy(stepper, loss, step):
-    seen.append([p.grad.cpu() for p in stepper.module.parameters()])
-    return update(stepper, loss, step)
-Stepper._update = spy
 torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
 place = distributed.placed()
@@ -182,6 +177,7 @@ with distributed.joined(motor.device) as world:
     if world.first:
         torch.save(seen, f"gradients-{world.size}.pt")
 """
+)
 
 
 @needs_two

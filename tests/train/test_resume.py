@@ -18,6 +18,7 @@ import torch
 from resgen.errors import Interrupted, UserError
 from resgen.train import checkpoint, metrics, run
 from resgen.train.loop import Stepper
+from resgen.train.metrics import without_times
 from resgen.train.signals import Stop
 
 Make = Callable[..., run.Job]
@@ -34,10 +35,6 @@ EVERYTHING: dict[str, Any] = {
     "accumulate": 3,
     "precise_bn": 2,
 }  # fmt: skip
-
-
-def without_times(rows: list[metrics.Row]) -> list[metrics.Row]:
-    return [{k: v for k, v in row.items() if k not in metrics.TIMES} for row in rows]
 
 
 def assert_equal_bits(one: dict[str, Any], other: dict[str, Any]) -> None:
