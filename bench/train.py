@@ -1,14 +1,17 @@
 """Images per second of resgen's training step against bare loops over others' models.
 
     python bench/train.py                     ResNet-18 on the CPU, ResNet-50 and -20 on a GPU
-    python bench/train.py --rounds 12 --format json
+    python bench/train.py --rounds 100 --format json
     python bench/train.py --data folder:PATH  also one whole run of cifar-short
 
-All contenders run in one process and take turns round by round, so that whatever else the
-machine does hits them alike; a ratio is the median over the rounds. `bare, same settings`
-has resgen's precision, layout and compilation, its batch as floating point in memory, and
-no augmentation, no counting and no check for NaN. `bare, torch's defaults` is fp32,
-contiguous, not compiled.
+All contenders run in one process and take turns round by round, in an order drawn anew for
+each, so that whatever else the machine does hits them alike; a ratio is the median over the
+rounds, with its 95 % interval. `bare, same settings` has resgen's precision, layout and
+compilation, its batch as floating point in memory, and no augmentation, no counting and no
+check for NaN; `once more` is the same loop again, in memory of its own: how far its ratio
+differs from the first one's is what the method cannot tell apart. `bare, torch's defaults`
+is fp32, contiguous, not compiled. On the CPU all of them, the defaults too, have what
+resgen does for its own process: memory that a step frees is kept (bench/allocator.py).
 """
 
 from __future__ import annotations
@@ -16,11 +19,13 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import math
+import random
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -134,18 +139,30 @@ def bare(module: nn.Module, case: Case, size: tuple[int, int], motor: Engine) ->
 def race(
     steps: dict[str, Step], *, rounds: int, each: int, motor: Engine, clock: Callable[[], float]
 ) -> dict[str, list[float]]:
-    """Seconds a step of each contender in each round, taking turns."""
+    """Seconds a step of each contender in each round, taking turns in random order."""
     seconds: dict[str, list[float]] = {name: [] for name in steps}
+    rng = random.Random(0)
     for number in range(rounds + 1):
-        for name, step in steps.items():
+        for name in rng.sample(list(steps), len(steps)):
             motor.synchronize()
             start = clock()
             for _ in range(each):
-                step()
+                steps[name]()
             motor.synchronize()
             if number:  # the first round warms up
                 seconds[name].append((clock() - start) / each)
     return seconds
+
+
+def median_and_interval(values: Iterable[float]) -> tuple[float, float, float]:
+    """The median, and the order statistics that enclose the true one 95 times in 100."""
+    ordered = sorted(values)
+    n = len(ordered)
+    reach = 0.98 * math.sqrt(n)  # 1.96 deviations of the binomial of n and 1/2
+    low, high = math.floor(n / 2 - reach), math.ceil(n / 2 + reach)
+    low, high = max(low, 0), min(high, n - 1)
+    middle = statistics.median(ordered)
+    return round(middle, 3), round(ordered[low], 3), round(ordered[high], 3)
 
 
 def measure(
@@ -160,11 +177,11 @@ def measure(
         case.others or {"resgen's module": lambda: network.load(case.spec).module(0)}
     ).items():
         steps[f"{name}, bare, same settings"] = bare(make(), case, size, motor)
+        steps[f"{name}, the same once more"] = bare(make(), case, size, motor)
         if name != "timm":
             steps[f"{name}, bare, torch's defaults"] = bare(make(), case, size, defaults)
-    seconds = race(
-        steps, rounds=rounds, each=3 if motor.device.type == "cpu" else 30, motor=motor, clock=clock
-    )
+    each = 1 if motor.device.type == "cpu" else 30
+    seconds = race(steps, rounds=rounds, each=each, motor=motor, clock=clock)
     result: dict[str, object] = {
         "case": case.title,
         "engine": str(motor),
@@ -173,11 +190,8 @@ def measure(
             name: round(case.batch / statistics.median(times), 1) for name, times in seconds.items()
         },
         "resgen_over": {
-            name: round(
-                statistics.median(
-                    theirs / mine for theirs, mine in zip(times, seconds["resgen"], strict=True)
-                ),
-                3,
+            name: median_and_interval(
+                theirs / mine for theirs, mine in zip(times, seconds["resgen"], strict=True)
             )
             for name, times in seconds.items()
             if name != "resgen"
@@ -219,7 +233,7 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument(
         "--clock",
         choices=("wall", "processor"),
@@ -230,6 +244,8 @@ def main() -> None:
     parser.add_argument("--data", help="CIFAR-10; adds a whole run of cifar-short on it")
     asked = parser.parse_args()
     motor = engine.choose(device=asked.device)
+    if motor.device.type == "cpu":
+        engine.keep_freed_memory()
     clock = time.perf_counter if asked.clock == "wall" else time.process_time
     results = [
         measure(case, motor, rounds=asked.rounds, clock=clock) for case in cases(motor.device)
@@ -251,8 +267,11 @@ def main() -> None:
         assert isinstance(speeds, dict)
         assert isinstance(ratios, dict)
         for name, speed in speeds.items():
-            ratio = f"   resgen is {ratios[name]:.3f} times as fast" if name in ratios else ""
-            print(f"  {name:40s} {speed:10,.1f} images/s{ratio}")
+            ratio = ""
+            if name in ratios:
+                middle, low, high = ratios[name]
+                ratio = f"   resgen: {middle:.3f} of it ({low:.3f} to {high:.3f})"
+            print(f"  {name:38s} {speed:8,.1f} images/s{ratio}")
         for key in ("peak_bytes_above_standing", "estimated_bytes", "share_of_bf16_peak"):
             if key in result:
                 print(f"  {key.replace('_', ' '):40s} {result[key]}")

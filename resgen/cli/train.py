@@ -158,6 +158,8 @@ def train(
         device=device, precision=precision.value, layout=layout.value, compile=compile.value,
         local_rank=place.local_rank,
     )  # fmt: skip
+    if motor.device.type == "cpu":
+        engine.keep_freed_memory()
     if sync_bn == OnOff.on and motor.device.type != "cuda":
         raise UserError(f"--sync-bn on: torch has it on CUDA only (this is {motor.device})")
     settings = Settings(

@@ -38,7 +38,7 @@ class Draws:
 
 def crop_and_flip(pixels: Tensor, indices: Tensor, recipe: Augment, draws: Draws) -> Tensor:
     """pixels[indices], each padded, cropped at a place of its own and perhaps mirrored."""
-    images = pixels[indices]
+    images = pixels.index_select(0, indices)
     if recipe.crop == "pad":
         height, width = images.shape[-2:]
         reach = 2 * recipe.pad + 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -137,3 +139,16 @@ def make_deterministic() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
+
+
+def keep_freed_memory() -> None:
+    """Has glibc keep what a step frees, for the next step to use again.
+
+    By default it gives the memory back to the system after each backward pass and takes it
+    in again page by page, zeroed: about a seventh of a ResNet-18's step on the CPU. Blocks
+    over 32 MiB, the most that glibc allows here, still come from the system each time.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        mmap_threshold, trim_threshold, never = -3, -1, -1  # as in malloc.h
+        libc.mallopt(mmap_threshold, 32 * 2**20)
+        libc.mallopt(trim_threshold, never)

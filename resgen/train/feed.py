@@ -113,7 +113,12 @@ class MemoryFeed:
         """(x - mean) / std a channel, resized, grey spread to colour."""
         # Laid out while they are bytes, then changed in place: the fewest passes over memory.
         images = pixels.contiguous(memory_format=self.layout).float()
-        images = images.sub_(self.mean).div_(self.std)
+        # A row of each number: a loop over three channels alone is too short to be fast.
+        mean, std = (
+            number.expand(1, -1, 1, images.shape[-1]).contiguous(memory_format=self.layout)
+            for number in (self.mean, self.std)
+        )
+        images = images.sub_(mean).div_(std)
         if images.shape[-2:] != size:
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
         if images.shape[1] != self.channels:
