@@ -145,8 +145,8 @@ def keep_freed_memory() -> None:
     """Has glibc keep what a step frees, for the next step to use again.
 
     By default it gives the memory back to the system after each backward pass and takes it
-    in again page by page, zeroed: about a seventh of a ResNet-18's step on the CPU. Blocks
-    over 32 MiB, the most that glibc allows here, still come from the system each time.
+    in again page by page, zeroed: about a fifth of a ResNet-18's step (bench/allocator.py).
+    Blocks over 32 MiB, the most that glibc allows here, still come from the system.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         mmap_threshold, trim_threshold, never = -3, -1, -1  # as in malloc.h
