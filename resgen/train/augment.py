@@ -30,27 +30,36 @@ class Draws:
 
     def uniform(self, purpose: str) -> Tensor:
         """One number an image."""
-        # Drawn on the CPU, so that every device sees the same numbers.
+        return self._drawn(purpose).to(self.device, non_blocking=True)
+
+    def chosen(self, purpose: str, probability: float) -> Tensor:
+        """The indices of the images for which something is done."""
+        indices = (self._drawn(purpose) < probability).nonzero().flatten()
+        return indices.to(self.device, non_blocking=True)
+
+    def _drawn(self, purpose: str) -> Tensor:
+        # On the CPU, so that every device sees the same numbers and none waits for them.
         rng = generator(self.seed, "augment", purpose, self.step)
-        drawn = torch.rand(self.batch, generator=rng)[self.share.start : self.share.stop]
-        return drawn.to(self.device, non_blocking=True)
+        return torch.rand(self.batch, generator=rng)[self.share.start : self.share.stop]
 
 
 def crop_and_flip(pixels: Tensor, indices: Tensor, recipe: Augment, draws: Draws) -> Tensor:
     """pixels[indices], each padded, cropped at a place of its own and perhaps mirrored."""
-    images = pixels.index_select(0, indices)
+    # Channels last, as the images lie in memory: rows are copied whole.
+    images = pixels.permute(0, 2, 3, 1).index_select(0, indices)
     if recipe.crop == "pad":
-        height, width = images.shape[-2:]
+        height, width = images.shape[1:3]
         reach = 2 * recipe.pad + 1
+        padded = F.pad(images, [0, 0] + [recipe.pad] * 4)
         # All windows of all images, as a view; one is then copied of each image.
-        windows = F.pad(images, [recipe.pad] * 4).unfold(2, height, 1).unfold(3, width, 1)
+        windows = padded.unfold(1, height, 1).unfold(2, width, 1).movedim(3, -1)
         rows = (draws.uniform("row") * reach).long()
         columns = (draws.uniform("column") * reach).long()
-        images = windows[torch.arange(len(images), device=images.device), :, rows, columns]
+        images = windows[torch.arange(len(images), device=images.device), rows, columns]
     if recipe.flip == "horizontal":
-        mirrored = draws.uniform("flip")[:, None, None, None] < 0.5
-        images = torch.where(mirrored, images.flip(-1), images)
-    return images
+        mirrored = draws.chosen("flip", 0.5)
+        images.index_copy_(0, mirrored, images.index_select(0, mirrored).flip(2))
+    return images.permute(0, 3, 1, 2)
 
 
 def resized_crop(images: Tensor, size: tuple[int, int], recipe: Augment, draws: Draws) -> Tensor:
