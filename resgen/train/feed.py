@@ -44,10 +44,7 @@ class Feed(Protocol):
 
 @dataclass(frozen=True)
 class MemoryFeed:
-    """The whole set as uint8 on the device, channels last.
-
-    Any batch can be made again from its step alone.
-    """
+    """The whole set as uint8 on the device; any batch can be made again from its step alone."""
 
     splits: dict[str, Images]
     recipe: Augment
@@ -69,9 +66,7 @@ class MemoryFeed:
         """The data's images moved to the device."""
         found = {"train": data.train, "heldout": data.heldout, "test": data.test}
         splits = {
-            name: Images(
-                split.pixels.to(device, memory_format=torch.channels_last), split.labels.to(device)
-            )
+            name: Images(split.pixels.to(device), split.labels.to(device))
             for name, split in found.items()
             if isinstance(split, Images)
         }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from resgen.errors import UserError
 from resgen.train import cifar, image_folder
@@ -33,7 +34,19 @@ def load(wanted: Wanted) -> Data:
     else:
         raise UserError(f"--data {wanted.name}: no such data; known are {', '.join(NAMES)}")
     _check(data, wanted)
-    return data if data.mean else _measured(data)
+    return _channels_last(data if data.mean else _measured(data))
+
+
+def _channels_last(data: Data) -> Data:
+    """Images in memory laid out as they are cropped: once, for all networks that share them."""
+    import torch
+
+    splits: dict[str, Any] = {
+        name: Images(split.pixels.contiguous(memory_format=torch.channels_last), split.labels)
+        for name in ("train", "heldout", "test")
+        if isinstance(split := getattr(data, name), Images)
+    }
+    return replace(data, **splits)
 
 
 def _digits(wanted: Wanted) -> Data:
