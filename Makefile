@@ -37,8 +37,8 @@ lint: $(VENV)/.installed-dev
 
 # The files editors and readers have of the models.
 schema: $(VENV)/.installed
-	$(BIN)/python -m resgen.schema --write
-	$(BIN)/python -m resgen.train.recipe_schema --write
+	$(BIN)/python -m resgen.spec.schema --write
+	$(BIN)/python -m resgen.train.recipe.schema --write
 
 clean:
 	rm -rf $(DEMO) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -23,7 +23,7 @@ def steps(title: str, freed: str) -> dict[str, float]:
     """resgen's own step on a case of bench/train.py: seconds and page faults, and peak memory."""
     import train
 
-    from resgen.train import engine
+    from resgen.train.device import engine
 
     if freed == "kept":
         engine.keep_freed_memory()

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import torch
 
-from resgen.train import checkpoint, metrics
+from resgen.tensors import checkpoint
+from resgen.train.run import metrics
 
 
 def command(

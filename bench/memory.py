@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
 from resgen import build_module, load_spec, resolve
-from resgen.memory import training_step
+from resgen.cost.memory import training_step
 
 NETWORKS = (
     "cifar/resnet20", "cifar/resnet56", "cifar/resnet110", "cifar/plain20", "imagenet/resnet18",

@@ -34,15 +34,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resgen.train import engine, fit, network, sources
-from resgen.train.data import Wanted
-from resgen.train.distributed import World
-from resgen.train.engine import Engine
-from resgen.train.feed import Batch, MemoryFeed, Piece
-from resgen.train.loop import Stepper
-from resgen.train.optimizer import build
-from resgen.train.order import Order
+from resgen.train.data import sources
+from resgen.train.data.feed import Batch, MemoryFeed, Piece
+from resgen.train.data.images import Wanted
+from resgen.train.data.order import Order
+from resgen.train.device import engine
+from resgen.train.device.engine import Engine
+from resgen.train.device.processes import World
 from resgen.train.recipe import Recipe
+from resgen.train.recipe.optimizers import build
+from resgen.train.run import fit, network
+from resgen.train.run.loop import Stepper
 
 Step = Callable[[], None]
 # Dense bf16 peaks by the makers' data sheets, in FLOPs a second.

@@ -16,16 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resgen.cost import Cost, cost
-from resgen.loading import load_spec
-from resgen.plan import Plan
-from resgen.resolve import resolve
+from resgen.plan import Plan, resolve
 from resgen.source import emit_source
-from resgen.spec import Spec
+from resgen.spec import Spec, load_spec
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from resgen.measure import Measurement
+    from resgen.proof.measure import Measurement
 
 __version__ = "0.1.0"
 __all__ = [
@@ -43,13 +41,13 @@ __all__ = [
 
 def build_module(network: Plan | Spec | str | Path, *, features: bool = False) -> nn.Module:
     """The network of a Plan, a Spec, a path or a shipped name, with He-initialized weights."""
-    from resgen.module import build_module as build
+    from resgen.source.module import build_module as build
 
     return build(network, features=features)
 
 
 def measure(module: nn.Module, plan: Plan) -> Measurement:
     """What fvcore and torch's counter see of one image through the module."""
-    from resgen.measure import measure as measure_
+    from resgen.proof.measure import measure as measure_
 
     return measure_(module, plan)

@@ -1,17 +1,14 @@
-"""Numbers, shapes and layers in words, and lines that fit into a terminal."""
+"""Numbers and shapes in words, and lines that fit into a terminal."""
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable, Sequence
-
-from resgen.layers import Op, Shape
 
 COLUMNS = 80
 
 
-def size(shape: Shape) -> str:
+def size(shape: Sequence[int]) -> str:
     """(3, 224, 224) -> 3x224x224."""
     return "x".join(map(str, shape))
 
@@ -38,37 +35,6 @@ def memory(count: int) -> str:
         if abs(count) >= scale * 0.99995:
             return f"{count / scale:.{2 if scale >= 2**30 else 1}f} {unit}"
     raise AssertionError(count)
-
-
-def kind_of(op: Op) -> str:
-    """A layer's kind: `conv 3x3/2 g32`, `batch norm`, `max pool 3x3/2`."""
-    name = type(op).__name__.lstrip("_")
-    words = _SHORT.get(name) or (name.lower() if op.line == "activation" else _spaced(name))
-    kernel, stride = getattr(op, "kernel_size", 0), getattr(op, "stride", 1)
-    if kernel:
-        words += f" {kernel}x{kernel}"
-    if stride != 1:
-        words += f"/{stride}" if kernel else f" /{stride}"
-    if getattr(op, "groups", 1) != 1:
-        words += f" g{op.groups}"  # type: ignore[attr-defined]
-    if getattr(op, "dilation", 1) != 1:
-        words += f" d{op.dilation}"  # type: ignore[attr-defined]
-    return words
-
-
-_SHORT = {
-    "EfficientChannelAttention": "eca",
-    "SqueezeExcitation": "se",
-    "StandardizedConv": "ws conv",
-    "GlobalAvgPool": "global pool",
-    "MaxPool": "maxpool",
-    "AvgPool": "avgpool",
-    "PaddedIdentity": "pad",
-}
-
-
-def _spaced(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def aligned(header: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> list[str]:

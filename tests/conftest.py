@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.training"]
+
 GOLDEN_OUTPUT = Path(__file__).parent / "golden_output"
 
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from resgen.errors import UserError
-from resgen.plan import Plan
-from resgen.resolve import resolve
+from resgen.plan import Plan, resolve
 from resgen.spec import Spec
 
 ORDERS = (

@@ -1,4 +1,4 @@
-"""The house keeps its shape: the import order, and no torch in the left half."""
+"""The house keeps its shape: which rooms there are, in what order, and where torch is."""
 
 from __future__ import annotations
 
@@ -13,153 +13,143 @@ import resgen
 
 PACKAGE = Path(resgen.__file__).parent
 
-# Each module may import the ones above it and none below: the order of docs/architecture.md.
-ORDER = [
-    "errors",
-    "mistakes",
-    "reading",
-    "shipped",
-    "spec_parts",
-    "spec_rules",
-    "spec_block",
-    "spec",
-    "schema",
-    "spec_text",
-    "loading",
-    "resolved",
-    "files",
-    "layers",
-    "plan",
-    "block_tables",
-    "blocks",
-    "resolve",
-    "cost",
-    "words",
-    "catalog",
-    "budget",
-    "conventions",
-    "autograd",
-    "memory",
-    "rows",
-    "explain",
-    "draw",
-    "compare_plot",
-    "writing",
-    "block_classes",
-    "network_class",
-    "source",
-    "proof",
-    "tables",
-    "report",
-    "fit",
-    "sample",
-]
-TRAIN = [
-    "recipe",
-    "recipe_schema",
-    "schedule",
-    "groups",
-    "seeds",
-    "order",
-    "settings",
-    "network",
-    "outlook",
-    "data",
-    "machine",
-    "cifar",
-    "image_folder",
-    "sources",
-    "augment",
-    "feed",
-    "filefeed",
-    "engine",
-    "distributed",
-    "lamb",
-    "optimizer",
-    "loop",
-    "evaluation",
-    "recompute",
-    "fit",
-    "metrics",
-    "checkpoint",
-    "run_folder",
-    "figures",
-    "board",
-    "log",
-    "signals",
-    "setup",
-    "state",
-    "trainer",
-    "run",
-]
-WITH_TORCH = {"module", "measure", "parts", "weights"}
+# A room may import from those above it and from none below; so may a file inside its room.
+# This is the order of docs/architecture.md; `torch` marks the rooms that torch is loaded for.
+ROOMS = {
+    "": "errors files words",
+    "tensors": "checkpoint",
+    "spec": "mistakes parts block reading rules model schema shipped loading resolved text",
+    "plan.layers": "base weighted weightless composite",
+    "plan": "model tables blocks resolve",
+    "cost": "books budget conventions autograd memory",
+    "source": "parts writing classes network file module",
+    "proof": "measure proof",
+    "weights": "weights",
+    "report": "kinds draw explain rows plots tables formats",
+    "search": "catalog fit sample",
+    "train.recipe": "keys groups lamb optimizers rate schema",
+    "train.device": "engine machine processes recompute",
+    "train.data": "seeds images cifar folder order augment feed filefeed sources",
+    "train.run": (
+        "log signals metrics board figures loop evaluation network fit outlook settings "
+        "folder setup state trainer runs"
+    ),
+    "cli": "build fit list sample summarize train",
+}
+WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run"}
+# In rooms free of torch, the files that need it: loaded inside the functions that ask for them.
+NEED_TORCH = {"source.module", "source.parts", "proof.measure"}
+ORDER = [f"{room}.{file}".lstrip(".") for room, files in ROOMS.items() for file in files.split()]
+
+
+def module_of(path: Path) -> str:
+    """plan.layers.base; a room's own __init__ is plan.layers."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+FILES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+FREE = [m for m in FILES if m.rpartition(".")[0] in ROOMS.keys() - WITH_TORCH and m in ORDER]
 
 
 def imported(path: Path) -> set[str]:
-    """The resgen modules a file imports, at the top or inside functions."""
+    """The modules of resgen that a file imports, at the top or inside functions."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "resgen":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("resgen."):
-            found.add(str(node.module).split(".")[1])
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom) and node.level:
+            raise AssertionError(f"{path}: imports are written out, not relative")
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            head, _, module = name.partition(".")
+            if head == "resgen":
+                found.add(module if module in FILES else module.rpartition(".")[0])
     return found
 
 
-@pytest.mark.parametrize("name", ORDER)
-def test_a_module_imports_only_what_stands_before_it(name: str) -> None:
-    below = set(ORDER[ORDER.index(name) :])
-    # The proof measures when it is asked to, inside the function that does.
-    allowed = {"measure"} if name == "proof" else set()
-    folder = PACKAGE / name
-    files = sorted(folder.glob("*.py")) if folder.is_dir() else [PACKAGE / f"{name}.py"]
-    for file in files:
-        found = imported(file) - ({name} if folder.is_dir() else set())
-        assert not found & (below | WITH_TORCH) - allowed
+def room_of(module: str) -> str:
+    """The room a file is in; a room, by its own name, is in itself."""
+    return module if module in ROOMS else module.rpartition(".")[0]
 
 
-@pytest.mark.parametrize("name", TRAIN)
-def test_a_module_of_training_imports_only_what_stands_before_it(name: str) -> None:
-    found = set()
-    for node in ast.walk(ast.parse((PACKAGE / "train" / f"{name}.py").read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "resgen.train":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("resgen.train."):
-            found.add(str(node.module).split(".")[2])
-    assert found <= set(TRAIN[: TRAIN.index(name)])
+def place(module: str) -> int:
+    """Where a module stands; a room imported by its name stands where its last file does."""
+    if module in ORDER:
+        return ORDER.index(module)
+    inside = [i for i, name in enumerate(ORDER) if not module or name.startswith(f"{module}.")]
+    return max(inside)
 
 
-def test_every_module_has_its_place_in_the_order() -> None:
-    modules = {path.stem for path in PACKAGE.glob("*.py")} | {"layers"}
-    assert modules - {"__init__", "__main__"} == {*ORDER, *WITH_TORCH}
-    training = {path.stem for path in (PACKAGE / "train").glob("*.py")}
-    assert training - {"__init__"} == set(TRAIN)
+def upward(module: str) -> set[str]:
+    """What a file imports that does not stand before it."""
+    # The package's own door stands after all rooms; only the command line is beyond it.
+    found = imported(FILES[module]) - ({"", "__init__"} if module.startswith("cli.") else set())
+    return {name for name in found if place(name) >= place(module)}
 
 
-@pytest.mark.parametrize(
-    ("names", "title"), [(ORDER, "## The import order"), (TRAIN, "## Training")]
-)
-def test_the_order_is_the_one_in_the_architecture_page(names: list[str], title: str) -> None:
+@pytest.mark.parametrize("module", ORDER)
+def test_a_file_imports_only_what_stands_before_it(module: str) -> None:
+    assert not upward(module)
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room and room != "cli"])
+def test_the_door_of_a_room_gives_what_is_inside_it(room: str) -> None:
+    text = FILES[room].read_text()
+    assert ast.get_docstring(ast.parse(text)), f"{room} does not say what it is for"
+    assert {room_of(name) for name in imported(FILES[room])} <= {
+        room,
+        *(inner for inner in ROOMS if inner.startswith(f"{room}.")),
+    }
+
+
+def test_an_import_upwards_would_be_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for text in (
+        "from resgen.cost import cost",
+        "def f():\n    from resgen.report import draw",
+        "from resgen import cost",
+        "from resgen.plan import resolve",
+    ):
+        file = tmp_path / "model.py"
+        file.write_text(text)
+        monkeypatch.setitem(FILES, "plan.model", file)
+        assert upward("plan.model")
+
+
+def test_every_file_has_its_place_in_a_room() -> None:
+    assert FILES.keys() - ROOMS.keys() - {"__init__", "__main__", "train"} == set(ORDER)
+
+
+def test_the_rooms_are_those_of_the_architecture_page() -> None:
     page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
-    section = page[page.index(title) :]
-    places = [section.index(f"`{name}`") for name in names]
+    section = page[page.index("## The rooms") :]
+    rooms = [f"`{room.replace('.', '/')}/`" for room in ROOMS if room and room != "plan.layers"]
+    places = [section.index(room) for room in rooms]
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize(
-    "path", [*sorted(PACKAGE.glob("*.py")), *sorted(PACKAGE.glob("layers/*.py"))]
-)
-def test_no_file_of_the_left_half_imports_torch(path: Path) -> None:
-    if path.stem in WITH_TORCH:
-        return
+def test_the_tests_lie_as_the_rooms_do() -> None:
+    tests = Path(__file__).parent
+    folders = {".".join(path.parent.relative_to(tests).parts) for path in tests.rglob("test_*.py")}
+    assert folders <= ROOMS.keys()
+
+
+@pytest.mark.parametrize("module", FREE)
+def test_no_file_of_a_room_free_of_torch_imports_it(module: str) -> None:
     tops = [
         node
-        for node in ast.parse(path.read_text()).body
+        for node in ast.parse(FILES[module].read_text()).body
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     names = {alias.name for n in tops if isinstance(n, ast.Import) for alias in n.names}
     names |= {n.module or "" for n in tops if isinstance(n, ast.ImportFrom)}
-    assert not {name for name in names if name.split(".")[0] in ("torch", "torchvision", "fvcore")}
+    heavy = {name for name in names if name.split(".")[0] in ("torch", "torchvision", "fvcore")}
+    assert bool(heavy) == (module in NEED_TORCH)
+
+
+def test_the_text_of_the_parts_is_read_and_not_imported() -> None:
+    assert not [module for module in FILES if "source.parts" in imported(FILES[module])]
 
 
 def run(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:

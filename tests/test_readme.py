@@ -57,8 +57,8 @@ def test_there_are_sessions_to_check() -> None:
 
 def test_the_spec_in_the_readme_is_resnet50() -> None:
     from resgen import load_spec, resolve
-    from resgen.reading import parse_document, validate
     from resgen.spec import Spec
+    from resgen.spec.reading import parse_document, validate
 
     (text,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
     shown = resolve(validate(Spec, parse_document(text, "README")))

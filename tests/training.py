@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from resgen.train import run
-from resgen.train.data import Wanted
-from resgen.train.distributed import World
-from resgen.train.engine import Engine
-from resgen.train.network import load_all
+from resgen.train.data.images import Wanted
+from resgen.train.device.engine import Engine
+from resgen.train.device.processes import World
 from resgen.train.recipe import Recipe
-from resgen.train.settings import Settings
+from resgen.train.run import runs
+from resgen.train.run.network import load_all
+from resgen.train.run.settings import Settings
 
 torch.set_num_threads(1)
 
@@ -63,7 +63,7 @@ def tiny(tmp_path: Path) -> Callable[..., str]:
 
 
 @pytest.fixture
-def job(tiny: Callable[..., str], tmp_path: Path, cpu: Engine) -> Callable[..., run.Job]:
+def job(tiny: Callable[..., str], tmp_path: Path, cpu: Engine) -> Callable[..., runs.Job]:
     """A job on the digits in tmp_path/OUT; settings by keyword, recipe keys in `recipe_`."""
 
     def make(
@@ -73,9 +73,9 @@ def job(tiny: Callable[..., str], tmp_path: Path, cpu: Engine) -> Callable[..., 
         recipe_: dict[str, Any] | None = None,
         data: Wanted | None = None,
         **settings: Any,
-    ) -> run.Job:
+    ) -> runs.Job:
         chosen = Settings(out=tmp_path / out, **{"voice": "quiet", **settings})
         networks = load_all(specs or [tiny()])
-        return run.Job(networks, recipe(**(recipe_ or {})), data or Wanted(), chosen, cpu, World())
+        return runs.Job(networks, recipe(**(recipe_ or {})), data or Wanted(), chosen, cpu, World())
 
     return make

@@ -9,9 +9,9 @@ import typer
 
 from resgen.errors import UserError
 from resgen.files import write_new
-from resgen.loading import load_spec
-from resgen.resolve import resolve
+from resgen.plan import resolve
 from resgen.source import emit_source
+from resgen.spec import load_spec
 
 
 def build(

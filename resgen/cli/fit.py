@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from resgen.budget import amount
+from resgen.cost.budget import amount
 from resgen.errors import UserError
 from resgen.files import write_new
-from resgen.fit import fit as fitted
-from resgen.loading import load_spec
-from resgen.spec_text import spec_text
+from resgen.search.fit import fit as fitted
+from resgen.spec import load_spec
+from resgen.spec.text import spec_text
 from resgen.words import short
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from resgen.catalog import as_json, as_table, catalog
+from resgen.search.catalog import as_json, as_table, catalog
 
 
 def list_(

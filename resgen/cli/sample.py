@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from resgen.budget import Budget, amount
 from resgen.cost import COUNTING
+from resgen.cost.budget import Budget, amount
 from resgen.errors import UserError
 from resgen.files import write_new
-from resgen.sample import Candidate, Tally
-from resgen.sample import sample as sampled
-from resgen.spec_text import plain, spec_text
+from resgen.search.sample import Candidate, Tally
+from resgen.search.sample import sample as sampled
+from resgen.spec.text import plain, spec_text
 from resgen.words import aligned, short, wrapped
 
 SHOWN = 20

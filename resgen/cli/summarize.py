@@ -7,17 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from resgen.budget import BYTES, Budget, amount, enforce
-from resgen.compare_plot import outcome, plot_file
-from resgen.conventions import CONVENTIONS
 from resgen.cost import cost
+from resgen.cost.budget import BYTES, Budget, amount, enforce
+from resgen.cost.conventions import CONVENTIONS
+from resgen.cost.memory import largest_batch, step_lines, training_step
 from resgen.errors import CheckFailed, UserError
-from resgen.loading import load_spec
-from resgen.memory import largest_batch, step_lines, training_step
-from resgen.plan import Plan
+from resgen.plan import Plan, resolve
 from resgen.proof import Proof
-from resgen.report import SORTS, Entry, render
-from resgen.resolve import resolve
+from resgen.report.formats import SORTS, Entry, render
+from resgen.report.plots import outcome, plot_file
+from resgen.spec import load_spec
 
 
 def summarize(
@@ -107,7 +106,7 @@ def summarize(
     )
     read = [outcome(spec) for spec in specs]
     if resolved:
-        from resgen.resolved import resolved_text
+        from resgen.spec.resolved import resolved_text
 
         typer.echo("\n\n".join(resolved_text(load_spec(spec)) for spec, _ in read))
         return
@@ -115,7 +114,7 @@ def summarize(
     ended.sort(key=lambda pair: SORTS[sort](pair[0]))
     plans = [plan for plan, _ in ended]
     if explain is not None:
-        from resgen.explain import explain as explained
+        from resgen.report.explain import explain as explained
 
         typer.echo("\n\n".join("\n".join(explained(plan, explain)) for plan in plans))
         return
@@ -126,7 +125,7 @@ def summarize(
         found.append(Entry(plan, proof, training, lines, result.error if result else None))
     typer.echo(render(found, form, by, CONVENTIONS[convention] if convention else None))
     if draw is not None:
-        from resgen.draw import draw_file
+        from resgen.report.draw import draw_file
 
         draw_file(plans, draw, twin=beside == "plain", force=force)
     if plot is not None:
@@ -161,7 +160,7 @@ def _over(plan: Plan, budget: Budget, batch: int, precision: str, optimizer: str
 
 
 def _proof(plan: Plan) -> Proof:
-    from resgen.module import build_undrawn
     from resgen.proof import prove
+    from resgen.source.module import build_undrawn
 
     return prove(plan, build_undrawn(plan))

@@ -126,10 +126,11 @@ def train(
     """
     if resume and force:
         raise UserError("--resume and --force exclude each other")
-    from resgen.reading import set_values
-    from resgen.train import network as networks_
-    from resgen.train import outlook
-    from resgen.train.recipe import far_changes, read_recipe
+    from resgen.spec.reading import set_values
+    from resgen.train.recipe import read_recipe
+    from resgen.train.recipe.keys import far_changes
+    from resgen.train.run import network as networks_
+    from resgen.train.run import outlook
 
     changes = list(set_ or [])
     if batch is not None and batch != "auto":
@@ -147,13 +148,15 @@ def train(
         typer.echo(outlook.outlook(networks, chosen, data=data, images=images))
         return
 
-    from resgen.train import distributed, engine, run, run_folder
-    from resgen.train.data import Wanted
-    from resgen.train.settings import Settings
+    from resgen.train.data.images import Wanted
+    from resgen.train.device import engine, processes
+    from resgen.train.run import folder as run_folder
+    from resgen.train.run import runs
+    from resgen.train.run.settings import Settings
 
     if deterministic:
         engine.make_deterministic()
-    place = distributed.placed()
+    place = processes.placed()
     motor = engine.choose(
         device=device, precision=precision.value, layout=layout.value, compile=compile.value,
         local_rank=place.local_rank,
@@ -185,10 +188,10 @@ def train(
         download="allowed" if download else "never",
         bad_images="skip" if skip_bad_images else "refuse",
     )
-    with distributed.joined(motor.device) as world:
-        results = run.train(run.Job(networks, chosen, wanted, settings, motor, world))
+    with processes.joined(motor.device) as world:
+        results = runs.train(runs.Job(networks, chosen, wanted, settings, motor, world))
         if world.first:
-            typer.echo(run.table(results, networks))
+            typer.echo(runs.table(results, networks))
 
 
 def _default_out(specs: list[str], data: str, recipe: str, seed: int) -> Path:

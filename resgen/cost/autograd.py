@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from resgen import layers as L
-from resgen.layers import Layer, Op, elements
-from resgen.plan import Block, Plan
+from resgen.plan import Block, Layer, Op, Plan, elements
+from resgen.plan import layers as L
 
 FULL = 4
 

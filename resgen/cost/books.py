@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from resgen.layers import Conv, Layer, Linear, elements
-from resgen.plan import Block, Plan, Stage
+from resgen.plan import Block, Layer, Plan, Stage, elements
+from resgen.plan.layers import Conv, Linear
 
 COUNTING = (
     "1 MAC = one multiply-add; FLOPs = 2 x MACs; convolutions and linear layers without "

@@ -11,16 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from resgen.layers import (
-    Conv,
-    GlobalAvgPool,
-    Layer,
-    Linear,
-    MaxPool,
-    chain,
-    elements,
-)
-from resgen.plan import Block, Plan
+from resgen.plan import Block, Layer, Plan, elements
+from resgen.plan.layers import Conv, GlobalAvgPool, Linear, MaxPool, chain
 from resgen.words import short
 
 _FVCORE = ("conv", "linear", "norm")

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from resgen import layers as L
-from resgen.autograd import FULL, backward_peak, forward
-from resgen.conventions import conv_and_linear
-from resgen.cost import cost
-from resgen.layers import elements
-from resgen.plan import Plan
+from resgen.cost.autograd import FULL, backward_peak, forward
+from resgen.cost.books import cost
+from resgen.cost.conventions import conv_and_linear
+from resgen.plan import Plan, elements
+from resgen.plan import layers as L
 from resgen.words import hung, memory, short
 
 PRECISIONS = ("fp32", "bf16")

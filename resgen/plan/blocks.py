@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from resgen import layers as L
-from resgen.block_tables import (
+from resgen.plan import layers as L
+from resgen.plan.layers import Layer, Op, Shape, chain
+from resgen.plan.model import PLAIN, Block, Merge, Shortcut
+from resgen.plan.tables import (
     ANTIALIAS,
     ATTENTIONS,
     BLOCKS,
@@ -22,9 +24,7 @@ from resgen.block_tables import (
     convolution,
     norm_and_activation,
 )
-from resgen.layers import Layer, Op, Shape, chain
-from resgen.plan import PLAIN, Block, Merge, Shortcut
-from resgen.spec_rules import inner_widths
+from resgen.spec.rules import inner_widths
 
 
 def block(

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from resgen.layers import Conv, Layer, Linear, Shape, elements
+from resgen.plan.layers import Conv, Layer, Linear, Shape, elements
 
 
 class Shortcut(NamedTuple):

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from resgen import layers as L
-from resgen.block_tables import (
+from resgen.plan import layers as L
+from resgen.plan.blocks import block
+from resgen.plan.layers import Layer, Shape, chain
+from resgen.plan.model import Block, Plan, Run, Stage
+from resgen.plan.tables import (
     ANTIALIAS,
     ORDERS,
     Mismatch,
@@ -17,11 +20,8 @@ from resgen.block_tables import (
     convolution,
     norm_and_activation,
 )
-from resgen.blocks import block
-from resgen.layers import Layer, Shape, chain
-from resgen.plan import Block, Plan, Run, Stage
 from resgen.spec import Spec
-from resgen.spec_parts import Stem
+from resgen.spec.parts import Stem
 
 MAX_PARAMS = 10**12
 

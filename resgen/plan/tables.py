@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from resgen import layers as L
-from resgen.layers import Op
+from resgen.plan import layers as L
+from resgen.plan.layers import Op
 
 Steps = list[tuple[str, Op]]
 

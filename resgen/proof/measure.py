@@ -19,8 +19,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from resgen.layers import Shape
-from resgen.plan import Plan
+from resgen.plan import Plan, Shape
 
 # Operators with a cost of their own line in the books, or with none: each is accounted
 # for by a rule of the closed form. An operator in neither table fails the proof.

@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from resgen.cost import Cost, cost, cost_of_layers, shortcut_costs
-from resgen.layers import Layer
-from resgen.plan import Plan
+from resgen.plan import Layer, Plan
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from resgen.measure import Measurement
+    from resgen.proof.measure import Measurement
 
 
 class Check(NamedTuple):
@@ -44,7 +43,7 @@ class Proof(NamedTuple):
 
 def prove(plan: Plan, module: nn.Module) -> Proof:
     """Checks the Plan against itself without shortcuts, and against the measured module."""
-    from resgen.measure import measure
+    from resgen.proof.measure import measure
 
     return Proof((*closed_form(plan), *measured(plan, measure(module, plan))))
 

@@ -16,18 +16,18 @@ from xml.sax.saxutils import escape, quoteattr
 from resgen.cost import cost
 from resgen.errors import UserError
 from resgen.files import write_new
-from resgen.layers import (
+from resgen.plan import Block, Layer, Plan
+from resgen.plan.layers import (
     Conv,
     EfficientChannelAttention,
     GlobalAvgPool,
-    Layer,
     Linear,
     PaddedIdentity,
     SqueezeExcitation,
     StandardizedConv,
 )
-from resgen.plan import Block, Plan
-from resgen.words import kind_of, short, size
+from resgen.report.kinds import kind_of
+from resgen.words import short, size
 
 BOX, HEIGHT, GAP = 178, 24, 14  # a box, and the room between two
 LEFT, ARC, LETTER = 118, 34, 6.6  # left of the boxes, an arc's reach, a letter of its label

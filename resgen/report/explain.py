@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 
-from resgen import layers as L
 from resgen.cost import cost_of_layers
 from resgen.errors import UserError
-from resgen.layers import Layer, elements
-from resgen.plan import Block, Plan
-from resgen.words import hung, kind_of, short, size, wrapped
+from resgen.plan import Block, Layer, Plan, elements
+from resgen.plan import layers as L
+from resgen.report.kinds import kind_of
+from resgen.words import hung, short, size, wrapped
 
 
 def explain(plan: Plan, name: str) -> list[str]:

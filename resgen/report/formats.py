@@ -8,12 +8,12 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from resgen.conventions import Convention
 from resgen.cost import COUNTING, cost, shortcut_costs
+from resgen.cost.conventions import Convention
 from resgen.plan import Plan
 from resgen.proof import Proof
-from resgen.rows import Row, rows, total
-from resgen.tables import FORMATS, heading, row_values, rule_lines, table
+from resgen.report.rows import Row, rows, total
+from resgen.report.tables import FORMATS, heading, row_values, rule_lines, table
 from resgen.words import aligned, short, size
 
 __all__ = ["Entry", "as_data", "heading", "render", "rows", "table"]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from resgen.cost import cost
 from resgen.errors import UserError
 from resgen.plan import Plan
-from resgen.rows import total
+from resgen.report.rows import total
 from resgen.words import size
 
 SPEC, RESULT = "spec.yaml", "result.json"

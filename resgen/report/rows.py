@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from resgen.cost import Cost, cost_of_layers
-from resgen.layers import Layer, Shape, elements
-from resgen.plan import Block, Plan
-from resgen.words import kind_of
+from resgen.plan import Block, Layer, Plan, Shape, elements
+from resgen.report.kinds import kind_of
 
 Rule = Callable[[Layer], int]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from resgen.conventions import Convention
 from resgen.cost import COUNTING, Cost, cost, cost_of_layers, shortcut_costs
+from resgen.cost.conventions import Convention
 from resgen.plan import Plan
 from resgen.proof import Proof
-from resgen.rows import Row, rows, total
+from resgen.report.rows import Row, rows, total
 from resgen.words import aligned, hung, memory, short, size, wrapped
 
 FORMATS = (("fp32", 4), ("bf16", 2), ("int8", 1))

@@ -8,13 +8,11 @@ from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import NamedTuple
 
-from resgen import shipped
 from resgen.cost import COUNTING, cost
 from resgen.errors import UserError
-from resgen.layers import Shape
-from resgen.loading import load_spec
-from resgen.mistakes import nearest
-from resgen.resolve import resolve
+from resgen.plan import Shape, resolve
+from resgen.spec import load_spec, shipped
+from resgen.spec.mistakes import nearest
 from resgen.words import aligned, short, size, wrapped
 
 JSON_VERSION = 1

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 
 from resgen.cost import Cost, cost
 from resgen.errors import UserError
-from resgen.resolve import resolve
+from resgen.plan import resolve
 from resgen.spec import Spec
-from resgen.spec_text import plain
+from resgen.spec.text import plain
 
 LEAST, LARGEST = 1e-6, 256.0
 

@@ -18,14 +18,13 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from resgen import shipped
-from resgen.budget import Budget
 from resgen.cost import Cost, cost
+from resgen.cost.budget import Budget
 from resgen.errors import UserError
-from resgen.loading import load_document
-from resgen.mistakes import Document, Path_, at, dotted
-from resgen.resolve import resolve
-from resgen.spec import Spec
+from resgen.plan import resolve
+from resgen.spec import Spec, shipped
+from resgen.spec.loading import load_document
+from resgen.spec.mistakes import Document, Path_, at, dotted
 
 RANGE = {"from", "to", "step", "scale"}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from resgen.layers import Conv, DropPath, Layer, Shape
-from resgen.plan import Block
-from resgen.writing import Call, Raw, call_of, define, docstring, text
+from resgen.plan import Block, Layer, Shape
+from resgen.plan.layers import Conv, DropPath
+from resgen.source.writing import Call, Raw, call_of, define, docstring, text
 
 
 def skeleton(layers: Iterable[Layer]) -> tuple[Any, ...]:

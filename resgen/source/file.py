@@ -5,7 +5,7 @@ differs between them becomes its parameters. Parameters are named after what the
 (`in_width`, `mid_width`, `width`, `stride`), and whatever is the same in all of them is
 written as a number, so that no file has a flag for what its network does not use.
 
-This is the only rendering there is: `resgen.module` runs the same text.
+This is the only rendering there is: `module` runs the same text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from resgen.block_classes import (
+from resgen.cost import cost
+from resgen.plan import Block, Layer, Op, Plan
+from resgen.plan.layers import Conv
+from resgen.source.classes import (
     BlockClass,
     arguments,
     family,
@@ -28,11 +31,8 @@ from resgen.block_classes import (
     skeleton,
     structure,
 )
-from resgen.cost import cost
-from resgen.layers import Conv, Layer, Op
-from resgen.network_class import network_class
-from resgen.plan import Block, Plan
-from resgen.writing import WIDTH, Call, call_of, define, text
+from resgen.source.network import network_class
+from resgen.source.writing import WIDTH, Call, call_of, define, text
 
 
 def emit_source(plan: Plan, *, features: bool = False) -> str:

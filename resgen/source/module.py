@@ -14,11 +14,9 @@ from torch.overrides import TorchFunctionMode
 
 from resgen.cost import cost
 from resgen.errors import UserError
-from resgen.loading import load_spec
-from resgen.plan import Plan
-from resgen.resolve import resolve
-from resgen.source import emit_source
-from resgen.spec import Spec
+from resgen.plan import Plan, resolve
+from resgen.source.file import emit_source
+from resgen.spec import Spec, load_spec
 
 MAX_BYTES = 2**40
 

@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from resgen.block_classes import BlockClass, assignments, heads, unique
-from resgen.layers import DropPath
 from resgen.plan import Block, Plan, Run
-from resgen.writing import WIDTH, Call, Raw, Star, flat, text
+from resgen.plan.layers import DropPath
+from resgen.source.classes import BlockClass, assignments, heads, unique
+from resgen.source.writing import WIDTH, Call, Raw, Star, flat, text
 
 
 def network_class(

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from resgen.layers import DropPath, Op
+from resgen.plan import Op
+from resgen.plan.layers import DropPath
 
 WIDTH = 88  # columns: what ruff and black format to by default
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from resgen.spec_parts import (
+from resgen.spec.parts import (
     MAX_DEPTH,
     MAX_WIDTH,
     Attention,

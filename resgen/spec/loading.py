@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from resgen import shipped
 from resgen.errors import UserError
-from resgen.mistakes import Document, Path_, Place, dotted
-from resgen.reading import read_document, validate
-from resgen.spec import Spec
-from resgen.spec_block import BLOCK_KEYS, DEFAULTS
-from resgen.spec_parts import Keys
-from resgen.spec_rules import RIVALS
+from resgen.spec import shipped
+from resgen.spec.block import BLOCK_KEYS, DEFAULTS
+from resgen.spec.mistakes import Document, Path_, Place, dotted
+from resgen.spec.model import Spec
+from resgen.spec.parts import Keys
+from resgen.spec.reading import read_document, validate
+from resgen.spec.rules import RIVALS
 
 # A checkpoint names its network: it stands for the spec it was trained from.
 CHECKPOINTS = (".pt", ".pth")
@@ -32,7 +32,7 @@ def load_spec(source: str | Path) -> Spec:
 def load_document(path: Path) -> Document:
     """The keys of a file, and under them those of the spec it extends."""
     if path.suffix in CHECKPOINTS:
-        from resgen.train import checkpoint
+        from resgen.tensors import checkpoint
 
         return Document(str(path), checkpoint.network(path), {}, {})
     document = read_document(path)

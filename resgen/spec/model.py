@@ -21,9 +21,9 @@ from pydantic import (
 )
 
 from resgen.errors import UserError
-from resgen.mistakes import Document, at, dotted
-from resgen.spec_block import BLOCK_KEYS, DEFAULTS, BlockKeys, StageKeys
-from resgen.spec_parts import (
+from resgen.spec.block import BLOCK_KEYS, DEFAULTS, BlockKeys, StageKeys
+from resgen.spec.mistakes import Document, at, dotted
+from resgen.spec.parts import (
     DropPath,
     Head,
     Input,
@@ -32,7 +32,7 @@ from resgen.spec_parts import (
     broken,
     number_as_rate,
 )
-from resgen.spec_rules import RIVALS, check_stage, regnet_stages
+from resgen.spec.rules import RIVALS, check_stage, regnet_stages
 
 
 def _one_as_list(value: Any) -> Any:

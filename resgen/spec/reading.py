@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from resgen.errors import UserError
-from resgen.mistakes import Document, Path_, Place, describe, dotted, noun
+from resgen.spec.mistakes import Document, Path_, Place, describe, dotted, noun
 
 Model = TypeVar("Model", bound=BaseModel)
 

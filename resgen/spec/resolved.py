@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from resgen import shipped
-from resgen.loading import origins, resolved_data
-from resgen.mistakes import Path_, dotted
-from resgen.spec import Spec
+from resgen.spec import shipped
+from resgen.spec.loading import origins, resolved_data
+from resgen.spec.mistakes import Path_, dotted
+from resgen.spec.model import Spec
 
 
 def resolved_text(spec: Spec) -> str:

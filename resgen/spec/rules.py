@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from resgen.spec_parts import RegNet, broken
+from resgen.spec.parts import RegNet, broken
 
 # Two spellings of one fact: a stage that gives the one is not asked for the other.
 RIVALS = (

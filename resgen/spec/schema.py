@@ -1,6 +1,6 @@
 """The spec's models -> spec.schema.json, for editors, and docs/spec.md, for readers.
 
-python -m resgen.schema --write     renews both
+python -m resgen.spec.schema --write     renews both
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from resgen.spec import Spec
-from resgen.spec_block import DEFAULTS, BlockKeys, StageKeys
-from resgen.spec_parts import (
+from resgen.spec.block import DEFAULTS, BlockKeys, StageKeys
+from resgen.spec.model import Spec
+from resgen.spec.parts import (
     Attention,
     DropPath,
     Head,
@@ -25,9 +25,9 @@ from resgen.spec_parts import (
     ShortcutMode,
     Stem,
 )
-from resgen.spec_rules import RIVALS
+from resgen.spec.rules import RIVALS
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 SCHEMA_FILE = HERE / "spec.schema.json"
 DOCS_FILE = HERE.parent / "docs" / "spec.md"
 
@@ -186,7 +186,7 @@ _SECTIONS: tuple[tuple[str, type[Keys], str], ...] = (
 
 _INTRODUCTION = """# The spec
 
-<!-- Written by `python -m resgen.schema --write` from the models in resgen/spec.py. -->
+<!-- Written by `python -m resgen.spec.schema --write` from the models in resgen/spec/. -->
 
 A network is one YAML mapping. Nothing in it is rounded or guessed: the number written is
 the number built, and a key that would mean nothing where it stands is refused.

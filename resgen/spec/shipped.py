@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 
 from resgen.errors import UserError
-from resgen.mistakes import nearest
+from resgen.spec.mistakes import nearest
 
-_INSIDE = Path(__file__).parent / "specs"  # in an installed wheel
-_BESIDE = Path(__file__).parent.parent / "specs"  # in a checkout
+_INSIDE = Path(__file__).parents[1] / "specs"  # in an installed wheel
+_BESIDE = Path(__file__).parents[2] / "specs"  # in a checkout
 
 RECIPES = "recipes"
 

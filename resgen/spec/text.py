@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from resgen.spec import Spec
+from resgen.spec.model import Spec
 
 # Keys that say how a spec came about or what it is checked against, not what is built.
 _NOT_WRITTEN = {"extends", "regnet", "reference"}

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from resgen.errors import UserError
-from resgen.layers import Linear
 from resgen.plan import Plan
+from resgen.plan.layers import Linear
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

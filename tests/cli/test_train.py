@@ -14,7 +14,7 @@ from PIL import Image
 from resgen import cost, load_spec, resolve
 from resgen.cli.train import train
 from resgen.errors import UserError
-from resgen.train import board, metrics
+from resgen.train.run import board, metrics
 
 
 @pytest.fixture

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from resgen import load_spec, resolve, shipped
-from resgen.conventions import CONVENTIONS, pycls_activations
-from resgen.layers import GlobalAvgPool, elements
-from resgen.rows import total
+from resgen import load_spec, resolve
+from resgen.cost.conventions import CONVENTIONS, pycls_activations
+from resgen.plan import elements
+from resgen.plan.layers import GlobalAvgPool
+from resgen.report.rows import total
+from resgen.spec import shipped
 
 ROWS: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parent / "golden" / "networks.json").read_text()
+    (Path(__file__).parents[1] / "golden" / "networks.json").read_text()
 )
 SPECS = {name: load_spec(name) for name in shipped.names()}
 SPEC_OF = {reference: name for name, spec in SPECS.items() for reference in spec.reference}

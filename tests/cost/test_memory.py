@@ -11,10 +11,10 @@ from strategies import plans
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from resgen import build_module, layers, load_spec, resolve
-from resgen.autograd import RULES
-from resgen.memory import OPTIMIZERS, largest_batch, training_step
-from resgen.plan import Plan
+from resgen import build_module, load_spec, resolve
+from resgen.cost.autograd import RULES
+from resgen.cost.memory import OPTIMIZERS, largest_batch, training_step
+from resgen.plan import Plan, layers
 from resgen.spec import Spec
 
 VARIANTS: dict[str, dict[str, Any]] = {

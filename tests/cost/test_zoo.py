@@ -11,15 +11,12 @@ from typing import Any
 
 import pytest
 
-from resgen import shipped
 from resgen.cost import cost, shortcut_costs
 from resgen.errors import UserError
-from resgen.loading import load_spec
-from resgen.plan import Plan
-from resgen.resolve import resolve
-from resgen.spec import Spec
+from resgen.plan import Plan, resolve
+from resgen.spec import Spec, load_spec, shipped
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
 def references(file: str) -> dict[str, dict[str, Any]]:
@@ -122,8 +119,8 @@ def test_the_proof_holds_for_the_large(name: str) -> None:
 def _prove(name: str) -> None:
     import torch
 
-    from resgen.module import build_module
     from resgen.proof import prove
+    from resgen.source.module import build_module
 
     with torch.device("meta"):
         module = build_module(plan_of(name))
@@ -179,10 +176,10 @@ def test_another_name_of_a_network_leads_to_it(name: str, spec: str) -> None:
 def test_resolving_and_costing_the_zoo_leaves_torch_alone() -> None:
     code = (
         "import sys\n"
-        "from resgen import shipped\n"
+        "from resgen.spec import shipped\n"
         "from resgen.cost import cost\n"
-        "from resgen.loading import load_spec\n"
-        "from resgen.resolve import resolve\n"
+        "from resgen import load_spec\n"
+        "from resgen import resolve\n"
         "for name in shipped.names():\n"
         "    cost(resolve(load_spec(name)))\n"
         "assert 'torch' not in sys.modules\n"

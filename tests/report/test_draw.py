@@ -9,10 +9,11 @@ from xml.etree import ElementTree
 import pytest
 from typer.testing import CliRunner
 
-from resgen import load_spec, resolve, shipped
+from resgen import load_spec, resolve
 from resgen.cli import app
-from resgen.draw import box_text, draw
 from resgen.plan import Plan
+from resgen.report.draw import box_text, draw
+from resgen.spec import shipped
 
 SVG = "{http://www.w3.org/2000/svg}"
 KINDS = ("identity", "identity-padded", "projection")

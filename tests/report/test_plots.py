@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from resgen import shipped
 from resgen.cli import app
+from resgen.spec import shipped
 
 
 def run(*words: str) -> Result:

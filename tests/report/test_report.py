@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from resgen import load_spec, resolve, shipped
+from resgen import load_spec, resolve
 from resgen.cli import app
-from resgen.conventions import CONVENTIONS
 from resgen.cost import cost
+from resgen.cost.conventions import CONVENTIONS
 from resgen.errors import CheckFailed, UserError
-from resgen.explain import explain, formulas
-from resgen.proof import Proof, closed_form
-from resgen.report import Entry, as_data, render
+from resgen.proof import Proof
+from resgen.proof.proof import closed_form
+from resgen.report.explain import explain, formulas
+from resgen.report.formats import Entry, as_data, render
+from resgen.spec import shipped
 from resgen.words import aligned, memory, short
 
 GOLDEN = {

@@ -12,12 +12,12 @@ from strategies import plan_of, plans, spec_data
 from torch.utils.flop_counter import FlopCounterMode
 
 from resgen import build_module, cost
-from resgen.conventions import CONVENTIONS
 from resgen.cost import Cost
-from resgen.measure import measure
+from resgen.cost.conventions import CONVENTIONS
 from resgen.plan import Plan
 from resgen.proof import prove
-from resgen.rows import rows, total
+from resgen.proof.measure import measure
+from resgen.report.rows import rows, total
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 traced = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))

@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from resgen import shipped
-from resgen.catalog import catalog
 from resgen.cli import app
 from resgen.errors import UserError
-from resgen.loading import load_spec, origins, resolved_data
-from resgen.reading import parse_document, validate
-from resgen.resolve import resolve
-from resgen.resolved import resolved_text
-from resgen.spec import Spec
+from resgen.plan import resolve
+from resgen.search.catalog import catalog
+from resgen.spec import Spec, load_spec, shipped
+from resgen.spec.loading import origins, resolved_data
+from resgen.spec.reading import parse_document, validate
+from resgen.spec.resolved import resolved_text
 
 
 def printed(*arguments: str) -> str:

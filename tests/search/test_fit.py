@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from strategies import spec_data
 from typer.testing import CliRunner
 
-from resgen import cost, load_spec, resolve, shipped
+from resgen import cost, load_spec, resolve
 from resgen.cli import app
 from resgen.errors import UserError
-from resgen.fit import fit
-from resgen.spec import Spec
-from resgen.spec_text import plain, spec_text
+from resgen.search.fit import fit
+from resgen.spec import Spec, shipped
+from resgen.spec.text import plain, spec_text
 
 
 @pytest.mark.parametrize("by", ["width", "depth"])

@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from resgen import cost, load_spec, resolve
-from resgen.budget import Budget
 from resgen.cli import app
+from resgen.cost.budget import Budget
 from resgen.errors import UserError
-from resgen.sample import sample
+from resgen.search.sample import sample
 
 SPACE = """\
 name: candidate

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from resgen import build_module, emit_source, load_spec, resolve
 from resgen.cli import app
-from resgen.shipped import names
+from resgen.spec.shipped import names
 
 HE2015 = [n for n in names() if n.split("/")[0] in ("cifar", "imagenet", "digits")]
 TORCHVISION = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
@@ -152,7 +152,7 @@ def test_features_are_the_outputs_of_stem_and_stages() -> None:
 
 
 def test_what_a_spec_can_hold_does_not_reach_the_file_as_code(tmp_path: Path) -> None:
-    text = (Path(__file__).parent.parent / "specs/cifar/resnet20.yaml").read_text()
+    text = (Path(__file__).parents[2] / "specs/cifar/resnet20.yaml").read_text()
     for number, name in enumerate(("class", "None", "Tensor", "nn", "9lives", "a-b c.d+e", "F")):
         path = tmp_path / f"spec{number}.yaml"
         path.write_text(text.replace("name: resnet20", f"name: {name!r}"))

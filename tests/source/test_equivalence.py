@@ -16,11 +16,9 @@ import torch
 import torchvision
 from torch import nn
 
-from resgen.loading import load_spec
-from resgen.module import build_module
-from resgen.plan import Plan
-from resgen.resolve import resolve
-from resgen.spec import Spec
+from resgen.plan import Plan, resolve
+from resgen.source.module import build_module
+from resgen.spec import Spec, load_spec
 from resgen.weights import load_weights
 
 

@@ -14,15 +14,13 @@ from torch import Tensor, nn
 
 from resgen.cost import cost, shortcut_costs
 from resgen.errors import UserError
-from resgen.loading import load_spec
-from resgen.mistakes import Document
-from resgen.module import build_module
-from resgen.plan import Plan
+from resgen.plan import Plan, resolve
 from resgen.proof import prove
-from resgen.reading import validate
-from resgen.resolve import resolve
 from resgen.source import emit_source
-from resgen.spec import Spec
+from resgen.source.module import build_module
+from resgen.spec import Spec, load_spec
+from resgen.spec.mistakes import Document
+from resgen.spec.reading import validate
 
 BASE: dict[str, Any] = {
     "name": "net",

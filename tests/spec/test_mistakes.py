@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resgen.errors import UserError
-from resgen.loading import load_spec
-from resgen.reading import parse_document
-from resgen.resolve import resolve
+from resgen.plan import resolve
+from resgen.spec import load_spec
+from resgen.spec.reading import parse_document
 
 GOOD = """\
 name: net

@@ -9,9 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
-from resgen import schema, shipped
-from resgen.mistakes import known_keys
-from resgen.spec import Spec
+from resgen.spec import Spec, schema, shipped
+from resgen.spec.mistakes import known_keys
 
 COMMITTED = json.loads(schema.SCHEMA_FILE.read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(COMMITTED)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from resgen.errors import UserError
-from resgen.train import checkpoint
+from resgen.tensors import checkpoint
 
 
 def state(step: int) -> dict[str, Any]:

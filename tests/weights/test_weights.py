@@ -12,12 +12,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from resgen.errors import UserError
-from resgen.module import build_module
-from resgen.plan import Plan
-from resgen.resolve import resolve
+from resgen.plan import Plan, resolve
 from resgen.source import emit_source
+from resgen.source.module import build_module
 from resgen.spec import Spec
-from resgen.weights import KEY_MAPS, init_from, load_weights, read_weights, rename
+from resgen.weights import KEY_MAPS, init_from, load_weights, read_weights
+from resgen.weights.weights import rename
 
 
 def plan_of(**keys: Any) -> Plan:
@@ -242,7 +242,7 @@ def test_a_key_map_renames(key_map: str, theirs: str, ours: str) -> None:
 def test_an_emitted_file_takes_a_librarys_weights(tmp_path: Path) -> None:
     """With nothing of resgen's around: torch.load and load_state_dict."""
     theirs = timm.create_model("resnet10t").eval()
-    from resgen.loading import load_spec
+    from resgen.spec import load_spec
 
     namespace: dict[str, Any] = {"__name__": "net"}
     exec(emit_source(resolve(load_spec("resnetd/resnet10t"))), namespace)

@@ -9,8 +9,8 @@ Shapes are (channels, height, width) of one image; vectors are (features,).
 
 from __future__ import annotations
 
-from resgen.layers.base import Layer, Op, Shape, chain, elements
-from resgen.layers.composite import (
+from resgen.plan.layers.base import Layer, Op, Shape, chain, elements
+from resgen.plan.layers.composite import (
     Conv1d,
     EfficientChannelAttention,
     Gate,
@@ -18,8 +18,8 @@ from resgen.layers.composite import (
     SqueezeExcitation,
     StandardizedConv,
 )
-from resgen.layers.weighted import BatchNorm, Conv, GroupNorm, Linear
-from resgen.layers.weightless import (
+from resgen.plan.layers.weighted import BatchNorm, Conv, GroupNorm, Linear
+from resgen.plan.layers.weightless import (
     ELU,
     GELU,
     AvgPool,

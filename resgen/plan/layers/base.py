@@ -18,7 +18,7 @@ def elements(shape: Shape) -> int:
 class Op(Protocol):
     """What every kind of layer answers.
 
-    `torch`: the call it is written as; a bare name is one of resgen.parts.
+    `torch`: the call it is written as; a bare name is one of resgen.source.parts.
     `positional`: how many arguments are written without their name.
     `line`: the line of the books its cost goes to (see resgen.cost).
     `parts`: the layers inside it, each with its own cost, for a kind made of others.

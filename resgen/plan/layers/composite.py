@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-from resgen.layers.base import Layer, NoParams, Op, SameShape, Shape, chain, elements
-from resgen.layers.weighted import Conv
-from resgen.layers.weightless import GlobalAvgPool, Multiply, Sigmoid
+from resgen.plan.layers.base import Layer, NoParams, Op, SameShape, Shape, chain, elements
+from resgen.plan.layers.weighted import Conv
+from resgen.plan.layers.weightless import GlobalAvgPool, Multiply, Sigmoid
 
 
 class _Composite(SameShape):

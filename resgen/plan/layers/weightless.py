@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-from resgen.layers.base import NoParams, Nothing, SameShape, Shape, elements, slide
+from resgen.plan.layers.base import NoParams, Nothing, SameShape, Shape, elements, slide
 
 
 class _InPlace(NamedTuple):

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms import v2
 
-from resgen.train.recipe import Augment
-from resgen.train.seeds import derive, generator
+from resgen.train.data.seeds import derive, generator
+from resgen.train.recipe.keys import Augment
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import torch
 from torchvision import datasets
 
 from resgen.errors import UserError
-from resgen.train.data import Data, Images, Wanted, cut
+from resgen.train.data.images import Data, Images, Wanted, cut
 
 PIXELS = 3 * 32 * 32
 

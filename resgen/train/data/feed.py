@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from resgen.train import augment
-from resgen.train.data import Data, Images
-from resgen.train.order import Order
-from resgen.train.recipe import Augment
+from resgen.train.data import augment
+from resgen.train.data.images import Data, Images
+from resgen.train.data.order import Order
+from resgen.train.recipe.keys import Augment
 
 
 class Batch(NamedTuple):

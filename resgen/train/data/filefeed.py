@@ -11,13 +11,13 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from resgen.errors import UserError
-from resgen.train import augment
-from resgen.train.data import Data, Files
-from resgen.train.feed import Batch, Piece
-from resgen.train.image_folder import decode
-from resgen.train.order import Order
-from resgen.train.recipe import Augment
-from resgen.train.seeds import derive
+from resgen.train.data import augment
+from resgen.train.data.feed import Batch, Piece
+from resgen.train.data.folder import decode
+from resgen.train.data.images import Data, Files
+from resgen.train.data.order import Order
+from resgen.train.data.seeds import derive
+from resgen.train.recipe.keys import Augment
 
 
 class Key(NamedTuple):

@@ -18,8 +18,8 @@ from PIL import Image
 from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
 from resgen.errors import UserError
-from resgen.train.data import Data, Files, Images, Split, Wanted, cut
-from resgen.train.machine import processors
+from resgen.train.data.images import Data, Files, Images, Split, Wanted, cut
+from resgen.train.device.machine import processors
 
 SPLITS = ("train", "val", "test")
 # Channel statistics of ImageNet's training set, for sets too large to be measured.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from resgen.errors import UserError
-from resgen.train.seeds import generator
+from resgen.train.data.seeds import generator
 
 if TYPE_CHECKING:
     import torch

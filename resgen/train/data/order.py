@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from resgen.errors import UserError
-from resgen.train.seeds import generator
+from resgen.train.data.seeds import generator
 
 if TYPE_CHECKING:
     import torch

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from resgen.errors import UserError
-from resgen.train import cifar, image_folder
-from resgen.train.data import Data, Images, Wanted, cut
-from resgen.train.seeds import generator
+from resgen.train.data import cifar
+from resgen.train.data import folder as image_folder
+from resgen.train.data.images import Data, Images, Wanted, cut
+from resgen.train.data.seeds import generator
 
 NAMES = ("digits", "cifar10", "cifar100", "folder:PATH", "synthetic")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from resgen.train.recipe import Optimizer
+from resgen.train.recipe.keys import Optimizer
 
 
 class Group(NamedTuple):

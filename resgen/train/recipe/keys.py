@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from resgen.reading import read_model
+from resgen.spec.reading import read_model
 
 _UNITS = {"epoch": "epochs", "epochs": "epochs", "step": "steps", "steps": "steps", "%": "%"}
 
@@ -225,6 +225,6 @@ def far_changes(preset: Recipe, chosen: Recipe) -> list[str]:
 
 def read_recipe(path_or_name: str) -> Recipe:
     """The recipe of a file or a shipped name; `set_values` changes it. Raises UserError."""
-    from resgen.shipped import find
+    from resgen.spec.shipped import find
 
     return read_model(Recipe, find("recipe", path_or_name))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from resgen.train.groups import groups
-from resgen.train.lamb import Lamb
-from resgen.train.recipe import Optimizer
+from resgen.train.recipe.groups import groups
+from resgen.train.recipe.keys import Optimizer
+from resgen.train.recipe.lamb import Lamb
 
 
 def build(module: nn.Module, recipe: Optimizer, *, device: torch.device) -> torch.optim.Optimizer:

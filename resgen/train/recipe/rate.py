@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import cos, pi
 
-from resgen.train.recipe import Recipe
+from resgen.train.recipe.keys import Recipe
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The recipe's model -> recipe.schema.json, for editors.
 
-python -m resgen.train.recipe_schema --write     renews it
+python -m resgen.train.recipe.schema --write     renews it
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import json
 import sys
 from pathlib import Path
 
-from resgen.train.recipe import Recipe
+from resgen.train.recipe.keys import Recipe
 
-SCHEMA_FILE = Path(__file__).parent.parent / "recipe.schema.json"
+SCHEMA_FILE = Path(__file__).parents[2] / "recipe.schema.json"
 
 
 def schema_text() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from resgen.errors import UserError
-from resgen.train.metrics import Row
+from resgen.train.run.metrics import Row
 
 
 def require() -> None:

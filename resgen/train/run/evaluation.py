@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from resgen.train.distributed import World
-from resgen.train.engine import Engine
-from resgen.train.feed import Batch, Feed
-from resgen.train.loop import Count
+from resgen.train.data.feed import Batch, Feed
+from resgen.train.device.engine import Engine
+from resgen.train.device.processes import World
+from resgen.train.run.loop import Count
 
 
 def evaluate(

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from resgen.cost.memory import OPTIMIZERS
 from resgen.errors import UserError
-from resgen.memory import OPTIMIZERS
-from resgen.train.engine import Engine
-from resgen.train.machine import free_memory
-from resgen.train.network import Network
+from resgen.train.device.engine import Engine
+from resgen.train.device.machine import free_memory
 from resgen.train.recipe import Recipe
+from resgen.train.run.network import Network
 
 SHARE = 0.9
 """The part of the free memory a step may take; the rest is for what allocators waste."""

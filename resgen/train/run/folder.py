@@ -22,11 +22,12 @@ from typing import Any
 import yaml
 
 from resgen.errors import UserError
-from resgen.train import checkpoint, metrics
-from resgen.train.engine import Engine
-from resgen.train.network import Network
+from resgen.tensors import checkpoint
+from resgen.train.device.engine import Engine
 from resgen.train.recipe import Recipe
-from resgen.train.settings import Settings
+from resgen.train.run import metrics
+from resgen.train.run.network import Network
+from resgen.train.run.settings import Settings
 
 SPEC, RECIPE, ENVIRONMENT = "spec.yaml", "recipe.yaml", "environment.json"
 RESULT, CURVES = "result.json", "curves.png"

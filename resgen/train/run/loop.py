@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from resgen.train.distributed import World
-from resgen.train.engine import Engine
-from resgen.train.feed import Batch
-from resgen.train.recipe import Loss, Recipe
+from resgen.train.data.feed import Batch
+from resgen.train.device.engine import Engine
+from resgen.train.device.processes import World
+from resgen.train.recipe import Recipe
+from resgen.train.recipe.keys import Loss
 
 
 @dataclass(frozen=True)

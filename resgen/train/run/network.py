@@ -7,8 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from resgen.cost import cost
+from resgen.cost.memory import training_step
 from resgen.errors import CheckFailed, UserError
-from resgen.train.seeds import derive
+from resgen.plan import resolve
+from resgen.proof import proof
+from resgen.spec import load_spec
+from resgen.train.data.seeds import derive
+from resgen.weights import init_from
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,37 +68,34 @@ def load(path_or_name: str, *, train_side: int | None = None) -> Network:
 
     `train_side` is that of the images trained on, where it is not the network's own.
     """
-    import resgen
-
-    spec = resgen.load_spec(path_or_name)
-    plan = resgen.resolve(spec)
-    cost = resgen.cost(plan)
+    spec = load_spec(path_or_name)
+    plan = resolve(spec)
+    books = cost(plan)
     size = (spec.input.size[0], spec.input.size[1])
     train_size, trained = size, plan
     if train_side is not None:
         train_size = (train_side, train_side)
         shown = spec.input.model_copy(update={"size": train_size})
         try:
-            trained = resgen.resolve(spec.model_copy(update={"input": shown}))
+            trained = resolve(spec.model_copy(update={"input": shown}))
         except UserError as error:
             raise UserError(
                 f"augment.size {train_side}: too small for {spec.name}: {error}"
             ) from None
 
     def step_bytes(batch: int, precision: str, optimizer: str) -> int:
-        from resgen.memory import training_step
-
         return training_step(trained, batch, precision, optimizer).peak
 
     def prove(module: nn.Module) -> list[tuple[bool, str]]:
-        from resgen.proof import prove
-
-        return [(check.holds, check.text) for check in prove(plan, module).checks]
+        return [(check.holds, check.text) for check in proof.prove(plan, module).checks]
 
     def init(module: nn.Module, path: Path, head: Literal["keep", "drop"]) -> str:
-        from resgen.weights import init_from
-
         return init_from(module, plan, path, head=head).text()
+
+    def make() -> nn.Module:
+        from resgen.source.module import build_module
+
+        return build_module(plan)
 
     return Network(
         name=spec.name,
@@ -100,13 +103,13 @@ def load(path_or_name: str, *, train_side: int | None = None) -> Network:
         channels=spec.input.channels,
         size=size,
         classes=spec.classes,
-        params=cost.params,
-        macs=cost.macs,
+        params=books.params,
+        macs=books.macs,
         parameters=tuple((name, tuple(shape)) for name, shape in plan.named_parameters()),
         train_size=train_size,
-        train_macs=cost.macs if trained is plan else resgen.cost(trained).macs,
+        train_macs=books.macs if trained is plan else cost(trained).macs,
         step_bytes=step_bytes,
-        make=lambda: resgen.build_module(plan),
+        make=make,
         prove=prove,
         init=init,
     )

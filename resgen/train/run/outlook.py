@@ -9,10 +9,10 @@ from pathlib import Path
 from textwrap import wrap
 
 from resgen.errors import UserError
-from resgen.train.groups import groups
-from resgen.train.network import Network
 from resgen.train.recipe import Recipe
-from resgen.train.schedule import Rate
+from resgen.train.recipe.groups import groups
+from resgen.train.recipe.rate import Rate
+from resgen.train.run.network import Network
 
 
 def training_images(name: str, heldout: int | None) -> int:

@@ -9,22 +9,26 @@ from pathlib import Path
 import torch
 
 from resgen.errors import UserError
-from resgen.train import board, checkpoint, figures, fit, machine, metrics, run_folder, sources
-from resgen.train.data import Data, Images, Wanted
-from resgen.train.distributed import World
-from resgen.train.engine import Engine
-from resgen.train.feed import Feed, MemoryFeed
-from resgen.train.log import Log, duration
-from resgen.train.network import Network
-from resgen.train.order import Order, shares
+from resgen.tensors import checkpoint
+from resgen.train.data import sources
+from resgen.train.data.feed import Feed, MemoryFeed
+from resgen.train.data.images import Data, Images, Wanted
+from resgen.train.data.order import Order, shares
+from resgen.train.device import machine
+from resgen.train.device.engine import Engine
+from resgen.train.device.processes import World
+from resgen.train.device.recompute import recompute_blocks
 from resgen.train.recipe import Recipe
-from resgen.train.recompute import recompute_blocks
-from resgen.train.run_folder import Result
-from resgen.train.settings import Settings
-from resgen.train.setup import Setup
-from resgen.train.signals import Stop
-from resgen.train.state import start_random
-from resgen.train.trainer import Trainer
+from resgen.train.run import board, figures, fit, metrics
+from resgen.train.run import folder as run_folder
+from resgen.train.run.folder import Result
+from resgen.train.run.log import Log, duration
+from resgen.train.run.network import Network
+from resgen.train.run.settings import Settings
+from resgen.train.run.setup import Setup
+from resgen.train.run.signals import Stop
+from resgen.train.run.state import start_random
+from resgen.train.run.trainer import Trainer
 from resgen.words import aligned
 
 
@@ -112,7 +116,7 @@ def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:
             size=network.size, train_size=network.train_size, device=engine.device,
             layout=engine.memory_format,
         )  # fmt: skip
-    from resgen.train.filefeed import FileFeed
+    from resgen.train.data.filefeed import FileFeed
 
     workers = job.settings.workers
     return FileFeed(

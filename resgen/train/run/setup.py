@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from resgen.train.data import Data
-from resgen.train.distributed import World
-from resgen.train.engine import Engine
-from resgen.train.feed import Feed
-from resgen.train.network import Network
-from resgen.train.order import Order
+from resgen.train.data.feed import Feed
+from resgen.train.data.images import Data
+from resgen.train.data.order import Order
+from resgen.train.device.engine import Engine
+from resgen.train.device.processes import World
 from resgen.train.recipe import Recipe
-from resgen.train.schedule import Rate
-from resgen.train.settings import Settings
+from resgen.train.recipe.rate import Rate
+from resgen.train.run.network import Network
+from resgen.train.run.settings import Settings
 
 
 @dataclass(frozen=True)

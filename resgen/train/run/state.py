@@ -14,11 +14,12 @@ from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from resgen.errors import UserError
-from resgen.train import checkpoint, optimizer
-from resgen.train.engine import Engine
-from resgen.train.loop import Clock, Count
-from resgen.train.seeds import derive
-from resgen.train.setup import Setup
+from resgen.tensors import checkpoint
+from resgen.train.data.seeds import derive
+from resgen.train.device.engine import Engine
+from resgen.train.recipe import optimizers
+from resgen.train.run.loop import Clock, Count
+from resgen.train.run.setup import Setup
 
 
 class State:
@@ -39,7 +40,7 @@ class State:
             if recipe.ema
             else None
         )
-        self.optimizer = optimizer.build(module, recipe.optimizer, device=engine.device)
+        self.optimizer = optimizers.build(module, recipe.optimizer, device=engine.device)
         self.step = 0
         self.warm = recipe.schedule.warmup_until_error is None
         self.best: tuple[float, int] = (float("inf"), 0)

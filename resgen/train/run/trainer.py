@@ -11,18 +11,19 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from resgen.errors import Diverged, Interrupted
-from resgen.train import checkpoint, metrics
-from resgen.train.board import Board
-from resgen.train.evaluation import evaluate, measure_batch_norm
-from resgen.train.feed import Piece
-from resgen.train.log import Log, duration
-from resgen.train.loop import Count, Stepper, first_bad_layer
-from resgen.train.order import shares
-from resgen.train.run_folder import Result
-from resgen.train.seeds import derive
-from resgen.train.setup import Setup
-from resgen.train.signals import Stop
-from resgen.train.state import State
+from resgen.tensors import checkpoint
+from resgen.train.data.feed import Piece
+from resgen.train.data.order import shares
+from resgen.train.data.seeds import derive
+from resgen.train.run import metrics
+from resgen.train.run.board import Board
+from resgen.train.run.evaluation import evaluate, measure_batch_norm
+from resgen.train.run.folder import Result
+from resgen.train.run.log import Log, duration
+from resgen.train.run.loop import Count, Stepper, first_bad_layer
+from resgen.train.run.setup import Setup
+from resgen.train.run.signals import Stop
+from resgen.train.run.state import State
 
 LOOK_EVERY = 50
 """Steps between looks at an asynchronous device's numbers."""

@@ -8,9 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from resgen.train import augment
-from resgen.train.augment import Draws
-from resgen.train.recipe import Augment
+from resgen.train.data import augment
+from resgen.train.data.augment import Draws
+from resgen.train.recipe.keys import Augment
 
 CPU = torch.device("cpu")
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from resgen.train.data import Data, Wanted
-from resgen.train.feed import Feed, MemoryFeed, Piece
-from resgen.train.filefeed import FileFeed
-from resgen.train.order import Order
-from resgen.train.recipe import Augment
-from resgen.train.sources import load
+from resgen.train.data.feed import Feed, MemoryFeed, Piece
+from resgen.train.data.filefeed import FileFeed
+from resgen.train.data.images import Data, Wanted
+from resgen.train.data.order import Order
+from resgen.train.data.sources import load
+from resgen.train.recipe.keys import Augment
 
 CPU = torch.device("cpu")
 Make = Callable[..., Feed]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resgen.errors import UserError
-from resgen.train.order import Order, shares
-from resgen.train.seeds import derive
+from resgen.train.data.order import Order, shares
+from resgen.train.data.seeds import derive
 
 
 @given(count=st.integers(1, 300), batch=st.integers(1, 50), seed=st.integers(0, 9))

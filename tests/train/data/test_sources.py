@@ -21,8 +21,8 @@ from sklearn.datasets import load_digits
 from torchvision import datasets
 
 from resgen.errors import UserError
-from resgen.train.data import Data, Files, Images, Wanted
-from resgen.train.sources import load
+from resgen.train.data.images import Data, Files, Images, Wanted
+from resgen.train.data.sources import load
 
 GREY = {"channels": 1, "size": (8, 8)}
 

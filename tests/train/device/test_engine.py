@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from resgen.train import engine, metrics, run
+from resgen.train.device import engine
+from resgen.train.run import metrics, runs
 
 CPU = torch.device("cpu")
 
@@ -60,7 +61,7 @@ def test_compiling_without_a_compiler_is_a_sentence(
 
 _FAULTS = """
 import resource, sys, torch
-from resgen.train import engine
+from resgen.train.device import engine
 if sys.argv[1] == "keep":
     engine.keep_freed_memory()
 
@@ -91,13 +92,13 @@ def test_memory_a_step_frees_is_kept_for_the_next() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("recompute", ["off", "blocks"])
 def test_a_compiled_run_trains_as_an_eager_one(
-    job: Callable[..., run.Job], cpu: engine.Engine, recompute: str
+    job: Callable[..., runs.Job], cpu: engine.Engine, recompute: str
 ) -> None:
     if why := engine._compile_error(CPU):
         pytest.skip(f"torch.compile does not work here: {why}")
     losses = []
     for compile in ("off", "on"):
         made = job(compile, recompute=recompute, recipe_={"ema": {"decay": 0.9}})
-        run.train(replace(made, engine=replace(cpu, compile=compile)))
+        runs.train(replace(made, engine=replace(cpu, compile=compile)))
         losses.append([row["heldout_loss"] for row in metrics.read(made.settings.out)])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)

@@ -12,15 +12,17 @@ import torch
 from torch import nn
 
 from resgen.errors import Diverged
-from resgen.train import checkpoint, engine, metrics, run
-from resgen.train.augment import mix
-from resgen.train.feed import Batch, MemoryFeed, Piece
-from resgen.train.loop import Stepper
-from resgen.train.metrics import without_times
-from tests.train.test_distributed import SPY, launch
-from tests.train.test_resume import EVERYTHING, StopAt, assert_equal_bits
+from resgen.tensors import checkpoint
+from resgen.train.data.augment import mix
+from resgen.train.data.feed import Batch, MemoryFeed, Piece
+from resgen.train.device import engine
+from resgen.train.run import metrics, runs
+from resgen.train.run.loop import Stepper
+from resgen.train.run.metrics import without_times
+from tests.train.device.test_processes import SPY, launch
+from tests.train.run.test_resume import EVERYTHING, StopAt, assert_equal_bits
 
-Make = Callable[..., run.Job]
+Make = Callable[..., runs.Job]
 DEVICES = torch.cuda.device_count()
 pytestmark = [
     pytest.mark.gpu,
@@ -38,7 +40,7 @@ def gpu() -> engine.Engine:
 def on_gpu(job: Make, gpu: engine.Engine) -> Make:
     """A job of conftest's, moved to the GPU."""
 
-    def make(*arguments: str, motor: engine.Engine = gpu, **keys: object) -> run.Job:
+    def make(*arguments: str, motor: engine.Engine = gpu, **keys: object) -> runs.Job:
         return replace(job(*arguments, **keys), engine=motor)
 
     return make
@@ -54,7 +56,7 @@ def deterministic() -> Iterator[None]:
 
 
 def test_a_gpu_trains_as_the_cpu_does(job: Make, on_gpu: Make) -> None:
-    (one,), (other,) = run.train(job("cpu")), run.train(on_gpu("gpu"))
+    (one,), (other,) = runs.train(job("cpu")), runs.train(on_gpu("gpu"))
     assert one.last_error == pytest.approx(other.last_error, abs=0.03)
     rows = [metrics.read(job(name).settings.out)[0] for name in ("cpu", "gpu")]
     assert rows[0]["train_loss"] == pytest.approx(rows[1]["train_loss"], rel=0.01)
@@ -66,7 +68,7 @@ def test_a_compiled_run_ends_where_an_eager_one_does(on_gpu: Make, precision: st
     for compile in ("off", "on"):
         motor = engine.choose(device="cuda", precision=precision, compile=compile)
         made = on_gpu(compile, motor=motor)
-        run.train(made)
+        runs.train(made)
         losses.append(metrics.read(made.settings.out)[0]["train_loss"])
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
 
@@ -89,7 +91,7 @@ def test_the_host_waits_for_nothing_within_the_loop(
     recipe = {**EVERYTHING, "optimizer": {"kind": kind, "lr": 0.01, "weight_decay": 0.02}}
     # Random operations take their magnitudes to the host; torchvision's own doing.
     recipe["augment"] = {**EVERYTHING["augment"], "random": "none"}
-    run.train(on_gpu(recipe_=recipe))
+    runs.train(on_gpu(recipe_=recipe))
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw", "lamb"])
@@ -114,7 +116,7 @@ def test_a_bad_batch_is_dropped_on_the_device_and_its_step_named(
     monkeypatch.setattr(Stepper, "__call__", spied)
     made = on_gpu(recipe_={"optimizer": {"kind": kind, "lr": 0.01, "weight_decay": 0.02}})
     with pytest.raises(Diverged, match=r"in step 15 at rate .*first bad layer is"):
-        run.train(made)
+        runs.train(made)
     # Steps after the bad one were taken before anyone looked; none of them moved a weight.
     assert len(seen) == 2
     assert all(torch.equal(one, other) for one, other in zip(*seen, strict=True))
@@ -126,14 +128,14 @@ def test_a_resumed_run_has_the_same_bits_when_asked_to(
 ) -> None:
     with deterministic():
         whole = on_gpu("whole", recipe_=EVERYTHING)
-        run.train(whole)
+        runs.train(whole)
         with monkeypatch.context() as patch:
             stop = StopAt(7, patch)
-            patch.setattr(run, "Stop", lambda: stop)
+            patch.setattr(runs, "Stop", lambda: stop)
             with pytest.raises(BaseException, match="stopped after step 7 of 22"):
-                run.train(on_gpu("cut", recipe_=EVERYTHING))
+                runs.train(on_gpu("cut", recipe_=EVERYTHING))
         cut = on_gpu("cut", recipe_=EVERYTHING, start="resume")
-        run.train(cut)
+        runs.train(cut)
     assert_equal_bits(*(checkpoint.load(each.settings.out / "last.pt") for each in (whole, cut)))
     rows = [without_times(metrics.read(each.settings.out)) for each in (whole, cut)]
     assert rows[0] == rows[1]
@@ -154,26 +156,29 @@ SYNCHRONIZED = (
     + """
 from pathlib import Path
 from torch import nn
-from resgen.train import distributed, engine, network, run
-from resgen.train.data import Wanted
+from resgen.train.device import processes
+from resgen.train.device import engine
+from resgen.train.run import network
+from resgen.train.run import runs
+from resgen.train.data.images import Wanted
 from resgen.train.recipe import Recipe
-from resgen.train.settings import Settings
+from resgen.train.run.settings import Settings
 
 torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
-place = distributed.placed()
+place = processes.placed()
 motor = engine.choose(
     device="cuda", precision="fp32", compile="off", local_rank=place.local_rank
 )
 recipe = Recipe.model_validate({
     "description": "", "length": "3 steps", "batch": 127, "optimizer": {"lr": 0.01},
 })
-with distributed.joined(motor.device) as world:
+with processes.joined(motor.device) as world:
     settings = Settings(
         out=Path(f"run-{world.size}"), voice="quiet", sync_bn="on" if world.size > 1 else "off"
     )
     net = network.load("digits/resnet20")
-    run.train(run.Job([net], recipe, Wanted("digits"), settings, motor, world))
+    runs.train(runs.Job([net], recipe, Wanted("digits"), settings, motor, world))
     if world.first:
         torch.save(seen, f"gradients-{world.size}.pt")
 """
@@ -204,6 +209,6 @@ def test_synchronized_batch_norm_replaces_every_norm(on_gpu: Make) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stepper, "__call__", counted)
-        run.train(made)
+        runs.train(made)
     assert norms > 0
     assert set(found) == {norms}

@@ -16,12 +16,14 @@ import pytest
 import torch
 
 from resgen.errors import UserError
-from resgen.train import checkpoint, distributed, metrics
+from resgen.tensors import checkpoint
+from resgen.train.device import processes
+from resgen.train.run import metrics
 
 # Puts each step's gradients into `seen`.
 SPY = """
 import torch
-from resgen.train.loop import Stepper
+from resgen.train.run.loop import Stepper
 
 seen = []
 update = Stepper._update
@@ -37,12 +39,13 @@ SCRIPT = (
     + """
 from pathlib import Path
 from torch import nn
-from resgen.train import distributed, run
-from resgen.train.data import Wanted
-from resgen.train.engine import Engine
-from resgen.train.network import Network
+from resgen.train.device import processes
+from resgen.train.run import runs
+from resgen.train.data.images import Wanted
+from resgen.train.device.engine import Engine
+from resgen.train.run.network import Network
 from resgen.train.recipe import Recipe
-from resgen.train.settings import Settings
+from resgen.train.run.settings import Settings
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
@@ -64,12 +67,12 @@ def train(world, out, batch, accumulate):
         "augment": {"crop": "pad", "pad": 1, "flip": "horizontal", "erase": 0.2},
     })
     settings = Settings(out=out, voice="full")
-    run.train(run.Job([network], recipe, Wanted(heldout=361), settings, engine, world))
+    runs.train(runs.Job([network], recipe, Wanted(heldout=361), settings, engine, world))
     if world.first:
         torch.save(seen, out / "gradients.pt")
     seen.clear()
 
-with distributed.joined(engine.device) as world:
+with processes.joined(engine.device) as world:
     for batch, accumulate in ((127, 1), (64, 3)):
         train(world, Path(f"{world.size}-{batch}-{accumulate}"), batch, accumulate)
 """
@@ -157,13 +160,13 @@ def test_a_process_knows_its_place(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert distributed.placed() == distributed.World(rank=3, local_rank=1, local_size=2, size=4)
+    assert processes.placed() == processes.World(rank=3, local_rank=1, local_size=2, size=4)
 
 
 def test_an_incomplete_launcher_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "one")
     with pytest.raises(UserError, match="the variables of the process launcher are incomplete"):
-        distributed.placed()
+        processes.placed()
 
 
 def test_a_signal_to_one_process_stops_both_at_one_step(

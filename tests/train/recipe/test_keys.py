@@ -10,13 +10,14 @@ import jsonschema
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from resgen.reading import read_document, set_values
-from resgen.shipped import find, names
-from resgen.train import recipe, recipe_schema
-from resgen.train.recipe import Recipe, far_changes, read_recipe
-from tests.train.conftest import RECIPE
+from resgen.spec.reading import read_document, set_values
+from resgen.spec.shipped import find, names
+from resgen.train.recipe import Recipe, read_recipe, schema
+from resgen.train.recipe import keys as recipe
+from resgen.train.recipe.keys import far_changes
+from tests.training import RECIPE
 
-COMMITTED = json.loads(recipe_schema.SCHEMA_FILE.read_text(encoding="utf-8"))
+COMMITTED = json.loads(schema.SCHEMA_FILE.read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(COMMITTED)
 MODELS = [
     model
@@ -27,7 +28,7 @@ MODELS = [
 
 def test_the_committed_schema_is_the_models() -> None:
     # As values: versions of pydantic differ in writing 0 or 0.0.
-    assert json.loads(recipe_schema.schema_text()) == COMMITTED
+    assert json.loads(schema.schema_text()) == COMMITTED
     jsonschema.Draft202012Validator.check_schema(COMMITTED)
 
 
@@ -37,8 +38,8 @@ def test_a_shipped_recipe_is_valid_in_an_editor(name: str) -> None:
     data = read_document(path, what="recipe").data
     assert [error.message for error in VALIDATOR.iter_errors(data)] == []
     first = path.read_text(encoding="utf-8").splitlines()[0]
-    schema = first.removeprefix("# yaml-language-server: $schema=")
-    assert (path.parent / schema).resolve() == recipe_schema.SCHEMA_FILE
+    path_of_schema = first.removeprefix("# yaml-language-server: $schema=")
+    assert (path.parent / path_of_schema).resolve() == schema.SCHEMA_FILE
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_numbers_far_from_the_recipes_are_noted(changes: list[str], notes: list[
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_every_key_says_what_it_is_and_stands_in_the_documentation(model: type[BaseModel]) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="utf-8")
     for key, field in model.model_fields.items():
         assert field.description, key
         assert f"{key}:" in page, key

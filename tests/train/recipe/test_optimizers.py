@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 import resgen
-from resgen.train.groups import groups
-from resgen.train.lamb import Lamb
-from resgen.train.network import load
-from resgen.train.optimizer import build
-from resgen.train.recipe import Optimizer
+from resgen.train.recipe.groups import groups
+from resgen.train.recipe.keys import Optimizer
+from resgen.train.recipe.lamb import Lamb
+from resgen.train.recipe.optimizers import build
+from resgen.train.run.network import load
 
 
 def network() -> nn.Module:

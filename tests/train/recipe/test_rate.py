@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from resgen.reading import read_model
-from resgen.shipped import find, names
+from resgen.spec.reading import read_model
+from resgen.spec.shipped import find, names
 from resgen.train.recipe import Recipe
-from resgen.train.schedule import Rate
-from tests.train.conftest import RECIPE, recipe
+from resgen.train.recipe.rate import Rate
+from tests.training import RECIPE, recipe
 
 
 def rate(epoch_steps: int = 100, **schedule: Any) -> Rate:

@@ -16,20 +16,21 @@ from torchvision.ops import sigmoid_focal_loss
 
 import resgen
 from resgen.errors import CheckFailed, Diverged
-from resgen.train import checkpoint, fit, loop, metrics, run
-from resgen.train.data import Images, Wanted
-from resgen.train.distributed import World
-from resgen.train.engine import Engine
-from resgen.train.feed import Batch
-from resgen.train.lamb import Lamb
-from resgen.train.loop import Stepper
-from resgen.train.network import Network
-from resgen.train.optimizer import build
-from resgen.train.recipe import Loss
-from resgen.train.recompute import recompute_blocks
-from tests.train.conftest import recipe
+from resgen.tensors import checkpoint
+from resgen.train.data.feed import Batch
+from resgen.train.data.images import Images, Wanted
+from resgen.train.device.engine import Engine
+from resgen.train.device.processes import World
+from resgen.train.device.recompute import recompute_blocks
+from resgen.train.recipe.keys import Loss
+from resgen.train.recipe.lamb import Lamb
+from resgen.train.recipe.optimizers import build
+from resgen.train.run import fit, loop, metrics, runs
+from resgen.train.run.loop import Stepper
+from resgen.train.run.network import Network
+from tests.training import recipe
 
-Make = Callable[..., run.Job]
+Make = Callable[..., runs.Job]
 
 
 def linear() -> nn.Module:
@@ -132,7 +133,7 @@ def test_a_bad_loss_stops_before_the_weights_are_touched(
     monkeypatch.setattr(Stepper, "__call__", poisoned)
     chosen = job()
     with pytest.raises(Diverged) as caught:
-        run.train(chosen)
+        runs.train(chosen)
     text = str(caught.value)
     assert "became NaN or infinite in step 16 at rate 0.0" in text
     assert (
@@ -159,7 +160,7 @@ def test_weights_that_are_no_numbers_are_never_saved(
     monkeypatch.setattr(Stepper, "_update", overflowing)
     made = job()
     with pytest.raises(Diverged, match=r"a weight became NaN or infinite by step 22 at rate"):
-        run.train(made)
+        runs.train(made)
     # The first epoch's checkpoint stays; its weights are numbers.
     state = checkpoint.load(made.settings.out / "last.pt")
     assert state["step"] == 11
@@ -170,20 +171,20 @@ def test_a_rate_far_too_high_names_the_first_bad_layer(job: Make) -> None:
     wild = {"lr": 1e30, "momentum": 0.0}
     constant = {"kind": "constant"}
     with pytest.raises(Diverged, match=r"in step \d+ at rate 1e\+30; the first bad layer is \w+"):
-        run.train(job(recipe_={"optimizer": wild, "schedule": constant}))
+        runs.train(job(recipe_={"optimizer": wild, "schedule": constant}))
 
 
 def test_a_network_whose_proof_fails_is_not_trained(job: Make) -> None:
     chosen = job()
     network = replace(chosen.networks[0], prove=lambda _: [(True, "a"), (False, "books differ")])
     with pytest.raises(CheckFailed, match="tiny: not trained, as its proof fails: books differ"):
-        run.train(replace(chosen, networks=[network]))
+        runs.train(replace(chosen, networks=[network]))
     assert not metrics.read(chosen.settings.out)
 
 
 def test_rows_hold_what_a_figure_needs(job: Make) -> None:
     chosen = job()
-    (result,) = run.train(chosen)
+    (result,) = runs.train(chosen)
     rows = metrics.read(chosen.settings.out)
     assert [row["epoch"] for row in rows] == [1, 2]
     assert [row["step"] for row in rows] == [11, 22]
@@ -201,12 +202,12 @@ def test_rows_hold_what_a_figure_needs(job: Make) -> None:
 
 def test_held_out_error_is_counted_by_hand(job: Make) -> None:
     chosen = job(recipe_={"batch": 101})  # 360 images in batches of 101: the last one is short
-    run.train(chosen)
+    runs.train(chosen)
     state = checkpoint.load(chosen.settings.out / "last.pt")
     module = resgen.build_module(str(chosen.settings.out / "spec.yaml"))
     module.load_state_dict(state["model"])
     module.eval()
-    data = run.sources.load(Wanted(channels=1, size=(8, 8)))
+    data = runs.sources.load(Wanted(channels=1, size=(8, 8)))
     assert isinstance(data.heldout, Images)
     images = (data.heldout.pixels.float() / 255 - data.mean[0]) / data.std[0]
     with torch.no_grad():
@@ -225,7 +226,7 @@ def test_the_average_follows_its_formula(job: Make, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Stepper, "__call__", watched)
     chosen = job(recipe_={"ema": {"decay": 0.8}})
-    run.train(chosen)
+    runs.train(chosen)
     expected = seen[0]
     for weights in seen[1:]:
         expected = 0.8 * expected + 0.2 * weights
@@ -236,7 +237,7 @@ def test_the_average_follows_its_formula(job: Make, monkeypatch: pytest.MonkeyPa
 def test_warmup_by_error_ends_when_the_error_is_low_enough(job: Make) -> None:
     schedule = {"kind": "constant", "warmup_until_error": 0.5, "warmup_from": 0.1}
     chosen = job(recipe_={"length": "12 epochs", "schedule": schedule, "augment": {}})
-    run.train(chosen)
+    runs.train(chosen)
     rows = metrics.read(chosen.settings.out)
     for before, row in pairwise(rows):
         warm = before["train_error"] < 0.5 or before["rate"] == 0.05
@@ -287,7 +288,7 @@ def test_recomputing_with_an_average_trains_the_same_network(job: Make) -> None:
         for how in ("off", "blocks")
     ]
     for each in runs:
-        run.train(each)
+        runs.train(each)
     kept, again = (checkpoint.load(each.settings.out / "last.pt") for each in runs)
     for part in ("model", "average"):
         assert checkpoint.digest({"x": kept[part]}) == checkpoint.digest({"x": again[part]})
@@ -314,13 +315,13 @@ def test_batch_auto_keeps_the_global_batch(
 ) -> None:
     chosen = job(batch="auto")
     need = fit.measure(chosen.networks[0].module(0), chosen.networks[0], chosen.recipe, cpu)
-    monkeypatch.setattr(run.machine, "free_memory", lambda _: int(need.step(40) / fit.SHARE))
-    run.train(chosen)
+    monkeypatch.setattr(runs.machine, "free_memory", lambda _: int(need.step(40) / fit.SHARE))
+    runs.train(chosen)
     state = checkpoint.load(chosen.settings.out / "last.pt")
     assert (state["recipe"]["batch"], state["recipe"]["accumulate"]) == (128, 4)
     # Resumed with more memory, the run goes on in the pieces it was begun with.
-    monkeypatch.setattr(run.machine, "free_memory", lambda _: 2**40)
-    run.train(job(batch="auto", start="resume"))
+    monkeypatch.setattr(runs.machine, "free_memory", lambda _: 2**40)
+    runs.train(job(batch="auto", start="resume"))
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw", "lamb"])

@@ -16,12 +16,13 @@ import pytest
 import torch
 
 from resgen.errors import Interrupted, UserError
-from resgen.train import checkpoint, metrics, run
-from resgen.train.loop import Stepper
-from resgen.train.metrics import without_times
-from resgen.train.signals import Stop
+from resgen.tensors import checkpoint
+from resgen.train.run import metrics, runs
+from resgen.train.run.loop import Stepper
+from resgen.train.run.metrics import without_times
+from resgen.train.run.signals import Stop
 
-Make = Callable[..., run.Job]
+Make = Callable[..., runs.Job]
 
 EVERYTHING: dict[str, Any] = {
     "optimizer": {"kind": "adamw", "lr": 0.01, "weight_decay": 0.02, "decay": "weights"},
@@ -64,15 +65,15 @@ def test_a_run_stopped_at_any_step_and_resumed_has_the_same_bits(
     job: Make, step: int, recipe_: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = job("whole", recipe_=recipe_)
-    run.train(whole)
+    runs.train(whole)
     with monkeypatch.context() as patch:
         stop = StopAt(step, patch)
-        patch.setattr(run, "Stop", lambda: stop)
+        patch.setattr(runs, "Stop", lambda: stop)
         with pytest.raises(Interrupted, match=f"stopped after step {step} of 22"):
-            run.train(job("cut", recipe_=recipe_))
+            runs.train(job("cut", recipe_=recipe_))
     cut = job("cut", recipe_=recipe_, start="resume")
     assert checkpoint.load(cut.settings.out / "last.pt")["step"] == step
-    run.train(cut)
+    runs.train(cut)
     states = [checkpoint.load(each.settings.out / "last.pt") for each in (whole, cut)]
     assert_equal_bits(*states)
     rows = [without_times(metrics.read(each.settings.out)) for each in (whole, cut)]
@@ -81,21 +82,21 @@ def test_a_run_stopped_at_any_step_and_resumed_has_the_same_bits(
 
 def test_rows_written_after_the_checkpoint_are_cut_on_resume(job: Make) -> None:
     whole = job("run")
-    run.train(whole)
+    runs.train(whole)
     folder = whole.settings.out
     rows = metrics.read(folder)
     # As if killed between the second epoch's row and its checkpoint, and in a third's row.
     os.replace(folder / "previous.pt", folder / "last.pt")
     with (folder / metrics.NAME).open("a") as file:
         file.write('{"epoch": 3, "st')
-    run.train(job("run", start="resume"))
+    runs.train(job("run", start="resume"))
     assert without_times(metrics.read(folder)) == without_times(rows)
 
 
 def test_resuming_a_finished_run_changes_nothing(job: Make) -> None:
-    (first,) = run.train(job("run"))
+    (first,) = runs.train(job("run"))
     before = (job("run").settings.out / "metrics.jsonl").read_bytes()
-    (again,) = run.train(job("run", start="resume"))
+    (again,) = runs.train(job("run", start="resume"))
     assert again == first
     assert (job("run").settings.out / "metrics.jsonl").read_bytes() == before
 
@@ -111,26 +112,26 @@ def test_resuming_a_finished_run_changes_nothing(job: Make) -> None:
 def test_a_checkpoint_of_another_run_is_refused(
     job: Make, changes: dict[str, Any], message: str
 ) -> None:
-    run.train(job("run"))
+    runs.train(job("run"))
     with pytest.raises(UserError, match=message):
-        run.train(job("run", start="resume", **changes))
+        runs.train(job("run", start="resume", **changes))
 
 
 def test_a_checkpoint_of_another_network_is_refused(job: Make, tiny: Callable[..., str]) -> None:
-    run.train(job("run"))
+    runs.train(job("run"))
     other = tiny("other")
     with pytest.raises(UserError, match=r"network\.name was tiny there and is other here"):
-        run.train(job("run", specs=[other], start="resume"))
+        runs.train(job("run", specs=[other], start="resume"))
 
 
 def test_a_used_folder_is_refused_and_force_starts_over(job: Make) -> None:
     first = job("run")
-    run.train(first)
+    runs.train(first)
     before = sorted(p.name for p in first.settings.out.iterdir())
     with pytest.raises(UserError, match=r"not empty .* add --resume to go on, --force"):
-        run.train(job("run"))
+        runs.train(job("run"))
     assert sorted(p.name for p in first.settings.out.iterdir()) == before
-    run.train(job("run", start="force", recipe_={"length": "1 epochs"}))
+    runs.train(job("run", start="force", recipe_={"length": "1 epochs"}))
     assert len(metrics.read(first.settings.out)) == 1
 
 
@@ -194,7 +195,7 @@ def test_a_signal_saves_and_exits_130(
 
 
 def test_every_random_state_is_plain_and_comes_back(job: Make) -> None:
-    run.train(job("run"))
+    runs.train(job("run"))
     state = torch.load(job("run").settings.out / "last.pt", weights_only=True)
     assert set(state["random"]) == {"python", "numpy", "torch", "cuda"}
     json.dumps({k: v for k, v in state["random"].items() if k != "torch"})
@@ -202,12 +203,12 @@ def test_every_random_state_is_plain_and_comes_back(job: Make) -> None:
 
 def test_there_must_be_something_to_resume(job: Make) -> None:
     with pytest.raises(UserError, match="there is nothing to resume; leave --resume out"):
-        run.train(job("none", start="resume"))
+        runs.train(job("none", start="resume"))
 
 
 def test_a_second_signal_exits_at_once() -> None:
     code = (
-        "import os, signal\nfrom resgen.train.signals import Stop\nwith Stop() as stop:\n"
+        "import os, signal\nfrom resgen.train.run.signals import Stop\nwith Stop() as stop:\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n    assert stop.asked == 'SIGINT'\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n    print('still here')"
     )

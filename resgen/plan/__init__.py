@@ -1,0 +1,22 @@
+"""Every layer of a network with its name and exact shapes: Spec -> Plan, pure data.
+
+Knows what each kind of layer is written, shaped and counted as, and how blocks are made of
+them; must not know torch, nor anything of those that read a Plan.
+"""
+
+from resgen.plan.layers import Layer, Op, Shape, elements
+from resgen.plan.model import Block, Plan, Run, Shortcut, Stage
+from resgen.plan.resolve import resolve
+
+__all__ = [
+    "Block",
+    "Layer",
+    "Op",
+    "Plan",
+    "Run",
+    "Shape",
+    "Shortcut",
+    "Stage",
+    "elements",
+    "resolve",
+]
