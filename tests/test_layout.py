@@ -18,7 +18,9 @@ PACKAGE = Path(resgen.__file__).parent
 ROOMS = {
     "": "errors files words",
     "tensors": "checkpoint",
-    "spec": "mistakes parts block reading rules model schema shipped loading resolved text",
+    "spec": (
+        "mistakes parts block settings reading rules model schema shipped loading resolved text"
+    ),
     "plan.layers": "base weighted weightless composite",
     "plan": "model tables blocks resolve",
     "cost": "books budget conventions autograd memory",

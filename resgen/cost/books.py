@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from resgen.plan import Block, Layer, Plan, Stage, elements
-from resgen.plan.layers import Conv, Linear
+from resgen.plan.layers import Conv, Linear, NoParams
 
 COUNTING = (
     "1 MAC = one multiply-add; FLOPs = 2 x MACs; convolutions and linear layers without "
@@ -55,22 +55,70 @@ class Cost(NamedTuple):
         return Cost(*[mine + times * theirs for mine, theirs in zip(self, other, strict=True)])
 
 
+_BIASED = (Conv, Linear)
+
+
 def cost_of_layers(layers: tuple[Layer, ...]) -> Cost:
     """The books of layers in a row, the layers inside them included."""
-    params = conv = linear = activations = norm = activation = pool = bias = elementwise = 0
+    books = [0] * len(Cost._fields)
+    _enter(books, layers)
+    return Cost(*books)
+
+
+def cost_of_block(block: Block) -> Cost:
+    """The books of one block: main path, shortcut and the addition that joins them."""
+    books = [0] * len(Cost._fields)
+    _enter_block(books, block)
+    return Cost(*books)
+
+
+def cost_of_stage(stage: Stage) -> Cost:
+    """The books of one stage; a repeated block is costed once."""
+    books = [0] * len(Cost._fields)
+    for run in stage.runs:
+        _enter_block(books, run.block, run.count)
+    return Cost(*books)
+
+
+def cost(plan: Plan) -> Cost:
+    """The books of a whole network, for one image."""
+    books = [0] * len(Cost._fields)
+    _enter(books, plan.stem)
+    _enter(books, plan.head)
+    for stage in plan.stages:
+        for run in stage.runs:
+            _enter_block(books, run.block, run.count)
+    return Cost(*books)
+
+
+def _enter_block(books: list[int], block: Block, times: int = 1) -> None:
+    # y = g F + (1 - g) S: two products and a complement an element.
+    gated = 3 * elements(block.output) if block.merge.gate else 0
+    _enter(books, block.layers, times, block.residual_adds, gated)
+
+
+def _enter(
+    books: list[int],
+    layers: tuple[Layer, ...],
+    times: int = 1,
+    residual_adds: int = 0,
+    elementwise: int = 0,
+) -> None:
+    """Adds layers in a row, and the layers inside them, to the lines of a Cost."""
+    params = conv = linear = activations = norm = activation = pool = bias = 0
     waiting = list(layers)
     while waiting:
-        layer = waiting.pop()
-        op, line = layer.op, layer.op.line
+        _, op, shape, out = waiting.pop()
+        line = op.line
         if line == "parts":
-            waiting += op.parts(layer.input)
+            waiting += op.parts(shape)
             continue
         if line == "free":
             continue
-        amount = op.amount(layer.input, layer.output)
+        amount = op.amount(shape, out)
         if line == "conv":
             conv += amount
-            activations += elements(layer.output)
+            activations += elements(out)
         elif line == "norm":
             norm += amount
         elif line == "activation":
@@ -82,35 +130,17 @@ def cost_of_layers(layers: tuple[Layer, ...]) -> Cost:
         else:
             assert line == "elementwise", line
             elementwise += amount
-        for shape in op.params().values():
-            params += elements(shape)
-        if isinstance(op, Conv | Linear) and op.bias:
-            bias += elements(layer.output)
-    return Cost(params, conv, linear, activations, 0, norm, activation, pool, bias, elementwise)
-
-
-def cost_of_block(block: Block) -> Cost:
-    """The books of one block: main path, shortcut and the addition that joins them."""
-    books = cost_of_layers(block.layers)
-    if block.merge.gate:  # y = g F + (1 - g) S: two products and a complement an element
-        books = books._replace(elementwise=books.elementwise + 3 * elements(block.output))
-    return books._replace(residual_adds=block.residual_adds)
-
-
-def cost_of_stage(stage: Stage) -> Cost:
-    """The books of one stage; a repeated block is costed once."""
-    total = Cost()
-    for run in stage.runs:
-        total = total.plus(cost_of_block(run.block), run.count)
-    return total
-
-
-def cost(plan: Plan) -> Cost:
-    """The books of a whole network, for one image."""
-    total = cost_of_layers(plan.stem + plan.head)
-    for stage in plan.stages:
-        total = total.plus(cost_of_stage(stage))
-    return total
+        if isinstance(op, NoParams):
+            continue
+        for parameter in op.params().values():
+            params += elements(parameter)
+        if isinstance(op, _BIASED) and op.bias:
+            bias += elements(out)
+    found = (
+        params, conv, linear, activations, residual_adds, norm, activation, pool, bias, elementwise
+    )  # fmt: skip
+    for index, amount in enumerate(found):
+        books[index] += times * amount
 
 
 class ShortcutCosts(NamedTuple):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from resgen.plan import layers as L
-from resgen.plan.blocks import block
+from resgen.plan.blocks import Numbers, Structure
 from resgen.plan.layers import Layer, Shape, chain
-from resgen.plan.model import Block, Plan, Run, Stage
+from resgen.plan.model import Plan, Run, Stage
 from resgen.plan.tables import (
     ANTIALIAS,
     ORDERS,
@@ -21,9 +19,9 @@ from resgen.plan.tables import (
     norm_and_activation,
 )
 from resgen.spec import Spec
+from resgen.spec.block import StageKeys
 from resgen.spec.parts import Stem
-
-MAX_PARAMS = 10**12
+from resgen.spec.settings import LayerSettings, inner_widths
 
 
 def resolve(spec: Spec) -> Plan:
@@ -45,16 +43,18 @@ def resolve(spec: Spec) -> Plan:
         chain(shape, *_head(spec, shape)),
         _about(spec),
     )
-    # A backbone keeps the depth in its name, though its linear layer is left out.
-    built = plan.weighted_layers + (0 if spec.classes else 1)
-    if spec.depth is not None and spec.depth != built:
-        raise spec.mistake(f"the main path has {built} weighted layers, not {spec.depth}", "depth")
+    if spec.depth is not None:
+        # A backbone keeps the depth in its name, though its linear layer is left out.
+        built = plan.weighted_layers + (0 if spec.classes else 1)
+        if spec.depth != built:
+            rule = f"the main path has {built} weighted layers, not {spec.depth}"
+            raise spec.mistake(rule, "depth")
     return plan
 
 
 def _stem_layers(spec: Spec, image: Shape) -> tuple[Layer, ...]:
     try:
-        stem = chain(image, *_stem(spec.stem, spec.settings(None), image[0]))
+        stem = chain(image, *_stem(spec.stem, spec.outside, image[0]))
     except Mismatch as error:
         raise spec.mistake(str(error), "stem") from None
     for layer in stem:
@@ -79,9 +79,8 @@ def _image(shape: Shape) -> str:
 def _stages(spec: Spec, stem: tuple[Layer, ...]) -> tuple[Stage, ...]:
     """The stages one after another; past `output_stride`, strides become dilations."""
     shape = stem[-1].output
-    order = ORDERS[spec.settings(None)["order"]]
-    in_stem = bool(order.before) and spec.stem.first_activation == "stem"
-    drop = _drop_path(spec)
+    in_stem = bool(ORDERS[spec.outside.order].before) and spec.stem.first_activation == "stem"
+    structures = _structures(spec)
     shrunk, dilation = math.prod(_stride(layer) for layer in stem), 1
     if spec.output_stride and shrunk > spec.output_stride:
         raise spec.mistake(
@@ -101,22 +100,25 @@ def _stages(spec: Spec, stem: tuple[Layer, ...]) -> tuple[Stage, ...]:
                 "stages",
                 index,
             )
-        first = partial(
-            block,
-            stride=stride,
-            first_dilation=first_dilation,
-            dilation=dilation,
-            preactivated=in_stem and index == 0,
-            drop_path=drop,
-        )
-        later = partial(block, first_dilation=dilation, dilation=dilation, drop_path=drop)
+        numbers = _Strides(stride, dilation, first_dilation)
         try:
-            runs = _runs(spec, index, shape, first, later)
+            runs = _runs(stage, structures[index], shape, numbers, in_stem and index == 0)
         except Mismatch as error:
             raise spec.mistake(str(error), "stages", index) from None
         stages.append(Stage(f"layer{index + 1}", runs))
         shape = stages[-1].output
     return tuple(stages)
+
+
+def _structures(spec: Spec) -> list[tuple[Structure, ...]]:
+    """What each stage's blocks are made by; equal settings are read once."""
+    drop_path = _drop_path(spec)
+    known: dict[int, Structure] = {}
+    for stage in spec.stage_settings:
+        for settings in stage:
+            if id(settings) not in known:
+                known[id(settings)] = Structure(settings, drop_path)
+    return [tuple(known[id(settings)] for settings in stage) for stage in spec.stage_settings]
 
 
 def _drop_path(spec: Spec) -> L.DropPath | None:
@@ -127,23 +129,42 @@ def _drop_path(spec: Spec) -> L.DropPath | None:
     return L.DropPath(spec.drop_path.rate, steps)
 
 
+class _Strides(NamedTuple):
+    """The stride of a stage's first block; the dilation of its blocks, and of what strides."""
+
+    stride: int
+    dilation: int
+    first_dilation: int
+
+
 def _runs(
-    spec: Spec, index: int, shape: Shape, first: Callable[..., Block], later: Callable[..., Block]
+    stage: StageKeys,
+    structures: tuple[Structure, ...],
+    shape: Shape,
+    strides: _Strides,
+    preactivated: bool,
 ) -> tuple[Run, ...]:
     """The blocks of one stage, equal neighbours as one run."""
-    stage = spec.stages[index]
-    runs: list[Run] = []
     # Without `blocks`, the second block stands for all that follow it.
     written_out = stage.depth if stage.blocks else min(stage.depth, 2)
-    for number in range(written_out):
-        make = later if number else first
-        made = make(spec.settings(index, number), shape, stage.width)
-        shape = made.output
-        if runs and runs[-1].block == made:
+    width, structure = stage.width, structures[0]
+    inner = inner_widths(structure.settings, width)
+    made = structure.block(
+        shape, Numbers(shape[0], inner, width, *strides), preactivated=preactivated
+    )
+    runs = [Run(made, 1, 0)]
+    for number in range(1, written_out):
+        if len(structures) > 1:
+            structure = structures[number]
+            inner = inner_widths(structure.settings, width)
+        numbers = Numbers(width, inner, width, 1, strides.dilation, strides.dilation)
+        made = structure.block(made.output, numbers)
+        if runs[-1].block == made:
             runs[-1] = runs[-1]._replace(count=runs[-1].count + 1)
         else:
             runs.append(Run(made, 1, number))
-    runs[-1] = runs[-1]._replace(count=runs[-1].count + stage.depth - written_out)
+    if written_out < stage.depth:
+        runs[-1] = runs[-1]._replace(count=runs[-1].count + stage.depth - written_out)
     return tuple(runs)
 
 
@@ -164,10 +185,10 @@ STEMS: dict[str, _StemRow] = {
 }
 
 
-def _stem(stem: Stem, values: dict[str, Any], channels: int) -> Steps:
+def _stem(stem: Stem, settings: LayerSettings, channels: int) -> Steps:
     row, width = STEMS[stem.kind], stem.width
-    act = activation_name(values)
-    preact = bool(ORDERS[values["order"]].before) and stem.first_activation == "block"
+    act = activation_name(settings)
+    preact = bool(ORDERS[settings.order].before) and stem.first_activation == "block"
     steps: Steps = []
     into = channels
     for number, (kernel, stride, eighths) in enumerate(row.convs, start=1):
@@ -175,26 +196,28 @@ def _stem(stem: Stem, values: dict[str, Any], channels: int) -> Steps:
             raise Mismatch(f"a {stem.kind} stem needs a width divisible by 8 (got {width})")
         out = width * eighths // 8
         last = number == len(row.convs)
-        steps.append(("conv1", convolution(values, into, out, kernel, stride)))
+        steps.append(("conv1", convolution(settings, into, out, kernel, stride)))
         if not last:
-            steps += norm_and_activation("na", values, out, ("conv1", "conv1"), inplace=True)
+            steps += norm_and_activation("na", settings, out, ("conv1", "conv1"), inplace=True)
         into = out
     if len(row.convs) > 1:
         steps = [(f"conv1.{i}", op) for i, (_, op) in enumerate(steps)]
     if not preact:
-        steps += norm_and_activation("na", values, width, ("bn1", act), inplace=True)
-    return steps + _stem_pool(stem.pool or row.pool, values, width)
+        steps += norm_and_activation("na", settings, width, ("bn1", act), inplace=True)
+    return steps + _stem_pool(stem.pool or row.pool, settings, width)
 
 
-def _stem_pool(pool: str, values: dict[str, Any], width: int) -> Steps:
-    antialias = values["antialias"]
+def _stem_pool(pool: str, settings: LayerSettings, width: int) -> Steps:
+    antialias = settings.antialias
     if pool == "none":
         return []
     if pool == "conv":
-        steps: Steps = [("", convolution(values, width, width, 3, 1 if antialias != "none" else 2))]
+        steps: Steps = [
+            ("", convolution(settings, width, width, 3, 1 if antialias != "none" else 2))
+        ]
         if antialias != "none":
             steps.append(("", ANTIALIAS[antialias](width, 2)))
-        steps += norm_and_activation("na", values, width, ("", ""), inplace=True)
+        steps += norm_and_activation("na", settings, width, ("", ""), inplace=True)
     elif antialias == "avgpool":
         steps = [("", L.AvgPool(2, 2))]
     elif antialias == "blur":
@@ -209,16 +232,18 @@ def _stem_pool(pool: str, values: dict[str, Any], width: int) -> Steps:
 
 
 def _head(spec: Spec, shape: Shape) -> Steps:
-    values, width = spec.settings(len(spec.stages) - 1), shape[0]
-    act = activation_name(values)
-    final = ORDERS[values["order"]].final
-    if values["order"] == "linear" and spec.head.width:
+    settings, width = spec.settings(-1, -1), shape[0]
+    act = activation_name(settings)
+    final = ORDERS[settings.order].final
+    if settings.order == "linear" and spec.head.width:
         final = ""  # the head's convolution takes the linear output as it is
-    steps = norm_and_activation(final, values, width, ("final_bn", f"final_{act}"), inplace=True)
+    steps = norm_and_activation(final, settings, width, ("final_bn", f"final_{act}"), inplace=True)
     if spec.head.width:
-        steps.append(("head_conv", convolution(values, width, spec.head.width, 1)))
+        steps.append(("head_conv", convolution(settings, width, spec.head.width, 1)))
         width = spec.head.width
-        steps += norm_and_activation("na", values, width, ("head_bn", f"head_{act}"), inplace=True)
+        steps += norm_and_activation(
+            "na", settings, width, ("head_bn", f"head_{act}"), inplace=True
+        )
     steps += [("avgpool", L.GlobalAvgPool(1)), ("flatten", L.Flatten())]
     if spec.head.dropout:
         steps.append(("dropout", L.Dropout(spec.head.dropout)))
@@ -229,16 +254,15 @@ def _head(spec: Spec, shape: Shape) -> Steps:
 
 def _about(spec: Spec) -> tuple[tuple[str, str], ...]:
     """What the spec said, in words, where all stages agree or stage by stage where not."""
-    settings = [spec.settings(index) for index in range(len(spec.stages))]
+    stages = [settings[0] for settings in spec.stage_settings]
 
-    def said(key: str) -> str:
-        words = [getattr(values[key], "kind", values[key]) for values in settings]
-        return str(words[0]) if len(set(words)) == 1 else ", ".join(map(str, words))
+    def said(words: list[str]) -> str:
+        return words[0] if len(set(words)) == 1 else ", ".join(words)
 
     return (
-        ("block", said("block")),
-        ("shortcut", said("shortcut")),
-        ("order", said("order")),
+        ("block", said([settings.block for settings in stages])),
+        ("shortcut", said([settings.shortcut.kind for settings in stages])),
+        ("order", said([settings.order for settings in stages])),
         ("stem", f"{spec.stem.kind} {spec.stem.width}"),
         ("depths", ", ".join(str(stage.depth) for stage in spec.stages)),
         ("widths", ", ".join(str(stage.width) for stage in spec.stages)),

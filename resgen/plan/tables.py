@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from resgen.plan import layers as L
 from resgen.plan.layers import Op
+from resgen.spec.parts import Norm
+from resgen.spec.settings import BlockSettings, LayerSettings
 
 Steps = list[tuple[str, Op]]
 
@@ -81,57 +83,57 @@ ANTIALIAS: dict[str, Callable[[int, int], Op]] = {
 }
 
 
-def group_norm(settings: Any, width: int) -> Op:
+def group_norm(norm: Norm, width: int) -> Op:
     """GroupNorm by number of groups or by channels a group."""
-    of, what = settings.groups or 32, "groups"
-    if settings.group_width:
-        of, what = settings.group_width, "channels a group"
+    of, what = norm.groups or 32, "groups"
+    if norm.group_width:
+        of, what = norm.group_width, "channels a group"
     if width % of:
         raise Mismatch(f"group norm: {width} channels cannot be divided by {of} {what}")
-    return L.GroupNorm(width // of if settings.group_width else of, width)
+    return L.GroupNorm(width // of if norm.group_width else of, width)
 
 
-NORMS: dict[str, Callable[[Any, int], Op]] = {
-    "batch": lambda settings, width: L.BatchNorm(width),
+NORMS: dict[str, Callable[[Norm, int], Op]] = {
+    "batch": lambda norm, width: L.BatchNorm(width),
     "group": group_norm,
 }
 
 
-def squeeze_excitation(values: dict[str, Any], width: int, in_width: int) -> Op:
+def squeeze_excitation(settings: BlockSettings, width: int, in_width: int) -> Op:
     """The squeezed width is ratio x width, to the nearest multiple of the divisor."""
-    attention = values["attention"]
+    attention = settings.attention
     source = width if attention.ratio_of == "width" else in_width
     divisor = attention.divisor
     exact = source * attention.ratio
     # Halves go up for a divisor; with none, to even, as RegNet's authors round.
     squeezed = int(exact + divisor / 2) // divisor * divisor if divisor > 1 else round(exact)
-    return L.SqueezeExcitation(width, max(divisor, squeezed), activation(values, inplace=True))
+    return L.SqueezeExcitation(width, max(divisor, squeezed), activation(settings, inplace=True))
 
 
-def efficient_channel_attention(values: dict[str, Any], width: int, in_width: int) -> Op:
+def efficient_channel_attention(settings: BlockSettings, width: int, in_width: int) -> Op:
     """The kernel grows with the channels: odd, from (log2(c) + 1) / 2 up, at least 3."""
     size = max(int((math.log2(width) + 1) / 2) | 1, 3)
-    return L.EfficientChannelAttention(values["attention"].kernel or size)
+    return L.EfficientChannelAttention(settings.attention.kernel or size)
 
 
-ATTENTIONS: dict[str, Callable[[dict[str, Any], int, int], Op]] = {
+ATTENTIONS: dict[str, Callable[[BlockSettings, int, int], Op]] = {
     "se": squeeze_excitation,
     "eca": efficient_channel_attention,
 }
 
 
-def activation(values: dict[str, Any], *, inplace: bool) -> Op:
+def activation(settings: LayerSettings, *, inplace: bool) -> Op:
     """The settings' activation; in place only where nothing else reads its input."""
-    return ACTIVATIONS[values["activation"]](inplace)
+    return ACTIVATIONS[settings.activation](inplace)
 
 
-def activation_name(values: dict[str, Any]) -> str:
+def activation_name(settings: LayerSettings) -> str:
     """What the activation's module is called: torchvision's `relu`, and `act` for the others."""
-    return "relu" if values["activation"] == "relu" else "act"
+    return "relu" if settings.activation == "relu" else "act"
 
 
 def convolution(
-    values: dict[str, Any],
+    settings: LayerSettings,
     into: int,
     out: int,
     kernel: int,
@@ -140,21 +142,21 @@ def convolution(
     groups: int = 1,
 ) -> Op:
     """A convolution that keeps the size at stride 1; biased where no norm follows any."""
-    kind = CONVOLUTIONS[values["convolution"]]
+    kind = CONVOLUTIONS[settings.convolution]
     padding = dilation * (kernel - 1) // 2
-    bias = values["norm"].kind == "none"
+    bias = settings.norm.kind == "none"
     return kind(into, out, kernel, stride, padding, dilation, groups, bias)
 
 
 def norm_and_activation(
-    letters: str, values: dict[str, Any], width: int, names: tuple[str, str], *, inplace: bool
+    letters: str, settings: LayerSettings, width: int, names: tuple[str, str], *, inplace: bool
 ) -> Steps:
     """The steps of a string over n (norm) and a (activation)."""
     steps: Steps = []
     for letter in letters:
-        if letter == "n" and values["norm"].kind != "none":
-            steps.append((names[0], NORMS[values["norm"].kind](values["norm"], width)))
+        if letter == "n" and settings.norm.kind != "none":
+            steps.append((names[0], NORMS[settings.norm.kind](settings.norm, width)))
         elif letter == "a":
             # An activation right behind x, which the shortcut reads too, keeps x whole.
-            steps.append((names[1], activation(values, inplace=inplace or bool(steps))))
+            steps.append((names[1], activation(settings, inplace=inplace or bool(steps))))
     return steps

@@ -19,6 +19,7 @@ from resgen.cost import Cost, cost
 from resgen.errors import UserError
 from resgen.plan import resolve
 from resgen.spec import Spec
+from resgen.spec.settings import ratio_of
 from resgen.spec.text import plain
 
 LEAST, LARGEST = 1e-6, 256.0
@@ -154,18 +155,18 @@ class _Unit(NamedTuple):
 
 def _norm_groups(spec: Spec, index: int) -> int:
     """What group norm divides a width by."""
-    norm = spec.settings(index)["norm"]
+    norm = spec.settings(index).norm
     return (norm.group_width or norm.groups or 32) if norm.kind == "group" else 1
 
 
 def _unit(spec: Spec, index: int, divisor: int) -> _Unit:
-    values = spec.settings(index)
-    groups = values["group_width"] or values["groups"] or 1
+    settings = spec.settings(index)
+    groups = settings.group_width or settings.groups or 1
     mid = groups = math.lcm(groups, _norm_groups(spec, index))
     first = math.lcm(divisor, groups)
-    if values["mid_width"] is not None:
+    if settings.mid_width is not None:
         return _Unit(math.lcm(divisor, groups), math.lcm(divisor, mid), first)
-    ratio = values["bottleneck_ratio"] or (4 if values["block"] == "bottleneck" else 1)
+    ratio = ratio_of(settings)
     step = (Fraction(repr(ratio)) * mid).numerator
-    both = math.lcm(divisor, step, groups if values["block"] == "basic" else 1)
+    both = math.lcm(divisor, step, groups if settings.block == "basic" else 1)
     return _Unit(both, mid, first)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -140,7 +140,7 @@ class StageKeys(BlockKeys):
 
     @model_validator(mode="before")
     @classmethod
-    def _counted(cls, data: Any) -> Any:
+    def _counted(cls, data: object) -> object:
         """The depth is the number of `blocks` where those are written out."""
         if isinstance(data, dict) and isinstance(blocks := data.get("blocks"), list) and blocks:
             if data.get("depth", len(blocks)) != len(blocks):
@@ -153,23 +153,4 @@ class StageKeys(BlockKeys):
         return data
 
 
-DEFAULTS: dict[str, Any] = {
-    "block": None,
-    "shortcut": None,
-    "order": "original",
-    "projection": "conv",
-    "stride_at": "3x3",
-    "bottleneck_ratio": None,
-    "mid_width": None,
-    "first_width": None,
-    "groups": None,
-    "group_width": None,
-    "attention": Attention(kind="none"),
-    "norm": Norm(kind="batch"),
-    "activation": "relu",
-    "convolution": "plain",
-    "zero_init": "none",
-    "antialias": "none",
-}
 BLOCK_KEYS: tuple[str, ...] = tuple(BlockKeys.model_fields)
-assert set(BLOCK_KEYS) == set(DEFAULTS)

@@ -7,12 +7,12 @@ from typing import Any
 
 from resgen.errors import UserError
 from resgen.spec import shipped
-from resgen.spec.block import BLOCK_KEYS, DEFAULTS
+from resgen.spec.block import BLOCK_KEYS
 from resgen.spec.mistakes import Document, Path_, Place, dotted
 from resgen.spec.model import Spec
 from resgen.spec.parts import Keys
 from resgen.spec.reading import read_document, validate
-from resgen.spec.rules import RIVALS
+from resgen.spec.settings import DEFAULTS, RIVALS
 
 # A checkpoint names its network: it stands for the spec it was trained from.
 CHECKPOINTS = (".pt", ".pth")

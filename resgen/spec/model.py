@@ -8,7 +8,8 @@ are made from them.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from functools import cached_property
+from typing import Annotated
 
 from pydantic import (
     BeforeValidator,
@@ -21,7 +22,7 @@ from pydantic import (
 )
 
 from resgen.errors import UserError
-from resgen.spec.block import BLOCK_KEYS, DEFAULTS, BlockKeys, StageKeys
+from resgen.spec.block import BlockKeys, StageKeys
 from resgen.spec.mistakes import Document, at, dotted
 from resgen.spec.parts import (
     DropPath,
@@ -32,10 +33,11 @@ from resgen.spec.parts import (
     broken,
     number_as_rate,
 )
-from resgen.spec.rules import RIVALS, check_stage, regnet_stages
+from resgen.spec.rules import regnet_stages, stage_settings
+from resgen.spec.settings import BlockSettings, LayerSettings, outside
 
 
-def _one_as_list(value: Any) -> Any:
+def _one_as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
@@ -111,7 +113,7 @@ class Spec(BlockKeys):
 
     @model_validator(mode="before")
     @classmethod
-    def _expanded(cls, data: Any) -> Any:
+    def _expanded(cls, data: object) -> object:
         """Writes out the stages a `regnet` key stands for."""
         if not isinstance(data, dict) or data.get("regnet") is None:
             return data
@@ -126,42 +128,32 @@ class Spec(BlockKeys):
         return {**data, "stages": regnet_stages(regnet, ratio if ratio else 1)}
 
     @model_serializer(mode="wrap")
-    def _own_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _own_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
         """`regnet` stands for its stages in what is dumped, as in what was written."""
-        data: dict[str, Any] = handler(self)
+        data: dict[str, object] = handler(self)
         if self.regnet is not None and "regnet" in data:
             data.pop("stages", None)
         return data
 
     @model_validator(mode="after")
     def _sound_stages(self) -> Spec:
-        for index in range(len(self.stages)):
-            check_stage(self, index)
+        assert self.stage_settings  # made, and so checked
         return self
 
-    def settings(self, index: int | None, block: int | None = None) -> dict[str, Any]:
-        """Every block key as it holds in one stage: its own, else the top's, else the default.
+    @cached_property
+    def outside(self) -> LayerSettings:
+        """What holds outside the stages: the top's own keys, else the defaults."""
+        return outside((self,))
 
-        With the number of a block, as it holds in that block; without an index, as it holds
-        outside the stages.
-        """
-        values = dict(DEFAULTS)
-        for level in self.levels(index, block):
-            given = {key: value for key in BLOCK_KEYS if (value := getattr(level, key)) is not None}
-            for pair in RIVALS:
-                if given.keys() & set(pair):
-                    values.update(dict.fromkeys(pair))
-            values.update(given)
-        return values
+    @cached_property
+    def stage_settings(self) -> tuple[tuple[BlockSettings, ...], ...]:
+        """Of each stage, what its blocks are made by: one record for all, or one for each."""
+        return stage_settings(self, self.stages)
 
-    def levels(self, index: int | None, block: int | None = None) -> tuple[BlockKeys, ...]:
-        """What is asked for a block key, the last to say something being right."""
-        if index is None:
-            return (self,)
-        stage = self.stages[index]
-        if block is None or stage.blocks is None:
-            return (self, stage)
-        return (self, stage, stage.blocks[block])
+    def settings(self, index: int, block: int = 0) -> BlockSettings:
+        """Every block key as it holds in one block of one stage."""
+        settings = self.stage_settings[index]
+        return settings[block] if len(settings) > 1 else settings[0]
 
     def mistake(self, rule: str, *path: str | int) -> UserError:
         """A rule that the Spec breaks once it is resolved, with the place of the value."""

@@ -5,61 +5,86 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from fractions import Fraction
-from typing import Any, NamedTuple
 
+from resgen.spec.block import BlockKeys, StageKeys
 from resgen.spec.parts import RegNet, broken
+from resgen.spec.settings import RIVALS, BlockSettings, given_keys, inner_widths
 
-# Two spellings of one fact: a stage that gives the one is not asked for the other.
-RIVALS = (
-    ("bottleneck_ratio", "mid_width"),
-    ("groups", "group_width"),
-)
+Path_ = tuple[str | int, ...]
 
 
-def check_stage(spec: Any, index: int) -> None:
-    """The rules between the keys of one stage; raises the first broken one."""
-    stage = spec.stages[index]
-    path: list[str | int] = ["stages", index]
-    if stage.blocks is None:
-        _check(spec.levels(index), ([], path), spec.settings(index), stage.width)
-        return
-    for number in range(len(stage.blocks)):
-        paths: tuple[list[str | int], ...] = ([], path, [*path, "blocks", number])
-        _check(spec.levels(index, number), paths, spec.settings(index, number), stage.width)
+def stage_settings(
+    top: BlockKeys, stages: Sequence[StageKeys]
+) -> tuple[tuple[BlockSettings, ...], ...]:
+    """The settings of each stage's blocks: one for all, or one for each that is written out.
+
+    Levels that say the same share one record. Raises the first broken rule, with the path of
+    the value to change.
+    """
+    known: dict[tuple[tuple[str, object], ...], BlockSettings] = {}
+
+    def settings(levels: Sequence[BlockKeys], paths: Sequence[Path_], width: int) -> BlockSettings:
+        values = given_keys(levels)
+        _check_spelling(values, levels, paths)
+        made = known.setdefault(tuple(values.items()), BlockSettings(**values))  # type: ignore[arg-type]
+        _check(made, levels, paths, width)
+        return made
+
+    found: list[tuple[BlockSettings, ...]] = []
+    for index, stage in enumerate(stages):
+        path: Path_ = ("stages", index)
+        if stage.blocks is None:
+            found.append((settings((top, stage), ((), path), stage.width),))
+        else:
+            paths = [(*path, "blocks", number) for number in range(len(stage.blocks))]
+            found.append(
+                tuple(
+                    settings((top, stage, block), ((), path, at), stage.width)
+                    for at, block in zip(paths, stage.blocks, strict=True)
+                )
+            )
+    return tuple(found)
 
 
-def _check(
-    levels: Sequence[Any], paths: Sequence[list[str | int]], values: dict[str, Any], width: int
+def _check_spelling(
+    values: dict[str, object], levels: Sequence[BlockKeys], paths: Sequence[Path_]
 ) -> None:
-    """The rules between the keys that hold in one place; `levels` wrote them at `paths`."""
-
-    def written(key: str) -> list[str | int]:
-        """Where the key that holds was written."""
-        given = [path for level, path in zip(levels, paths, strict=True) if getattr(level, key)]
-        return [*given[-1], key]
-
+    """What must be there, and what must not be there twice."""
     for key in ("block", "shortcut"):
-        if values[key] is None:
+        if key not in values:
             raise broken(f"{key} is missing: give it at the top or in this stage", *paths[1])
     for level, path in zip(levels, paths, strict=True):
         for one, other in RIVALS:
             if getattr(level, one) is not None and getattr(level, other) is not None:
                 raise broken(f"{one} and {other} say the same thing; keep one", *path, other)
-    if values["block"] == "basic" and values["stride_at"] == "1x1":
+
+
+def _check(
+    settings: BlockSettings, levels: Sequence[BlockKeys], paths: Sequence[Path_], width: int
+) -> None:
+    """The rules between the keys that hold in one place."""
+
+    def written(key: str) -> Path_:
+        """Where the key that holds was written."""
+        given = [path for level, path in zip(levels, paths, strict=True) if getattr(level, key)]
+        return (*given[-1], key)
+
+    if settings.block == "basic" and settings.stride_at == "1x1":
         raise broken("a basic block has no 1x1 convolution to stride at", *written("stride_at"))
-    if values["zero_init"] == "last" and not _has_last_norm(values):
+    if settings.zero_init == "last" and not _has_last_norm(settings):
         raise broken(
             "zero_init: last needs a norm at the end of the main path; "
-            f"order {values['order']} with norm {values['norm'].kind} has none",
+            f"order {settings.order} with norm {settings.norm.kind} has none",
             *written("zero_init"),
         )
     try:
-        inner = inner_widths(values, width)
+        inner = inner_widths(settings, width)
     except ValueError as error:
         raise broken(str(error), *paths[1], "width") from None
+    if inner.groups == 1:
+        return
     counts = {"width": width, "inner width": inner.mid, "first width": inner.first}
-    if values["block"] == "bottleneck":  # whose last convolution has no groups
+    if settings.block == "bottleneck":  # whose last convolution has no groups
         del counts["width"]
     for what, count in counts.items():
         if count % inner.groups:
@@ -70,8 +95,8 @@ def _check(
             )
 
 
-def _has_last_norm(values: dict[str, Any]) -> bool:
-    return values["norm"].kind != "none" and values["order"] in (
+def _has_last_norm(settings: BlockSettings) -> bool:
+    return settings.norm.kind != "none" and settings.order in (
         "original",
         "bn-after-add",
         "relu-before-add",
@@ -80,40 +105,7 @@ def _has_last_norm(values: dict[str, Any]) -> bool:
     )
 
 
-class Inner(NamedTuple):
-    """The widths inside a block: what its first convolution puts out, the 3x3's, its groups."""
-
-    first: int
-    mid: int
-    groups: int
-
-
-def inner_widths(values: dict[str, Any], width: int) -> Inner:
-    """mid = width / bottleneck_ratio, groups = mid / group_width.
-
-    Raises ValueError where they do not come out whole.
-    """
-    mid = values["mid_width"]
-    if mid is None:
-        ratio = values["bottleneck_ratio"] or (4 if values["block"] == "bottleneck" else 1)
-        mid = _whole(width / Fraction(repr(ratio)))
-        if not mid:
-            raise ValueError(f"must be divisible by bottleneck_ratio {ratio:g} (got {width})")
-    first = values["first_width"] or mid
-    if values["group_width"] is None:
-        return Inner(first, mid, values["groups"] or 1)
-    if mid % values["group_width"]:
-        raise ValueError(
-            f"the inner width {mid} must be divisible by group_width {values['group_width']}"
-        )
-    return Inner(first, mid, mid // values["group_width"])
-
-
-def _whole(number: Fraction) -> int:
-    return int(number) if number.denominator == 1 else 0
-
-
-def regnet_stages(regnet: RegNet, ratio: float) -> list[dict[str, Any]]:
+def regnet_stages(regnet: RegNet, ratio: float) -> list[dict[str, float]]:
     """w_j = w0 wm^round(log((w0 + wa j) / w0) / log wm), to multiples of 8, equal ones a stage.
 
     Then each width is made divisible by its groups; see `rounding`.

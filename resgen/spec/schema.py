@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from resgen.spec.block import DEFAULTS, BlockKeys, StageKeys
+from resgen.spec.block import BlockKeys, StageKeys
 from resgen.spec.model import Spec
 from resgen.spec.parts import (
     Attention,
@@ -25,7 +25,7 @@ from resgen.spec.parts import (
     ShortcutMode,
     Stem,
 )
-from resgen.spec.rules import RIVALS
+from resgen.spec.settings import DEFAULTS, RIVALS
 
 HERE = Path(__file__).parents[1]
 SCHEMA_FILE = HERE / "spec.schema.json"

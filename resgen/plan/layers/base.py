@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 Shape = tuple[int, ...]
 
 
-def elements(shape: Shape) -> int:
-    """c h w."""
-    count = 1
-    for size in shape:
-        count *= size
-    return count
+elements: Callable[[Shape], int] = math.prod
+"""c h w."""
 
 
 class Op(Protocol):

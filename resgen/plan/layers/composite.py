@@ -76,7 +76,7 @@ class StandardizedConv(Conv):
         return (Layer("", norm, shape, shape), Layer("", conv, shape, conv.out(shape)))
 
 
-class Conv1d(NoParams, NamedTuple("_Conv1d", [("kernel_size", int)])):
+class Conv1d(SameShape, NamedTuple("_Conv1d", [("kernel_size", int)])):
     """A convolution along the channels of a vector, one filter, no bias."""
 
     __slots__ = ()
@@ -84,8 +84,8 @@ class Conv1d(NoParams, NamedTuple("_Conv1d", [("kernel_size", int)])):
     positional: ClassVar[int] = 1
     line: ClassVar[str] = "conv"
 
-    def out(self, shape: Shape) -> Shape:
-        return shape
+    def parts(self, shape: Shape) -> tuple[Layer, ...]:
+        return ()
 
     def params(self) -> dict[str, Shape]:
         return {"weight": (1, 1, self.kernel_size)}

@@ -28,17 +28,17 @@ class Conv(_Conv):
 
     def out(self, shape: Shape) -> Shape:
         _, height, width = shape
-        k, s, p, d = self.kernel_size, self.stride, self.padding, self.dilation
-        return (self.out_channels, slide(height, k, s, p, d), slide(width, k, s, p, d))
+        _, channels, k, s, p, d, _, _ = self
+        return (channels, slide(height, k, s, p, d), slide(width, k, s, p, d))
 
     def params(self) -> dict[str, Shape]:
-        k = self.kernel_size
-        weight = (self.out_channels, self.in_channels // self.groups, k, k)
-        return {"weight": weight, "bias": (self.out_channels,)} if self.bias else {"weight": weight}
+        into, out, k, _, _, _, groups, bias = self
+        weight = (out, into // groups, k, k)
+        return {"weight": weight, "bias": (out,)} if bias else {"weight": weight}
 
     def amount(self, shape: Shape, out: Shape) -> int:
-        k = self.kernel_size
-        return out[1] * out[2] * k * k * (self.in_channels // self.groups) * self.out_channels
+        into, channels, k, _, _, _, groups, _ = self
+        return out[1] * out[2] * k * k * (into // groups) * channels
 
     def parts(self, shape: Shape) -> tuple[Layer, ...]:
         return ()
