@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from resgen.plan import Block, Layer, Plan, Stage, elements
-from resgen.plan.layers import Conv, Linear, NoParams
 
 COUNTING = (
     "1 MAC = one multiply-add; FLOPs = 2 x MACs; convolutions and linear layers without "
@@ -53,9 +52,6 @@ class Cost(NamedTuple):
     def plus(self, other: Cost, times: int = 1) -> Cost:
         """self + times x other, line by line."""
         return Cost(*[mine + times * theirs for mine, theirs in zip(self, other, strict=True)])
-
-
-_BIASED = (Conv, Linear)
 
 
 def cost_of_layers(layers: tuple[Layer, ...]) -> Cost:
@@ -106,21 +102,19 @@ def _enter(
 ) -> None:
     """Adds layers in a row, and the layers inside them, to the lines of a Cost."""
     params = conv = linear = activations = norm = activation = pool = bias = 0
-    waiting = list(layers)
-    while waiting:
-        _, op, shape, out = waiting.pop()
+    for _, op, shape, out in layers:
         line = op.line
-        if line == "parts":
-            waiting += op.parts(shape)
-            continue
         if line == "free":
             continue
+        if line == "parts":
+            _enter(books, op.parts(shape), times)
+            continue
         amount = op.amount(shape, out)
-        if line == "conv":
+        if line == "norm":
+            norm += amount
+        elif line == "conv":
             conv += amount
             activations += elements(out)
-        elif line == "norm":
-            norm += amount
         elif line == "activation":
             activation += amount
         elif line == "pool":
@@ -130,11 +124,11 @@ def _enter(
         else:
             assert line == "elementwise", line
             elementwise += amount
-        if isinstance(op, NoParams):
-            continue
-        for parameter in op.params().values():
-            params += elements(parameter)
-        if isinstance(op, _BIASED) and op.bias:
+        weights = op.params()
+        for weight in weights.values():
+            params += elements(weight)
+        # The bias of a norm is part of its scale and shift.
+        if "bias" in weights and line != "norm":
             bias += elements(out)
     found = (
         params, conv, linear, activations, residual_adds, norm, activation, pool, bias, elementwise

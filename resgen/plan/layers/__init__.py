@@ -9,7 +9,7 @@ Shapes are (channels, height, width) of one image; vectors are (features,).
 
 from __future__ import annotations
 
-from resgen.plan.layers.base import Layer, NoParams, Op, Shape, chain, elements
+from resgen.plan.layers.base import Layer, Op, Shape, chain, elements
 from resgen.plan.layers.composite import (
     Conv1d,
     EfficientChannelAttention,
@@ -63,7 +63,6 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "MaxPool",
-    "NoParams",
     "Op",
     "PaddedIdentity",
     "ReLU",
