@@ -1,7 +1,9 @@
-"""python bench/cost.py: the closed form against the tools that run a module, and the command.
+"""python bench/cost.py: the closed form against other closed forms and against tools that run.
 
-Each figure is the best of several runs; the tools count ResNet-152 on the meta device
-where they can (fvcore and ptflops need a device that computes).
+Each figure is the best of several runs. Spec to cost stands beside pycls's closed form
+(Radosavovic et al. 2020, section 3: flops, params and activations of a network, totals only),
+written out here from its formulas. The tools count ResNet-152 on the meta device where they
+can (fvcore and ptflops need a device that computes).
 """
 
 from __future__ import annotations
@@ -32,17 +34,76 @@ def best(call: Callable[[], object], times: int) -> float:
     return min(found)
 
 
-def closed_form() -> float:
-    plans = {
-        name: resolve(load_spec(name)) for name in ("resnet152", "cifar/resnet20", "resnet1202")
+Totals = dict[str, int]
+
+
+def conv(totals: Totals, into: int, out: int, kernel: int, stride: int = 1) -> Totals:
+    height, width = (totals["height"] - 1) // stride + 1, (totals["width"] - 1) // stride + 1
+    weights = kernel * kernel * into * out
+    return {
+        "height": height,
+        "width": width,
+        "params": totals["params"] + weights,
+        "macs": totals["macs"] + weights * height * width,
+        "activations": totals["activations"] + out * height * width,
     }
-    seconds = {name: best(lambda p=plan: cost(p), 300) for name, plan in plans.items()}  # type: ignore[misc]
+
+
+def norm(totals: Totals, channels: int) -> Totals:
+    totals["params"] += 2 * channels
+    return totals
+
+
+def bottleneck(totals: Totals, into: int, out: int, stride: int) -> Totals:
+    if into != out or stride != 1:
+        height, width = totals["height"], totals["width"]
+        totals = norm(conv(totals, into, out, 1, stride), out)
+        totals["height"], totals["width"] = height, width
+    inner = out // 4
+    totals = norm(conv(totals, into, inner, 1), inner)
+    totals = norm(conv(totals, inner, inner, 3, stride), inner)
+    return norm(conv(totals, inner, out, 1), out)
+
+
+def pycls_resnet152() -> Totals:
+    """ResNet-152, block by block, as pycls's complexity functions go through it."""
+    image = {"height": 224, "width": 224, "params": 0, "macs": 0, "activations": 0}
+    totals = norm(conv(image, 3, 64, 7, 2), 64)
+    totals["height"] = totals["width"] = 56  # the max pool
+    into = 64
+    for depth, out, stride in ((3, 256, 1), (8, 512, 2), (36, 1024, 2), (3, 2048, 2)):
+        for block in range(depth):
+            totals = bottleneck(totals, into, out, 1 if block else stride)
+            into = out
+    totals["params"] += (into + 1) * 1000
+    totals["macs"] += into * 1000
+    return totals
+
+
+def closed_form() -> float:
+    """Seconds of ResNet-152's cost, its Plan being there."""
+    spec = load_spec("resnet152")
+    plan, theirs = resolve(spec), pycls_resnet152()
+    books = cost(plan)
+    assert (theirs["params"], theirs["macs"]) == (books.params, books.macs)
+    steps: dict[str, Callable[[], object]] = {
+        "YAML to Spec": lambda: load_spec("resnet152"),
+        "Spec to cost": lambda: cost(resolve(spec)),
+        "cost alone": lambda: cost(plan),
+        "pycls's formula (totals only)": pycls_resnet152,
+    }
+    # One after another in each round, so that all see the same machine.
+    seconds = {name: float("inf") for name in steps}
+    for _ in range(300):
+        for name, step in steps.items():
+            seconds[name] = min(seconds[name], best(step, 1))
+    formula = seconds["pycls's formula (totals only)"]
     for name, taken in seconds.items():
-        print(f"closed form, {name:<26}{taken * 1000:10.3f} ms")
-    print(
-        f"{'resnet1202 over resnet20':<39}{seconds['resnet1202'] / seconds['cifar/resnet20']:10.2f}"
-    )
-    return seconds["resnet152"]
+        print(f"resnet152, {name:<32}{taken * 1000:8.3f} ms{taken / formula:8.2f} of the formula")
+    deep, shallow = (resolve(load_spec(name)) for name in ("resnet1202", "cifar/resnet20"))
+    ratio = best(lambda: cost(deep), 300) / best(lambda: cost(shallow), 300)
+    print(f"{'cost alone, resnet1202 over resnet20':<43}{ratio:8.2f}")
+    return seconds["cost alone"]
 
 
 def tools() -> dict[str, float]:
