@@ -150,6 +150,24 @@ def test_no_file_of_a_room_free_of_torch_imports_it(module: str) -> None:
     assert bool(heavy) == (module in NEED_TORCH)
 
 
+# What reads or writes plain YAML and JSON values, which have no type of their own.
+PLAIN_VALUES = {
+    f"spec.{n}" for n in ["mistakes", "reading", "loading", "resolved", "text", "schema"]
+}
+
+
+@pytest.mark.parametrize(
+    "module", [m for m in ORDER if m.startswith(("spec.", "plan.")) and m not in PLAIN_VALUES]
+)
+def test_no_signature_of_spec_and_plan_says_any(module: str) -> None:
+    for node in ast.walk(ast.parse(FILES[module].read_text())):
+        if isinstance(node, ast.FunctionDef):
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            said = [arg.annotation for arg in given] + [node.returns]
+            names = {n.id for each in said if each for n in ast.walk(each) if hasattr(n, "id")}
+            assert "Any" not in names, f"{module}.{node.name}"
+
+
 def test_the_text_of_the_parts_is_read_and_not_imported() -> None:
     assert not [module for module in FILES if "source.parts" in imported(FILES[module])]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -29,9 +29,9 @@ class Keys(BaseModel):
     owners: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     @model_serializer(mode="wrap")
-    def _own_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _own_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
         """Only keys that mean something here, so that what is dumped can be read again."""
-        data: dict[str, Any] = handler(self)
+        data: dict[str, object] = handler(self)
         kind = getattr(self, "kind", None)
         return {key: v for key, v in data.items() if kind in self.owners.get(key, (kind,))}
 
@@ -41,18 +41,18 @@ def broken(rule: str, *path: str | int) -> PydanticCustomError:
     return PydanticCustomError("rule", "{rule}", {"rule": rule, "at": list(path)})
 
 
-def _refuse_foreign(model: Any, what: str) -> None:
+def _refuse_foreign(model: ShortcutMode | Attention, what: str) -> None:
     """Refuses keys that mean nothing for the kind given, so that none is silently ignored."""
     for key, kinds in model.owners.items():
         if key in model.model_fields_set and model.kind not in kinds:
             raise broken(f"{key} belongs to {' and '.join(kinds)} {what}, not to {model.kind}", key)
 
 
-def _word_as_kind(value: Any) -> Any:
+def _word_as_kind(value: object) -> object:
     return {"kind": value} if isinstance(value, str) else value
 
 
-def _size_as_pair(value: Any) -> Any:
+def _size_as_pair(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool):
         return (value, value)
     return value
@@ -238,7 +238,7 @@ class DropPath(Keys):
     )
 
 
-def number_as_rate(value: Any) -> Any:
+def number_as_rate(value: object) -> object:
     """A number alone is the rate."""
     return {"rate": value} if isinstance(value, int | float) else value
 

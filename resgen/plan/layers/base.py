@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import ClassVar, NamedTuple, Protocol
 
 Shape = tuple[int, ...]
 
@@ -26,7 +26,7 @@ class Op(Protocol):
     positional: ClassVar[int]
     line: ClassVar[str]
 
-    def _asdict(self) -> dict[str, Any]: ...
+    def _asdict(self) -> Mapping[str, object]: ...
     def out(self, shape: Shape) -> Shape: ...
     def params(self) -> dict[str, Shape]: ...
     def amount(self, shape: Shape, out: Shape) -> int: ...
