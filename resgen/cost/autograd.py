@@ -95,7 +95,7 @@ def forward(plan: Plan, batch: int, half: bool) -> Tape:
 
 def _chain(tape: Tape, x: _Tensor, layers: tuple[Layer, ...]) -> _Tensor:
     for layer in layers:
-        x = RULES[type(layer.op)](tape, x, layer)
+        x = RULES[layer.op.keeps](tape, x, layer)
     return x
 
 
@@ -117,7 +117,7 @@ def _block(tape: Tape, x: _Tensor, block: Block) -> _Tensor:
     if block.shortcut.kind != "none":
         s = _chain(tape, shared if block.leaves_after else x, block.shortcut.layers)
         if block.merge.gate:
-            g = RULES[type(block.merge.gate.op)](tape, s, block.merge.gate)
+            g = RULES[block.merge.gate.op.keeps](tape, s, block.merge.gate)
             rest = tape.like(block.output, g.item)
             tape.keep(g, y, rest, s)
         y = tape.like(block.output, max(y.item, s.item))
@@ -210,10 +210,6 @@ def _same(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     return x
 
 
-def _linear(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
-    return _conv(tape, x, layer)
-
-
 def _dropout(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     tape.keep(tape.like(layer.output, x.item))  # the mask
     return _fresh(tape, x, layer)
@@ -247,35 +243,24 @@ def _shortcut_gate(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     return out
 
 
-RULES: dict[type[Op], Callable[[Tape, _Tensor, Layer], _Tensor]] = {
-    L.Conv: _conv,
-    L.Conv1d: _conv,
-    L.StandardizedConv: _standardized,
-    L.Linear: _linear,
-    L.BatchNorm: _batch_norm,
-    L.GroupNorm: _group_norm,
-    L.ReLU: _kept_result,
-    L.Sigmoid: _kept_result,
-    L.SiLU: _kept_input,
-    L.GELU: _kept_input,
-    L.Hardswish: _kept_input,
-    L.LeakyReLU: _either,
-    L.ELU: _either,
-    L.MaxPool: _max_pool,
-    L.AvgPool: _kept_input,
-    L.BlurPool: _blur,
-    L.GlobalAvgPool: _fresh,
-    L.Flatten: _same,
-    L.Identity: _same,
-    L.Dropout: _dropout,
-    L.DropPath: _drop_path,
-    L.PaddedIdentity: _fresh,
-    L.ZeroPad: _fresh,
-    L.Scale: _fresh,
-    L.SqueezeExcitation: _attention,
-    L.EfficientChannelAttention: _attention,
-    L.Gate: _gate,
-    L.ShortcutGate: _shortcut_gate,
+# What a kind of layer says of itself in its `keeps`, and what that means.
+RULES: dict[str, Callable[[Tape, _Tensor, Layer], _Tensor]] = {
+    "conv": _conv,
+    "standardized": _standardized,
+    "statistics": _batch_norm,
+    "group-statistics": _group_norm,
+    "input": _kept_input,
+    "result": _kept_result,
+    "result-in-place": _either,
+    "places": _max_pool,
+    "padded": _blur,
+    "nothing": _fresh,
+    "same": _same,
+    "mask": _dropout,
+    "a-number-an-image": _drop_path,
+    "attended": _attention,
+    "parts": _gate,
+    "gated": _shortcut_gate,
 }
 
 

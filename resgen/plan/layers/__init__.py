@@ -9,71 +9,11 @@ Shapes are (channels, height, width) of one image; vectors are (features,).
 
 from __future__ import annotations
 
-from resgen.plan.layers.base import Layer, Op, Shape, chain, elements
-from resgen.plan.layers.composite import (
-    Conv1d,
-    EfficientChannelAttention,
-    Gate,
-    ShortcutGate,
-    SqueezeExcitation,
-    StandardizedConv,
-)
-from resgen.plan.layers.weighted import BatchNorm, Conv, GroupNorm, Linear
-from resgen.plan.layers.weightless import (
-    ELU,
-    GELU,
-    AvgPool,
-    BlurPool,
-    Dropout,
-    DropPath,
-    Flatten,
-    Free,
-    GlobalAvgPool,
-    Hardswish,
-    Identity,
-    LeakyReLU,
-    MaxPool,
-    PaddedIdentity,
-    ReLU,
-    Scale,
-    Sigmoid,
-    SiLU,
-    ZeroPad,
-)
-
-__all__ = [
-    "ELU",
-    "GELU",
-    "AvgPool",
-    "BatchNorm",
-    "BlurPool",
-    "Conv",
-    "Conv1d",
-    "DropPath",
-    "Dropout",
-    "EfficientChannelAttention",
-    "Flatten",
-    "Free",
-    "Gate",
-    "GlobalAvgPool",
-    "GroupNorm",
-    "Hardswish",
-    "Identity",
-    "Layer",
-    "LeakyReLU",
-    "Linear",
-    "MaxPool",
-    "Op",
-    "PaddedIdentity",
-    "ReLU",
-    "Scale",
-    "Shape",
-    "ShortcutGate",
-    "SiLU",
-    "Sigmoid",
-    "SqueezeExcitation",
-    "StandardizedConv",
-    "ZeroPad",
-    "chain",
-    "elements",
-]
+from resgen.plan.layers.base import Layer as Layer
+from resgen.plan.layers.base import Op as Op
+from resgen.plan.layers.base import Shape as Shape
+from resgen.plan.layers.base import chain as chain
+from resgen.plan.layers.base import elements as elements
+from resgen.plan.layers.composite import *  # noqa: F403 - whatever kinds stand there
+from resgen.plan.layers.weighted import *  # noqa: F403
+from resgen.plan.layers.weightless import *  # noqa: F403

@@ -18,13 +18,15 @@ class Op(Protocol):
 
     `torch`: the call it is written as; a bare name is one of resgen.source.parts.
     `positional`: how many arguments are written without their name.
-    `line`: the line of the books its cost goes to (see resgen.cost).
+    `line`: the line of the books its cost goes to (see resgen.cost.books).
+    `keeps`: what autograd keeps of it for the way back, in a word (see resgen.cost.autograd).
     `parts`: the layers inside it, each with its own cost, for a kind made of others.
     """
 
     torch: ClassVar[str]
     positional: ClassVar[int]
     line: ClassVar[str]
+    keeps: ClassVar[str]
 
     def _asdict(self) -> Mapping[str, object]: ...
     def out(self, shape: Shape) -> Shape: ...

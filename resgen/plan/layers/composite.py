@@ -13,6 +13,7 @@ class _Composite(SameShape):
     """A layer made of others; its cost is theirs."""
 
     line: ClassVar[str] = "parts"
+    keeps: ClassVar[str] = "attended"
 
     def params(self) -> dict[str, Shape]:
         return {}
@@ -50,6 +51,7 @@ class _WeightNorm(NoParams, NamedTuple("_WeightNorm", [("weight", Shape)])):
 
     __slots__ = ()
     torch: ClassVar[str] = ""
+    keeps: ClassVar[str] = "same"
     positional: ClassVar[int] = 0
     line: ClassVar[str] = "norm"
 
@@ -65,6 +67,7 @@ class StandardizedConv(Conv):
 
     __slots__ = ()
     torch: ClassVar[str] = "StandardizedConv2d"
+    keeps: ClassVar[str] = "standardized"
     line: ClassVar[str] = "parts"
 
     def params(self) -> dict[str, Shape]:
@@ -81,6 +84,7 @@ class Conv1d(SameShape, NamedTuple("_Conv1d", [("kernel_size", int)])):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.Conv1d"
+    keeps: ClassVar[str] = "conv"
     positional: ClassVar[int] = 1
     line: ClassVar[str] = "conv"
 
@@ -121,6 +125,7 @@ class Gate(_Composite, NamedTuple("_Gate", [("channels", int), ("bias", float)])
 
     __slots__ = ()
     torch: ClassVar[str] = "Gate"
+    keeps: ClassVar[str] = "parts"
     positional: ClassVar[int] = 2
 
     def parts(self, shape: Shape) -> tuple[Layer, ...]:
@@ -132,6 +137,7 @@ class ShortcutGate(_Composite, NamedTuple("_ShortcutGate", [("channels", int), (
 
     __slots__ = ()
     torch: ClassVar[str] = "ShortcutGate"
+    keeps: ClassVar[str] = "gated"
     positional: ClassVar[int] = 2
 
     def parts(self, shape: Shape) -> tuple[Layer, ...]:

@@ -23,6 +23,7 @@ class Conv(_Conv):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.Conv2d"
+    keeps: ClassVar[str] = "conv"
     positional: ClassVar[int] = 3
     line: ClassVar[str] = "conv"
 
@@ -54,6 +55,7 @@ class Linear(_Linear):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.Linear"
+    keeps: ClassVar[str] = "conv"
     positional: ClassVar[int] = 2
     line: ClassVar[str] = "linear"
     bias: ClassVar[bool] = True
@@ -95,6 +97,7 @@ class BatchNorm(_BatchNorm, _Norm):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.BatchNorm2d"
+    keeps: ClassVar[str] = "statistics"
     positional: ClassVar[int] = 1
 
     def params(self) -> dict[str, Shape]:
@@ -114,6 +117,7 @@ class GroupNorm(_GroupNorm, _Norm):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.GroupNorm"
+    keeps: ClassVar[str] = "group-statistics"
     positional: ClassVar[int] = 2
 
     def params(self) -> dict[str, Shape]:

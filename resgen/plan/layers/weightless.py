@@ -15,6 +15,7 @@ class _Activation(SameShape, NoParams):
     """One operation an element."""
 
     line: ClassVar[str] = "activation"
+    keeps: ClassVar[str] = "input"
     positional: ClassVar[int] = 0
 
     def amount(self, shape: Shape, out: Shape) -> int:
@@ -26,6 +27,7 @@ class ReLU(_InPlace, _Activation):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.ReLU"
+    keeps: ClassVar[str] = "result"
 
 
 class SiLU(_InPlace, _Activation):
@@ -40,6 +42,7 @@ class LeakyReLU(_InPlace, _Activation):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.LeakyReLU"
+    keeps: ClassVar[str] = "result-in-place"
 
 
 class ELU(_InPlace, _Activation):
@@ -47,6 +50,7 @@ class ELU(_InPlace, _Activation):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.ELU"
+    keeps: ClassVar[str] = "result-in-place"
 
 
 class Hardswish(_InPlace, _Activation):
@@ -68,6 +72,7 @@ class Sigmoid(Nothing, _Activation):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.Sigmoid"
+    keeps: ClassVar[str] = "result"
 
 
 class _MaxPool(NamedTuple):
@@ -81,6 +86,7 @@ class MaxPool(_MaxPool, NoParams):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.MaxPool2d"
+    keeps: ClassVar[str] = "places"
     positional: ClassVar[int] = 1
     line: ClassVar[str] = "pool"
 
@@ -106,6 +112,7 @@ class AvgPool(_AvgPool, NoParams):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.AvgPool2d"
+    keeps: ClassVar[str] = "input"
     positional: ClassVar[int] = 2
     line: ClassVar[str] = "pool"
 
@@ -134,6 +141,7 @@ class BlurPool(NoParams, NamedTuple("_BlurPool", [("channels", int), ("stride", 
 
     __slots__ = ()
     torch: ClassVar[str] = "BlurPool2d"
+    keeps: ClassVar[str] = "padded"
     positional: ClassVar[int] = 1
     line: ClassVar[str] = "conv"
 
@@ -150,6 +158,7 @@ class GlobalAvgPool(NoParams, NamedTuple("_GlobalAvgPool", [("output_size", int)
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.AdaptiveAvgPool2d"
+    keeps: ClassVar[str] = "nothing"
     positional: ClassVar[int] = 1
     line: ClassVar[str] = "pool"
 
@@ -174,6 +183,7 @@ class Flatten(Nothing, Free):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.Flatten"
+    keeps: ClassVar[str] = "same"
     positional: ClassVar[int] = 0
 
     def out(self, shape: Shape) -> Shape:
@@ -185,6 +195,7 @@ class Identity(SameShape, Nothing, Free):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.Identity"
+    keeps: ClassVar[str] = "same"
     positional: ClassVar[int] = 0
 
 
@@ -193,6 +204,7 @@ class Dropout(SameShape, Free, NamedTuple("_Dropout", [("p", float)])):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.Dropout"
+    keeps: ClassVar[str] = "mask"
     positional: ClassVar[int] = 1
 
 
@@ -204,6 +216,7 @@ class DropPath(SameShape, Free, NamedTuple("_DropPath", [("rate", float), ("step
 
     __slots__ = ()
     torch: ClassVar[str] = "DropPath"
+    keeps: ClassVar[str] = "a-number-an-image"
     positional: ClassVar[int] = 1
 
 
@@ -218,6 +231,7 @@ class PaddedIdentity(_PaddedIdentity, Free):
 
     __slots__ = ()
     torch: ClassVar[str] = "PaddedIdentity"
+    keeps: ClassVar[str] = "nothing"
     positional: ClassVar[int] = 2
 
     def out(self, shape: Shape) -> Shape:
@@ -230,6 +244,7 @@ class ZeroPad(Free, NamedTuple("_ZeroPad", [("padding", int)])):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.ZeroPad2d"
+    keeps: ClassVar[str] = "nothing"
     positional: ClassVar[int] = 1
 
     def out(self, shape: Shape) -> Shape:
@@ -242,6 +257,7 @@ class Scale(SameShape, NoParams, NamedTuple("_Scale", [("factor", float)])):
 
     __slots__ = ()
     torch: ClassVar[str] = "Scale"
+    keeps: ClassVar[str] = "nothing"
     positional: ClassVar[int] = 1
     line: ClassVar[str] = "elementwise"
 
@@ -254,6 +270,7 @@ class Multiply(SameShape, NoParams, Nothing):
 
     __slots__ = ()
     torch: ClassVar[str] = ""
+    keeps: ClassVar[str] = "nothing"
     positional: ClassVar[int] = 0
     line: ClassVar[str] = "elementwise"
 
