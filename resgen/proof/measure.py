@@ -23,7 +23,11 @@ from resgen.plan import Plan, Shape
 
 # Operators with a cost of their own line in the books, or with none: each is accounted
 # for by a rule of the closed form. An operator in neither table fails the proof.
-COUNTED = {"conv": "conv", "linear": "linear", "batch_norm": "norm", "group_norm": "norm"}
+COUNTED = {
+    "conv": "conv",
+    "linear": "linear",
+    **{f"{kind}_norm": "norm" for kind in ("batch", "group", "instance", "layer")},
+}
 ACCOUNTED = frozenset(
     {
         "aten::max_pool2d",
