@@ -24,7 +24,7 @@ ROOMS = {
     "plan.layers": "base weighted weightless composite",
     "plan": "model tables blocks resolve",
     "cost": "books budget conventions autograd memory",
-    "source": "parts writing classes network file module",
+    "source": "parts writing classes naming network file module",
     "proof": "measure proof",
     "weights": "weights",
     "report": "kinds draw explain rows plots tables formats",

@@ -195,7 +195,7 @@ class BlockClass:
             body.append(f"nn.init.zeros_(self.{self.first.zero_init}.weight)")
         return [
             f"class {self.name}(nn.Module):",
-            *docstring(_equation(self.first), 4),
+            *docstring(self._equation(), 4),
             "",
             *define("__init__", head, "None"),
             "        super().__init__()",
@@ -204,6 +204,25 @@ class BlockClass:
             "    def forward(self, x: Tensor) -> Tensor:",
             *(f"        {line}" for line in self._forward()),
         ]
+
+    def _equation(self) -> str:
+        """y = relu(F(x) + shortcut(x)); F: 1x1, 3x3, 1x1 convolutions."""
+        block = self.first
+        kernels = ", ".join(
+            f"{layer.op.kernel_size}x{layer.op.kernel_size}"
+            for layer in block.main
+            if isinstance(layer.op, Conv)
+        )
+        source = "preact(x)" if block.leaves_after else "x"
+        shortcut = f"shortcut({source})" if self.attribute else source
+        total = f"F({source})"
+        if block.merge.gate:
+            total = f"g {total} + (1 - g) {shortcut}"
+        elif block.shortcut.kind != "none":
+            total += f" + {shortcut}"
+        for head in heads(block.after):
+            total = f"{head}({total})"
+        return f"y = {total}; F: {kernels} convolutions."
 
     def _forward(self) -> list[str]:
         block = self.first
@@ -264,21 +283,3 @@ def heads(layers: Sequence[Layer]) -> list[str]:
         if not (rest and heads and heads[-1] == head):
             heads.append(head)
     return heads
-
-
-def _equation(block: Block) -> str:
-    """y = relu(F(x) + shortcut(x)); F: 1x1, 3x3, 1x1 convolutions."""
-    kernels = ", ".join(
-        f"{layer.op.kernel_size}x{layer.op.kernel_size}"
-        for layer in block.main
-        if isinstance(layer.op, Conv)
-    )
-    source = "preact(x)" if block.leaves_after else "x"
-    total = f"F({source})"
-    if block.merge.gate:
-        total = f"g F({source}) + (1 - g) shortcut({source})"
-    elif block.shortcut.kind != "none":
-        total += f" + shortcut({source})" if source != "x" or block.shortcut.layers else " + x"
-    for head in heads(block.after):
-        total = f"{head}({total})"
-    return f"y = {total}; F: {kernels} convolutions."

@@ -29,8 +29,8 @@ from resgen.source.classes import (
     named,
     signature,
     skeleton,
-    structure,
 )
+from resgen.source.naming import named_blocks
 from resgen.source.network import network_class
 from resgen.source.writing import WIDTH, Call, call_of, define, text
 
@@ -41,7 +41,8 @@ def emit_source(plan: Plan, *, features: bool = False) -> str:
     `__all__` names exactly one class, which takes no argument. With `features`, the class
     has `forward_features`, which returns the output of the stem and of each stage.
     """
-    classes, names = _block_classes(plan)
+    classes = [BlockClass(title, blocks) for title, blocks in named_blocks(plan).items()]
+    names = {block: cls for cls in classes for block in cls.blocks}
     projections, shortcut_calls = _projection_functions(plan, classes)
     name = class_name(plan, {cls.name for cls in classes} | set(projections))
     body = [
@@ -147,43 +148,6 @@ def _parts_used(plan: Plan) -> list[str]:
     for name in list(wanted):
         wanted |= {other for other in texts if re.search(rf"\b{other}\(", texts[name])}
     return [part for name, part in texts.items() if name in wanted]
-
-
-def _block_classes(plan: Plan) -> tuple[list[BlockClass], dict[Block, BlockClass]]:
-    groups: dict[Any, list[Block]] = {}
-    for stage in plan.stages:
-        for run in stage.runs:
-            groups.setdefault(structure(run.block), []).append(run.block)
-    classes: list[BlockClass] = []
-    names: dict[Block, BlockClass] = {}
-    used: set[str] = set()
-    for blocks in groups.values():
-        cls = BlockClass(_class_title(blocks[0], used), blocks)
-        used.add(cls.name)
-        classes.append(cls)
-        names.update(dict.fromkeys(cls.blocks, cls))
-    return classes, names
-
-
-_TITLES = {
-    "basic": "BasicBlock",
-    "bottleneck": "Bottleneck",
-    "preact_basic": "PreActBasicBlock",
-    "preact_bottleneck": "PreActBottleneck",
-}
-
-
-def _class_title(block: Block, used: set[str]) -> str:
-    title = _TITLES[block.kind]
-    if title not in used:
-        return title
-    for word in ("Plain" if block.shortcut.kind == "none" else "Entry", "Inner"):
-        if f"{word}{title}" not in used:
-            return f"{word}{title}"
-    number = 2
-    while f"{title}{number}" in used:
-        number += 1
-    return f"{title}{number}"
 
 
 def _projection_functions(
