@@ -17,7 +17,8 @@ def skeleton(layers: Iterable[Layer]) -> tuple[Any, ...]:
 
 def structure(block: Block) -> tuple[Any, ...]:
     """What blocks of one class have in common: all but their numbers and their shortcut."""
-    layers = block.shortcut.layers
+    # A shortcut's name is its class's attribute; where there is none, any name serves.
+    attribute = block.shortcut.layers[0].name.partition(".")[0] if block.shortcut.layers else ""
     return (
         block.kind,
         skeleton(block.main),
@@ -25,7 +26,7 @@ def structure(block: Block) -> tuple[Any, ...]:
         block.leaves_after,
         block.shortcut.kind == "none",
         block.merge.gate is not None,
-        layers[0].name.partition(".")[0] if block.merge.gate and layers else "",
+        attribute if block.merge.gate or attribute != "downsample" else "",
         block.zero_init,
     )
 

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from resgen import build_module, emit_source, load_spec, resolve
 from resgen.cli import app
+from resgen.spec import Spec
 from resgen.spec.shipped import names
 
 HE2015 = [n for n in names() if n.split("/")[0] in ("cifar", "imagenet", "digits")]
@@ -172,3 +173,24 @@ def test_an_output_that_exists_is_kept_unless_forced(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["build", "resnet50", "-o", str(file), "--force"])
     assert done.exit_code == 0
     assert "class ResNet50" in file.read_text()
+
+
+@pytest.mark.parametrize("first", ["gated-shortcut", "scaled", "dropout", "gated"])
+def test_stages_with_other_shortcuts_keep_the_names_of_the_plan(first: str) -> None:
+    stages = [
+        {"depth": 2, "width": 16, "shortcut": first},
+        {"depth": 2, "width": 32, "stride": 2, "shortcut": "projection"},
+    ]
+    spec = Spec.model_validate(
+        {
+            "name": "mixed",
+            "input": {"size": 16},
+            "stem": {"kind": "conv3x3", "width": 16},
+            "block": "basic",
+            "stages": stages,
+            "classes": 10,
+        }  # fmt: skip
+    )
+    plan = resolve(spec)
+    built = {name for name, _ in build_module(plan).named_parameters()}
+    assert built == {name for name, _ in plan.named_parameters()}
