@@ -189,7 +189,7 @@ def test_stages_with_other_shortcuts_keep_the_names_of_the_plan(first: str) -> N
             "block": "basic",
             "stages": stages,
             "classes": 10,
-        }  # fmt: skip
+        }
     )
     plan = resolve(spec)
     built = {name for name, _ in build_module(plan).named_parameters()}
