@@ -71,7 +71,7 @@ def wrapped(text: str) -> list[str]:
     return hung("", text, 0)
 
 
-def joined(parts: Iterable[str]) -> str:
+def joined(parts: Iterable[str], word: str = "and") -> str:
     """One, two and three."""
     *some, last = parts
-    return f"{', '.join(some)} and {last}" if some else last
+    return f"{', '.join(some)} {word} {last}" if some else last

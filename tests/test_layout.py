@@ -16,7 +16,7 @@ PACKAGE = Path(resgen.__file__).parent
 # A room may import from those above it and from none below; so may a file inside its room.
 # This is the order of docs/architecture.md; `torch` marks the rooms that torch is loaded for.
 ROOMS = {
-    "": "errors files words",
+    "": "errors words files",
     "tensors": "checkpoint",
     "spec": (
         "mistakes parts block settings reading rules model schema shipped loading resolved text"
@@ -36,7 +36,7 @@ ROOMS = {
         "log signals metrics board figures loop evaluation network fit outlook settings "
         "folder setup state trainer runs"
     ),
-    "cli": "build fit list sample summarize train",
+    "cli": "streams options build fit list sample summarize train",
 }
 WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run"}
 # In rooms free of torch, the files that need it: loaded inside the functions that ask for them.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 from resgen import __version__
+from resgen.cli import streams
 from resgen.cli.build import build
 from resgen.cli.fit import fit
 from resgen.cli.list import list_
@@ -53,12 +55,15 @@ def _options(
 
 def main() -> None:
     """The console script: one sentence on stderr and an exit code for whatever goes wrong."""
+    streams.guard()
     try:
         app()
     except ResgenError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output went away (`resgen summarize ... | head`).
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:
+        # A name too long, a folder that may not be entered: wherever a path is looked at.
+        if error.filename is None:
+            raise
+        print(f"error: {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)

@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 
-from resgen.errors import UserError
-from resgen.files import write_new
+from resgen.cli.options import Needs, refuse
+from resgen.files import check_place, write_new
 from resgen.plan import resolve
 from resgen.source import emit_source
 from resgen.spec import load_spec
 
+RULES = (Needs("--force", ("--output",)),)
+
 
 def build(
+    ctx: typer.Context,
     spec: Annotated[str, typer.Argument(help="A spec file, or the name of a shipped spec.")],
     output: Annotated[
         Path | None,
@@ -27,11 +30,12 @@ def build(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output file.")] = False,
 ) -> None:
     """Write the network as one Python file that needs only torch."""
+    refuse(ctx, RULES)
+    if output is not None:
+        check_place(output, force=force, endings=(".py",))
     source = emit_source(resolve(load_spec(spec)), features=features)
     if output is None:
         typer.echo(source, nl=False)
         return
-    if output.suffix != ".py":
-        raise UserError(f"{output}: the output is Python source; end its name in .py")
     write_new(output, source, force=force)
     typer.echo(f"wrote {output} ({len(source.splitlines())} lines)", err=True)

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from resgen.cli.options import Apart, Needs, grouped, refuse
 from resgen.cost.budget import amount
 from resgen.errors import UserError
-from resgen.files import write_new
+from resgen.files import check_place, write_new
 from resgen.search.fit import fit as fitted
 from resgen.spec import load_spec
 from resgen.spec.text import spec_text
 from resgen.words import short
 
 
-def fit(
-    spec: Annotated[str, typer.Argument(help="A spec file, or the name of a shipped spec.")],
+@dataclass(frozen=True)
+class Target:
+    """What the network may have of one thing."""
+
     macs: Annotated[
         str | None, typer.Option(metavar="2G", help="The most MACs an image may take.")
-    ] = None,
+    ] = None
     params: Annotated[
         str | None, typer.Option(metavar="25M", help="The most params the network may have.")
-    ] = None,
+    ] = None
+
+    def read(self) -> tuple[Literal["macs", "params"], str, int]:
+        """Of what, as it was written, and the number. Raises UserError unless it is one."""
+        if self.macs is not None and self.params is None:
+            return "macs", self.macs, amount(self.macs, "--macs")
+        if self.params is not None and self.macs is None:
+            return "params", self.params, amount(self.params, "--params")
+        raise UserError("give one target: --macs 2G or --params 25M")
+
+
+RULES = (
+    Apart("--divisor", ("--by depth",), "it is of widths; leave it out"),
+    Needs("--force", ("--output",)),
+)
+
+
+@grouped
+def fit(
+    ctx: typer.Context,
+    spec: Annotated[str, typer.Argument(help="A spec file, or the name of a shipped spec.")],
+    target: Target,
     by: Annotated[
         Literal["width", "depth"], typer.Option("--by", help="What to scale, in all stages.")
     ] = "width",
@@ -42,24 +67,19 @@ def fit(
     Takes the largest network that is not over the target, and says what was asked for and
     what was built.
     """
-    if (macs is None) == (params is None):
-        raise UserError("give one target: --macs 2G or --params 25M")
+    refuse(ctx, RULES)
+    measure, text, most = target.read()
     if not 1 <= divisor <= 1024:
         raise UserError(f"--divisor {divisor}: must be between 1 and 1024")
-    measure, text = ("macs", macs) if macs is not None else ("params", params or "")
-    target = amount(text, f"--{measure}")
-    if output is not None and output.suffix not in (".yaml", ".yml"):
-        raise UserError(f"{output}: the output is a spec; end its name in .yaml")
+    if output is not None:
+        check_place(output, force=force, endings=(".yaml", ".yml"))
     loaded = load_spec(spec)
-    found = fitted(loaded, target, measure, by=by, divisor=divisor)
+    found = fitted(loaded, most, measure, by=by, divisor=divisor)
     data = {**found.data, "name": name or f"{loaded.name}-{text}".replace(",", "")}
     have = getattr(found.books, measure)
     title = "MACs" if measure == "macs" else "params"
-    words = (
-        f"{by} x {found.multiplier:.4f}: {have:,} {title}, {1 - have / target:.2%} under {target:,}"
-    )
-    comment = f"{loaded.name}, {words}"
-    written = spec_text(data, comment)
+    words = f"{by} x {found.multiplier:.4f}: {have:,} {title}, {1 - have / most:.2%} under {most:,}"
+    written = spec_text(data, f"{loaded.name}, {words}")
     if output is None:
         typer.echo(written, nl=False)
     else:

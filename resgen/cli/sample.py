@@ -6,15 +6,17 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from resgen.cli.options import Needs, grouped, refuse
 from resgen.cost import COUNTING
-from resgen.cost.budget import Budget, amount
+from resgen.cost.budget import Budget
 from resgen.errors import UserError
-from resgen.files import write_new
+from resgen.files import check_folder, check_place, make_folder, write_all
 from resgen.search.sample import Candidate, Tally
 from resgen.search.sample import sample as sampled
 from resgen.spec.text import plain, spec_text
@@ -29,17 +31,47 @@ SORTS = {
 }
 
 
-def sample(
-    space: Annotated[str, typer.Argument(help="A spec whose values may be choices.")],
-    draws: Annotated[int, typer.Option("-n", "--draws", help="Networks to draw.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Draw k of a seed is always the same.")] = 0,
-    max_macs: Annotated[str | None, typer.Option(metavar="2G", help="Leave out the rest.")] = None,
-    max_params: Annotated[
-        str | None, typer.Option(metavar="25M", help="Leave out the rest.")
-    ] = None,
+@dataclass(frozen=True)
+class Draws:
+    """Which networks are drawn."""
+
+    draws: Annotated[int, typer.Option("-n", "--draws", help="Networks to draw.")] = 1000
+    seed: Annotated[int, typer.Option(help="Draw k of a seed is always the same.")] = 0
+
+    def check(self) -> None:
+        """Raises UserError for no draws."""
+        if self.draws < 1:
+            raise UserError(f"--draws {self.draws}: must be 1 or more")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the networks may have."""
+
+    max_macs: Annotated[str | None, typer.Option(metavar="2G", help="Leave out the rest.")] = None
+    max_params: Annotated[str | None, typer.Option(metavar="25M", help="Leave out the rest.")] = (
+        None
+    )
     max_activations: Annotated[
         str | None, typer.Option(metavar="10M", help="Leave out the rest.")
-    ] = None,
+    ] = None
+
+    def budget(self) -> Budget:
+        """The limits in numbers. Raises UserError for what is none."""
+        return Budget.written(
+            params=self.max_params, macs=self.max_macs, activations=self.max_activations
+        )
+
+
+RULES = (Needs("--force", ("--output",)),)
+
+
+@grouped
+def sample(
+    ctx: typer.Context,
+    space: Annotated[str, typer.Argument(help="A spec whose values may be choices.")],
+    wanted: Draws,
+    limits: Limits,
     sort: Annotated[
         Literal["drawn", "params", "macs", "activations"], typer.Option(help="Smallest first.")
     ] = "drawn",
@@ -56,28 +88,32 @@ def sample(
 
     A design space is a spec in which a value may be {any: [a, b]} or {from: 8, to: 64, step: 8}.
     """
-    if draws < 1:
-        raise UserError(f"--draws {draws}: must be 1 or more")
-    budget = Budget(
-        params=_most(max_params, "--max-params"),
-        macs=_most(max_macs, "--max-macs"),
-        activations=_most(max_activations, "--max-activations"),
-    )
-    found, tally = sampled(space, draws=draws, seed=seed, budget=budget)
+    refuse(ctx, RULES)
+    wanted.check()
+    if output is not None:
+        check_folder(output)
+    budget = limits.budget()
+    found, tally = sampled(space, draws=wanted.draws, seed=wanted.seed, budget=budget)
     found.sort(key=SORTS[sort])
     typer.echo(_FORMATS[form](found, tally))
     if output is not None:
-        if output.exists() and not output.is_dir():
-            raise UserError(f"-o {output}: is a file; name a folder")
-        output.mkdir(parents=True, exist_ok=True)
-        for one in found:
-            text = spec_text(plain(one.spec), f"draw {one.number} of seed {seed} from {space}")
-            write_new(output / f"{one.data['name']}.yaml", text, force=force)
+        source = f"of seed {wanted.seed} from {space}"
+        _write(found, output, source=source, force=force)
         typer.echo(f"wrote {len(found)} specs to {output}", err=True)
 
 
-def _most(text: str | None, option: str) -> int | None:
-    return None if text is None else amount(text, option)
+def _write(found: Sequence[Candidate], folder: Path, *, source: str, force: bool) -> None:
+    """A spec file for each candidate; none is written where one may not be."""
+    make_folder(folder)
+    files: dict[Path, bytes | str] = {
+        folder / f"{one.data['name']}.yaml": spec_text(
+            plain(one.spec), f"draw {one.number} {source}"
+        )
+        for one in found
+    }
+    for file in files:
+        check_place(file, force=force)
+    write_all(files)
 
 
 def _values(one: Candidate) -> list[str]:

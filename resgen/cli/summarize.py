@@ -2,161 +2,222 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from typer import Option
 
+from resgen.cli.options import Apart, Needs, grouped, refuse
 from resgen.cost import cost
 from resgen.cost.budget import BYTES, Budget, amount, enforce
 from resgen.cost.conventions import CONVENTIONS
-from resgen.cost.memory import largest_batch, step_lines, training_step
+from resgen.cost.memory import Training
 from resgen.errors import CheckFailed, UserError
 from resgen.plan import Plan, resolve
 from resgen.proof import Proof
 from resgen.report.formats import SORTS, Entry, render
-from resgen.report.plots import outcome, plot_file
+from resgen.report.plots import Outcome, check_plot, outcome, plot_file
 from resgen.spec import load_spec
 
 
+@dataclass(frozen=True)
+class View:
+    """What is counted and how it is shown."""
+
+    form: Annotated[
+        Literal["table", "json", "csv", "markdown"],
+        Option("--format", help="How to print the report."),
+    ] = "table"
+    by: Annotated[
+        Literal["stage", "block", "layer"], Option("--by", help="How finely to list it.")
+    ] = "stage"
+    measure: Annotated[
+        bool,
+        Option(
+            "--measure/--no-measure",
+            help="Measure the compiled module and prove the figures; without, no torch is needed.",
+        ),
+    ] = True
+    convention: Annotated[
+        Literal["torchvision", "fvcore", "pycls", "paper"] | None,
+        Option(help="Count MACs as another tool does, to the integer."),
+    ] = None
+    resolved: Annotated[
+        bool,
+        Option("--resolved", help="Only the full spec, each value with where it came from."),
+    ] = False
+    explain: Annotated[
+        str | None,
+        Option(metavar="LAYER", help="Only the formulas of one layer, block or stage."),
+    ] = None
+    sort: Annotated[
+        Literal["given", "name", "params", "macs", "activations", "layers"],
+        Option(help="The order of several networks; differences are to the first."),
+    ] = "given"
+
+    def render(self, found: Sequence[Entry]) -> str:
+        """The report as text."""
+        convention = CONVENTIONS[self.convention] if self.convention else None
+        return render(found, self.form, self.by, convention)
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """The training step whose memory is reported."""
+
+    batch: Annotated[
+        int | None, Option(help="Add the memory of a training step of N images.", metavar="N")
+    ] = None
+    precision: Annotated[
+        Literal["fp32", "bf16"], Option(help="The training step's; bf16 is autocast.")
+    ] = "fp32"
+    optimizer: Annotated[
+        Literal["sgd", "momentum", "adamw"], Option(help="The training step's.")
+    ] = "momentum"
+    memory: Annotated[
+        str | None,
+        Option(metavar="24GiB", help="Add the largest batch that trains in it."),
+    ] = None
+
+    def training(self) -> Training:
+        """The step in numbers. Raises UserError for what is none."""
+        if self.batch is not None and self.batch < 1:
+            raise UserError(f"--batch {self.batch}: must be 1 or more images")
+        limit = None if self.memory is None else amount(self.memory, "--memory", units=BYTES)
+        return Training(self.batch, self.precision, self.optimizer, limit)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the networks may have."""
+
+    max_params: Annotated[
+        str | None, Option(metavar="25M", help="Exit 1 where a network has more.")
+    ] = None
+    max_macs: Annotated[
+        str | None, Option(metavar="4.1G", help="Exit 1 where an image takes more.")
+    ] = None
+    max_memory: Annotated[
+        str | None,
+        Option(metavar="16GiB", help="Exit 1 where a step of --batch images (or 1) takes more."),
+    ] = None
+
+    def budget(self) -> Budget:
+        """The limits in numbers. Raises UserError for what is none."""
+        return Budget.written(params=self.max_params, macs=self.max_macs, memory=self.max_memory)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The files to draw."""
+
+    draw: Annotated[
+        Path | None, Option(metavar="FILE.svg", help="Draw a network, or two side by side.")
+    ] = None
+    beside: Annotated[
+        Literal["plain", "nothing"],
+        Option(help="What to draw beside a single network: its plain twin."),
+    ] = "plain"
+    plot: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="Plot the networks' params and MACs (png, svg, pdf)."),
+    ] = None
+    force: Annotated[bool, Option("--force", help="Overwrite output files.")] = False
+
+    def check(self, outcomes: Sequence[Outcome | None]) -> None:
+        """Raises UserError where one of the files could not be written."""
+        if self.draw is not None:
+            from resgen.report.draw import check_drawing
+
+            check_drawing(self.draw, len(outcomes), force=self.force)
+        if self.plot is not None:
+            check_plot(self.plot, outcomes, force=self.force)
+        if self.draw and self.plot and os.path.realpath(self.draw) == os.path.realpath(self.plot):
+            raise UserError(f"--draw and --plot: both are {self.plot}; name two files")
+
+    def write(self, plans: Sequence[Plan], outcomes: Sequence[Outcome | None]) -> None:
+        """Draws the networks and writes the files."""
+        if self.draw is not None:
+            from resgen.report.draw import draw_file
+
+            draw_file(plans, self.draw, beside=self.beside, force=self.force)
+        if self.plot is not None:
+            plot_file(plans, outcomes, self.plot, force=self.force)
+
+
+SEVERAL = "several networks"
+_STEP = ("--batch", "--memory", "--max-memory")
+_REPORT = (
+    "--format", "--by", "--measure", "--convention", "--sort", "--batch", "--precision",
+    "--optimizer", "--memory", "--max-params", "--max-macs", "--max-memory", "--draw", "--beside",
+    "--plot", "--force",
+)  # fmt: skip
+_ROWS = ("--format csv", "--format markdown")
+_NO_STEP = "a training step has no rows; give --format json or table"
+RULES = (
+    Apart("--resolved", ("--explain", *_REPORT), "the spec is printed alone; leave one out"),
+    Apart("--explain", _REPORT, "the formulas are printed alone; leave one out"),
+    Apart("--memory", _ROWS, _NO_STEP),
+    Apart("--batch", _ROWS, _NO_STEP, unless="--max-memory"),
+    Needs("--precision", _STEP),
+    Needs("--optimizer", _STEP),
+    Apart("--by", (SEVERAL,), "give one network, or --format json", unless="--format json"),
+    Needs("--beside", ("--draw",)),
+    Apart("--beside", (SEVERAL,), "two networks are drawn beside each other; leave it out"),
+    Needs("--force", ("--draw", "--plot")),
+)
+
+
+@grouped
 def summarize(
+    ctx: typer.Context,
     specs: Annotated[
         list[str],
         typer.Argument(help="Spec files, shipped names or run folders.", metavar="SPEC"),
     ],
-    form: Annotated[
-        Literal["table", "json", "csv", "markdown"],
-        typer.Option("--format", help="How to print the report."),
-    ] = "table",
-    by: Annotated[
-        Literal["stage", "block", "layer"], typer.Option("--by", help="How finely to list it.")
-    ] = "stage",
-    measure: Annotated[
-        bool,
-        typer.Option(
-            "--measure/--no-measure",
-            help="Measure the compiled module and prove the figures; without, no torch is needed.",
-        ),
-    ] = True,
-    convention: Annotated[
-        Literal["torchvision", "fvcore", "pycls", "paper"] | None,
-        typer.Option(help="Count MACs as another tool does, to the integer."),
-    ] = None,
-    resolved: Annotated[
-        bool,
-        typer.Option("--resolved", help="Only the full spec, each value with where it came from."),
-    ] = False,
-    explain: Annotated[
-        str | None,
-        typer.Option(metavar="LAYER", help="Only the formulas of one layer, block or stage."),
-    ] = None,
-    sort: Annotated[
-        Literal["given", "name", "params", "macs", "activations", "layers"],
-        typer.Option(help="The order of several networks; differences are to the first."),
-    ] = "given",
-    batch: Annotated[
-        int | None, typer.Option(help="Add the memory of a training step of N images.", metavar="N")
-    ] = None,
-    precision: Annotated[
-        Literal["fp32", "bf16"], typer.Option(help="The training step's; bf16 is autocast.")
-    ] = "fp32",
-    optimizer: Annotated[
-        Literal["sgd", "momentum", "adamw"], typer.Option(help="The training step's.")
-    ] = "momentum",
-    memory: Annotated[
-        str | None,
-        typer.Option(metavar="24GiB", help="Add the largest batch that trains in it."),
-    ] = None,
-    max_params: Annotated[
-        str | None, typer.Option(metavar="25M", help="Exit 1 where a network has more.")
-    ] = None,
-    max_macs: Annotated[
-        str | None, typer.Option(metavar="4.1G", help="Exit 1 where an image takes more.")
-    ] = None,
-    max_memory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="16GiB", help="Exit 1 where a step of --batch images (or 1) takes more."
-        ),
-    ] = None,
-    draw: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg", help="Draw a network, or two side by side.")
-    ] = None,
-    beside: Annotated[
-        Literal["plain", "nothing"],
-        typer.Option(help="What to draw beside a single network: its plain twin."),
-    ] = "plain",
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Plot the networks' params and MACs (png, svg, pdf)."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite output files.")] = False,
+    view: View,
+    step: StepOptions,
+    limits: Limits,
+    pictures: Pictures,
 ) -> None:
     """Report params and MACs; prove what the shortcuts cost.
 
     Exits 1 where a proof fails or a budget (--max-...) is exceeded, with the amount.
     """
-    if batch is not None and batch < 1:
-        raise UserError(f"--batch {batch}: must be 1 or more images")
-    limit = None if memory is None else amount(memory, "--memory", units=BYTES)
-    budget = Budget(
-        params=None if max_params is None else amount(max_params, "--max-params"),
-        macs=None if max_macs is None else amount(max_macs, "--max-macs"),
-        memory=None if max_memory is None else amount(max_memory, "--max-memory", units=BYTES),
-    )
+    refuse(ctx, RULES, *([SEVERAL] if len(specs) > 1 else []))
+    training, budget = step.training(), limits.budget()
     read = [outcome(spec) for spec in specs]
-    if resolved:
+    pictures.check([result for _, result in read])
+    if view.resolved:
         from resgen.spec.resolved import resolved_text
 
         typer.echo("\n\n".join(resolved_text(load_spec(spec)) for spec, _ in read))
         return
     ended = [(resolve(load_spec(spec)), result) for spec, result in read]
-    ended.sort(key=lambda pair: SORTS[sort](pair[0]))
+    ended.sort(key=lambda pair: SORTS[view.sort](pair[0]))
     plans = [plan for plan, _ in ended]
-    if explain is not None:
-        from resgen.report.explain import explain as explained
+    if view.explain is not None:
+        from resgen.report.explain import explain
 
-        typer.echo("\n\n".join("\n".join(explained(plan, explain)) for plan in plans))
+        typer.echo("\n\n".join("\n".join(explain(plan, view.explain)) for plan in plans))
         return
-    found = []
-    for plan, result in ended:
-        training, lines = _training(plan, batch, precision, optimizer, limit)
-        proof = _proof(plan) if measure else None
-        found.append(Entry(plan, proof, training, lines, result.error if result else None))
-    typer.echo(render(found, form, by, CONVENTIONS[convention] if convention else None))
-    if draw is not None:
-        from resgen.report.draw import draw_file
-
-        draw_file(plans, draw, twin=beside == "plain", force=force)
-    if plot is not None:
-        plot_file(plans, [result for _, result in ended], plot, force=force)
-    for entry in found:
-        for check in entry.proof.checks if entry.proof else ():
-            if not check.holds:
-                raise CheckFailed(f"{entry.plan.name}: {check.name}: {check.text}")
-    enforce([(plan.name, _over(plan, budget, batch or 1, precision, optimizer)) for plan in plans])
-
-
-def _training(
-    plan: Plan, batch: int | None, precision: str, optimizer: str, limit: int | None
-) -> tuple[dict[str, object] | None, tuple[str, ...]]:
-    """The training step as plain values and as text, where it was asked for."""
-    if batch is None and limit is None:
-        return None, ()
-    fits = None if limit is None else largest_batch(plan, limit, precision, optimizer)
-    step = training_step(plan, batch or fits or 1, precision, optimizer)
-    data: dict[str, object] = dict(step._asdict())
-    if limit is not None:
-        data |= {"limit": limit, "largest_batch": fits}
-    return data, tuple(step_lines(step, limit, fits))
-
-
-def _over(plan: Plan, budget: Budget, batch: int, precision: str, optimizer: str) -> list[str]:
-    books = cost(plan)
-    peak = 0
-    if budget.memory is not None:
-        peak = training_step(plan, batch, precision, optimizer).peak
-    return budget.over(books.params, books.macs, books.activations, peak)
+    found = [
+        Entry(
+            plan,
+            _proof(plan) if view.measure else None,
+            *training.report(plan),
+            result.error if result else None,
+        )
+        for plan, result in ended
+    ]
+    typer.echo(view.render(found))
+    pictures.write(plans, [result for _, result in ended])
+    _enforce_proofs(found)
+    enforce([(plan.name, _over(plan, budget, training)) for plan in plans])
 
 
 def _proof(plan: Plan) -> Proof:
@@ -164,3 +225,17 @@ def _proof(plan: Plan) -> Proof:
     from resgen.source.module import build_undrawn
 
     return prove(plan, build_undrawn(plan))
+
+
+def _enforce_proofs(found: Sequence[Entry]) -> None:
+    """Raises CheckFailed for the first part of a proof that does not hold."""
+    for entry in found:
+        for check in entry.proof.checks if entry.proof else ():
+            if not check.holds:
+                raise CheckFailed(f"{entry.plan.name}: {check.name}: {check.text}")
+
+
+def _over(plan: Plan, budget: Budget, training: Training) -> list[str]:
+    books = cost(plan)
+    peak = 0 if budget.memory is None else training.peak(plan)
+    return budget.over(books.params, books.macs, books.activations, peak)

@@ -2,199 +2,259 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Option
 
+from resgen.cli.options import Apart, Needs, grouped, refuse
 from resgen.errors import UserError
 
-
-class Precision(StrEnum):
-    """What convolutions are computed in; `auto` takes bf16 where the device has it."""
-
-    auto = "auto"
-    bf16 = "bf16"
-    fp32 = "fp32"
+if TYPE_CHECKING:
+    from resgen.train.data.images import Wanted
+    from resgen.train.device.engine import Engine
+    from resgen.train.recipe import Recipe
+    from resgen.train.run.settings import Settings
 
 
-class Layout(StrEnum):
-    """How images lie in memory; `auto` takes what is fastest on the device."""
+@dataclass(frozen=True)
+class Task:
+    """What to train on, and how."""
 
-    auto = "auto"
-    channels_last = "channels_last"
-    contiguous = "contiguous"
+    data: Annotated[
+        str, Option(help="digits, cifar10[:PATH], cifar100[:PATH], folder:PATH, synthetic.")
+    ] = "digits"
+    recipe: Annotated[str, Option(help="A recipe file, or a shipped recipe.")] = "digits"
+    set_: Annotated[
+        list[str] | None,
+        Option("--set", metavar="KEY=VALUE", help="Changes the recipe: optimizer.lr=0.05."),
+    ] = None
+    epochs: Annotated[
+        int | None, Option(help="Changes the recipe's length.", min=1, max=1_000_000)
+    ] = None
+    batch: Annotated[
+        str | None, Option(help="Images a step; auto cuts it to what fits in memory.")
+    ] = None
+
+    def changes(self) -> list[str]:
+        """What differs from the recipe, as assignments to its keys."""
+        changes = list(self.set_ or [])
+        if self.batch is not None and self.batch != "auto":
+            changes.append(f"batch={self.batch}")
+        if self.epochs is not None:
+            changes.append(f"length={self.epochs} epochs")
+        return changes
+
+    def chosen(self) -> tuple[Recipe, tuple[str, ...]]:
+        """The recipe as it is run, and what is unusual about the changes."""
+        from resgen.spec.reading import set_values
+        from resgen.train.recipe import read_recipe
+        from resgen.train.recipe.keys import far_changes
+
+        preset, changes = read_recipe(self.recipe), self.changes()
+        chosen = set_values(preset, changes) if changes else preset
+        return chosen, tuple(far_changes(preset, chosen))
+
+    def title(self) -> str:
+        """The recipe's name, and what was changed of it."""
+        return ", with ".join([self.recipe, *self.changes()])
+
+    def said(self) -> list[str]:
+        """What the rules about options know this by: `--data folder`, `--set batch`."""
+        keys = [f"--set {each.partition('=')[0].strip()}" for each in self.set_ or ()]
+        return [f"--data {self.data.partition(':')[0]}", *keys]
 
 
-class Compile(StrEnum):
-    """Whether to use torch.compile; `auto` does on CUDA."""
+@dataclass(frozen=True)
+class Start:
+    """Where a run lies, and what it starts from."""
 
-    auto = "auto"
-    on = "on"
-    off = "off"
+    seed: Annotated[int, Option(help="Weights, order, augmentation follow it.", min=0)] = 0
+    out: Annotated[Path | None, Option(help="The run folder.", show_default="runs/...")] = None
+    plan: Annotated[
+        bool, Option("--plan", help="Show schedule, groups and cost; train nothing.")
+    ] = False
+    resume: Annotated[bool, Option("--resume", help="Go on where the folder stops.")] = False
+    force: Annotated[bool, Option("--force", help="Start over in a used folder.")] = False
+    init_from: Annotated[
+        Path | None, Option(metavar="FILE", help="Start from weights: .pth, .pt or .safetensors.")
+    ] = None
+    head: Annotated[
+        Literal["keep", "drop"], Option(help="Of --init-from; drop where the classes differ.")
+    ] = "keep"
+
+    def folder(self, specs: list[str], task: Task) -> Path:
+        """The run folder: the one named, or one named after the run."""
+        if self.out is not None:
+            return self.out
+        names = [Path(spec).stem for spec in specs]
+        title = names[0] if len(names) == 1 else f"{names[0]}-and-{len(names) - 1}-more"
+        data, recipe = task.data.partition(":")[0], Path(task.recipe).stem
+        return Path("runs") / "-".join([title, data, recipe, str(self.seed)])
 
 
-class Recompute(StrEnum):
-    """What is computed twice to save memory."""
+@dataclass(frozen=True)
+class Machine:
+    """How a step is computed."""
 
-    off = "off"
-    blocks = "blocks"
+    device: Annotated[str, Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto"
+    precision: Annotated[Literal["auto", "bf16", "fp32"], Option(help="Of the convolutions.")] = (
+        "auto"
+    )
+    layout: Annotated[
+        Literal["auto", "channels_last", "contiguous"], Option(help="Of images in memory.")
+    ] = "auto"
+    compile: Annotated[Literal["auto", "on", "off"], Option(help="Use torch.compile.")] = "auto"
+    recompute: Annotated[
+        Literal["off", "blocks"], Option(help="Save memory by computing blocks twice.")
+    ] = "off"
+    sync_bn: Annotated[bool, Option("--sync-bn", help="Batch norm over all processes (CUDA).")] = (
+        False
+    )
+
+    def engine(self, local_rank: int) -> Engine:
+        """The engine of this process. Raises UserError for a device that is not there."""
+        from resgen.train.device import engine
+
+        chosen = engine.choose(
+            device=self.device, precision=self.precision, layout=self.layout,
+            compile=self.compile, local_rank=local_rank,
+        )  # fmt: skip
+        if chosen.device.type == "cpu":
+            engine.keep_freed_memory()
+        if self.sync_bn and chosen.device.type != "cuda":
+            raise UserError(f"--sync-bn: torch has it on CUDA only (this is {chosen.device})")
+        return chosen
 
 
-class HeadWeights(StrEnum):
-    """What becomes of the classifier in a file of weights."""
+@dataclass(frozen=True)
+class Reading:
+    """How images are read."""
 
-    keep = "keep"
-    drop = "drop"
+    heldout: Annotated[int | None, Option(help="Images to cut from the training set.", min=1)] = (
+        None
+    )
+    download: Annotated[bool, Option("--download", help="Fetch CIFAR if missing.")] = False
+    skip_bad_images: Annotated[
+        bool, Option("--skip-bad-images", help="Leave unreadable images out.")
+    ] = False
+    workers: Annotated[int | None, Option(help="Processes that decode images.", min=0, max=256)] = (
+        None
+    )
+
+    def wanted(self, data: str) -> Wanted:
+        """What is asked of the data of this name."""
+        from resgen.train.data.images import Wanted
+
+        return Wanted(
+            data,
+            heldout=self.heldout,
+            download="allowed" if self.download else "never",
+            bad_images="skip" if self.skip_bad_images else "refuse",
+        )
 
 
-class OnOff(StrEnum):
-    """Two words."""
+@dataclass(frozen=True)
+class Record:
+    """What a run leaves behind and says."""
 
-    off = "off"
-    on = "on"
+    save_every: Annotated[
+        float, Option(metavar="MINUTES", help="Between checkpoints in an epoch.", min=0)
+    ] = 10.0
+    deterministic: Annotated[
+        bool, Option("--deterministic", help="Equal bits on a GPU, a little slower.")
+    ] = False
+    tensorboard: Annotated[
+        bool, Option("--tensorboard", help="Also write TensorBoard's files.")
+    ] = False
+    quiet: Annotated[bool, Option("--quiet", help="Only the last table.")] = False
 
 
+RULES = (
+    Apart("--resume", ("--force",), "the one goes on, the other starts over; leave one out"),
+    Apart("--plan", ("--resume", "--force"), "nothing is trained; leave one out"),
+    Apart("--epochs", ("--set length",), "both are the recipe's length; leave one out"),
+    Apart(
+        "--batch", ("--set batch",), "both are the recipe's batch; leave one out", "--batch auto"
+    ),
+    Needs("--head", ("--init-from",)),
+    Needs("--download", ("--data cifar10", "--data cifar100")),
+    Needs("--skip-bad-images", ("--data folder",)),
+)
+
+
+@grouped
 def train(
+    ctx: typer.Context,
     specs: Annotated[
         list[str], typer.Argument(metavar="SPEC", help="Spec files, shipped names, checkpoints.")
     ],
-    data: Annotated[
-        str, typer.Option(help="digits, cifar10[:PATH], cifar100[:PATH], folder:PATH, synthetic.")
-    ] = "digits",
-    recipe: Annotated[str, typer.Option(help="A recipe file, or a shipped recipe.")] = "digits",
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Changes the recipe: optimizer.lr=0.05."),
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Changes the recipe's length.", min=1, max=1_000_000)
-    ] = None,
-    batch: Annotated[
-        str | None, typer.Option(help="Images a step; auto cuts it to what fits in memory.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Weights, order, augmentation follow it.", min=0)] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="The run folder.", show_default="runs/...")
-    ] = None,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Show schedule, groups and cost; train nothing.")
-    ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the folder stops.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Start over in a used folder.")] = False,
-    init_from: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Start from weights: .pth, .pt or .safetensors."),
-    ] = None,
-    head: Annotated[
-        HeadWeights, typer.Option(help="Of --init-from; drop where the classes differ.")
-    ] = HeadWeights.keep,
-    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
-    precision: Annotated[Precision, typer.Option(help="Of the convolutions.")] = Precision.auto,
-    layout: Annotated[Layout, typer.Option(help="Of images in memory.")] = Layout.auto,
-    compile: Annotated[Compile, typer.Option(help="Use torch.compile.")] = Compile.auto,
-    recompute: Annotated[
-        Recompute, typer.Option(help="Save memory by computing blocks twice.")
-    ] = Recompute.off,
-    sync_bn: Annotated[
-        OnOff, typer.Option(help="Batch norm over all processes (CUDA).")
-    ] = OnOff.off,
-    heldout: Annotated[
-        int | None, typer.Option(help="Images to cut from the training set.", min=1)
-    ] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR if missing.")] = False,
-    skip_bad_images: Annotated[
-        bool, typer.Option("--skip-bad-images", help="Leave unreadable images out.")
-    ] = False,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes that decode images.", min=0, max=256)
-    ] = None,
-    save_every: Annotated[
-        float, typer.Option(metavar="MINUTES", help="Between checkpoints in an epoch.", min=0)
-    ] = 10.0,
-    deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="Equal bits on a GPU, a little slower.")
-    ] = False,
-    tensorboard: Annotated[OnOff, typer.Option(help="Also write TensorBoard's files.")] = OnOff.off,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Only the last table.")] = False,
+    task: Task,
+    start: Start,
+    machine: Machine,
+    reading: Reading,
+    record: Record,
 ) -> None:
     """Train networks on real images and draw their curves.
 
     Prints each network's cost and the verdict of its proof before the first step.
     Several specs are trained one after another with the same recipe and drawn in one figure.
     """
-    if resume and force:
-        raise UserError("--resume and --force exclude each other")
-    from resgen.spec.reading import set_values
-    from resgen.train.recipe import read_recipe
-    from resgen.train.recipe.keys import far_changes
-    from resgen.train.run import network as networks_
-    from resgen.train.run import outlook
+    refuse(ctx, RULES, *task.said())
+    from resgen.train.run import network, outlook
 
-    changes = list(set_ or [])
-    if batch is not None and batch != "auto":
-        changes.append(f"batch={batch}")
-    if epochs is not None:
-        changes.append(f"length={epochs} epochs")
-    preset = read_recipe(recipe)
-    chosen = set_values(preset, changes) if changes else preset
-    notes = far_changes(preset, chosen)
-    networks = networks_.load_all(specs, train_side=chosen.augment.size)
-    if plan:
+    recipe, notes = task.chosen()
+    networks = network.load_all(specs, train_side=recipe.augment.size)
+    if start.plan:
         for note in notes:
             typer.echo(f"note: {note}", err=True)
-        images = outlook.training_images(data, heldout)
-        typer.echo(outlook.outlook(networks, chosen, data=data, images=images))
+        images = outlook.training_images(task.data, reading.heldout)
+        typer.echo(outlook.outlook(networks, recipe, data=task.data, images=images))
         return
 
-    from resgen.train.data.images import Wanted
     from resgen.train.device import engine, processes
-    from resgen.train.run import folder as run_folder
     from resgen.train.run import runs
-    from resgen.train.run.settings import Settings
 
-    if deterministic:
+    if record.deterministic:
         engine.make_deterministic()
-    place = processes.placed()
-    motor = engine.choose(
-        device=device, precision=precision.value, layout=layout.value, compile=compile.value,
-        local_rank=place.local_rank,
-    )  # fmt: skip
-    if motor.device.type == "cpu":
-        engine.keep_freed_memory()
-    if sync_bn == OnOff.on and motor.device.type != "cuda":
-        raise UserError(f"--sync-bn on: torch has it on CUDA only (this is {motor.device})")
-    settings = Settings(
-        out=out or _default_out(specs, data, recipe, seed),
-        seed=seed,
-        start="resume" if resume else "force" if force else "new",
-        save_minutes=save_every,
-        batch="auto" if batch == "auto" else "recipe",
-        workers=workers,
-        sync_bn=sync_bn.value,
-        recompute=recompute.value,
-        tensorboard=tensorboard.value,
-        init_from=init_from,
-        head=head.value,
-        voice="quiet" if quiet else "full",
-        command=run_folder.command_line(),
-        recipe=", with ".join([recipe, *changes]),
-        notes=tuple(notes),
-    )
-    wanted = Wanted(
-        data,
-        heldout=heldout,
-        download="allowed" if download else "never",
-        bad_images="skip" if skip_bad_images else "refuse",
-    )
+    motor = machine.engine(processes.placed().local_rank)
+    settings = _settings(specs, task, start, machine, reading, record, notes)
+    wanted = reading.wanted(task.data)
     with processes.joined(motor.device) as world:
-        results = runs.train(runs.Job(networks, chosen, wanted, settings, motor, world))
+        results = runs.train(runs.Job(networks, recipe, wanted, settings, motor, world))
         if world.first:
             typer.echo(runs.table(results, networks))
 
 
-def _default_out(specs: list[str], data: str, recipe: str, seed: int) -> Path:
-    names = [Path(spec).stem for spec in specs]
-    title = names[0] if len(names) == 1 else f"{names[0]}-and-{len(names) - 1}-more"
-    return Path("runs") / "-".join([title, data.partition(":")[0], Path(recipe).stem, str(seed)])
+def _settings(
+    specs: list[str],
+    task: Task,
+    start: Start,
+    machine: Machine,
+    reading: Reading,
+    record: Record,
+    notes: tuple[str, ...],
+) -> Settings:
+    """What is asked of the run, in the words of the rooms below."""
+    from resgen.train.run.folder import command_line
+    from resgen.train.run.settings import Settings
+
+    return Settings(
+        out=start.folder(specs, task),
+        seed=start.seed,
+        start="resume" if start.resume else "force" if start.force else "new",
+        save_minutes=record.save_every,
+        batch="auto" if task.batch == "auto" else "recipe",
+        workers=reading.workers,
+        sync_bn="on" if machine.sync_bn else "off",
+        recompute=machine.recompute,
+        tensorboard="on" if record.tensorboard else "off",
+        init_from=start.init_from,
+        head=start.head,
+        voice="quiet" if record.quiet else "full",
+        command=command_line(),
+        recipe=task.title(),
+        notes=notes,
+    )

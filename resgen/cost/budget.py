@@ -42,6 +42,26 @@ class Budget(NamedTuple):
     activations: int | None = None
     memory: int | None = None
 
+    @classmethod
+    def written(
+        cls,
+        *,
+        params: str | None = None,
+        macs: str | None = None,
+        activations: str | None = None,
+        memory: str | None = None,
+    ) -> Budget:
+        """The limits as people write them, of --max-params, --max-macs, ... Raises UserError."""
+        counts = {"params": params, "macs": macs, "activations": activations}
+        return cls(
+            **{
+                name: amount(text, f"--max-{name}")
+                for name, text in counts.items()
+                if text is not None
+            },
+            memory=None if memory is None else amount(memory, "--max-memory", units=BYTES),
+        )
+
     def over(self, params: int, macs: int, activations: int, peak: int) -> list[str]:
         """By how much each limit is exceeded, in words."""
         lines = []

@@ -114,6 +114,35 @@ def training_step(
     )
 
 
+class Training(NamedTuple):
+    """A training step as it is asked for: by its batch, or by the memory it may take.
+
+    limit: bytes; where no batch is given, the step is that of the largest batch within it.
+    """
+
+    batch: int | None = None
+    precision: str = "fp32"
+    optimizer: str = "momentum"
+    limit: int | None = None
+
+    def report(self, plan: Plan) -> tuple[dict[str, int | str] | None, tuple[str, ...]]:
+        """The step as plain values and as text, where one was asked for."""
+        if self.batch is None and self.limit is None:
+            return None, ()
+        fits = None
+        if self.limit is not None:
+            fits = largest_batch(plan, self.limit, self.precision, self.optimizer)
+        step = training_step(plan, self.batch or fits or 1, self.precision, self.optimizer)
+        data: dict[str, int | str] = dict(step._asdict())
+        if self.limit is not None and fits is not None:
+            data |= {"limit": self.limit, "largest_batch": fits}
+        return data, tuple(step_lines(step, self.limit, fits))
+
+    def peak(self, plan: Plan) -> int:
+        """The most bytes alive at once in a step of the batch, or of one image."""
+        return training_step(plan, self.batch or 1, self.precision, self.optimizer).peak
+
+
 def largest_batch(plan: Plan, limit: int, precision: str, optimizer: str) -> int:
     """The largest batch whose peak fits into `limit` bytes; 0 where one image does not."""
 

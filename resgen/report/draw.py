@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
 from resgen.cost import cost
 from resgen.errors import UserError
-from resgen.files import write_new
+from resgen.files import check_place, write_new
 from resgen.plan import Block, Layer, Plan
 from resgen.plan.layers import (
     Conv,
@@ -86,20 +87,19 @@ def draw(plans: Sequence[Plan]) -> str:
     )
 
 
-def draw_file(plans: Sequence[Plan], path: Path, *, twin: bool, force: bool) -> None:
-    """Writes the drawing of two networks, or of one, beside its plain twin if wanted.
+def check_drawing(path: Path, networks: int, *, force: bool) -> None:
+    """Raises UserError for a number of networks, or a file, that cannot be drawn (into)."""
+    if networks > 2:
+        raise UserError(f"--draw {path}: draws one or two networks side by side, not {networks}")
+    check_place(path, force=force, endings=(".svg",))
 
-    Raises UserError for another number of networks and a file that is not an SVG.
-    """
-    if path.suffix != ".svg":
-        raise UserError(f"--draw {path}: draws SVG only; end the file's name in .svg")
-    if len(plans) > 2:
-        raise UserError(f"--draw {path}: draws one or two networks side by side, not {len(plans)}")
-    if (
-        len(plans) == 1
-        and twin
-        and any(block.residual_adds for _, block in plans[0].named_blocks())
-    ):
+
+def draw_file(
+    plans: Sequence[Plan], path: Path, *, beside: Literal["plain", "nothing"], force: bool
+) -> None:
+    """Writes the drawing of two networks, or of one, beside its plain twin if wanted."""
+    residual = any(block.residual_adds for _, block in plans[0].named_blocks())
+    if len(plans) == 1 and beside == "plain" and residual:
         plans = [plans[0].plain(), plans[0]]
     write_new(path, draw(plans), force=force)
 

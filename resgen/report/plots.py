@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from resgen.cost import cost
 from resgen.errors import UserError
+from resgen.files import check_place, write_new
 from resgen.plan import Plan
 from resgen.report.rows import total
 from resgen.words import size
@@ -31,7 +34,7 @@ def outcome(source: str) -> tuple[str, Outcome | None]:
     Raises UserError for a folder without a finished run.
     """
     folder = Path(source)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # an unfit name is no folder
         return source, None
     if not (folder / SPEC).is_file():
         raise UserError(f"{source}: a folder without {SPEC}; give a spec file or a run folder")
@@ -48,24 +51,22 @@ def outcome(source: str) -> tuple[str, Outcome | None]:
     raise UserError(f"{folder / RESULT}: names no error; finish the run with --resume")
 
 
+def check_plot(path: Path, outcomes: Sequence[Outcome | None], *, force: bool) -> None:
+    """Raises UserError for a file that cannot be written, and where only some were trained."""
+    check_place(path, force=force, endings=SUFFIXES)
+    trained = sum(outcome is not None for outcome in outcomes)
+    if 0 < trained < len(outcomes):
+        raise UserError(
+            f"--plot {path}: {trained} of {len(outcomes)} networks come with a finished run; "
+            "give run folders for all of them, or specs for all"
+        )
+
+
 def plot_file(
     plans: Sequence[Plan], outcomes: Sequence[Outcome | None], path: Path, *, force: bool
 ) -> None:
-    """Draws the networks as points and writes the figure.
-
-    Raises UserError for a format it cannot write, a file that exists, and where some of
-    the networks were trained and some not.
-    """
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"--plot {path}: end the file's name in {', '.join(SUFFIXES)}")
-    if path.exists() and not force:
-        raise UserError(f"{path}: already exists; give --force to overwrite it")
+    """Draws the networks as points and writes the figure."""
     trained = [o for o in outcomes if o is not None]
-    if trained and len(trained) < len(plans):
-        raise UserError(
-            f"--plot {path}: {len(trained)} of {len(plans)} networks come with a finished run; "
-            "give run folders for all of them, or specs for all"
-        )
     import matplotlib as mpl
 
     mpl.use("Agg")  # no display is needed, and labels are measured on it
@@ -94,12 +95,10 @@ def plot_file(
         figure.text(0.01, 0.012, note, fontsize=8, color="#667085")
         figure.tight_layout(rect=(0, 0.03, 1, 1))
         _part_labels(figure)
-        try:
-            figure.savefig(path, dpi=160)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written: {error.strerror}") from None
-        finally:
-            plt.close(figure)
+        drawn = BytesIO()
+        figure.savefig(drawn, format=path.suffix[1:], dpi=160)
+        plt.close(figure)
+    write_new(path, drawn.getvalue(), force=force)
 
 
 _STYLE: dict[Any, Any] = {

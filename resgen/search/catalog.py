@@ -12,8 +12,7 @@ from resgen.cost import COUNTING, cost
 from resgen.errors import UserError
 from resgen.plan import Shape, resolve
 from resgen.spec import load_spec, shipped
-from resgen.spec.mistakes import nearest
-from resgen.words import aligned, short, size, wrapped
+from resgen.words import aligned, joined, short, size, wrapped
 
 JSON_VERSION = 1
 
@@ -44,10 +43,9 @@ def catalog(pattern: str = "*") -> tuple[Item, ...]:
         if fnmatchcase(name, whole) or fnmatchcase(name.rpartition("/")[2], whole)
     ]
     if not found:
-        short_names = sorted({name.rpartition("/")[2] for name in known})
-        hint = nearest(pattern, short_names)
-        hint = hint if hint.startswith("; did") else "; `resgen list` shows them all"
-        raise UserError(f"{pattern}: no shipped network has such a name{hint}")
+        meant = shipped.guesses("spec", pattern)
+        hint = f"did you mean {joined(meant, 'or')}?" if meant else "`resgen list` shows them all"
+        raise UserError(f"{pattern}: no shipped network has such a name; {hint}")
     return tuple(_item(name) for name in found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -50,10 +50,14 @@ def at(path: Path_, keys: Mapping[Path_, Place], values: Mapping[Path_, Place]) 
     return None
 
 
+def near(word: str, known: Iterable[str]) -> list[str]:
+    """The nearest known word, if any is near."""
+    return difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
     """ "; did you mean X?" for the nearest known word, else the list of them."""
-    match = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if match:
+    if match := near(word, known):
         return f"; did you mean {match[0]}?"
     return f"; known here: {', '.join(known)}" if known else ""
 

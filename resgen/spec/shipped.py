@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from pathlib import Path
 
 from resgen.errors import UserError
-from resgen.spec.mistakes import nearest
+from resgen.spec.mistakes import near
+from resgen.words import joined
 
 _INSIDE = Path(__file__).parents[1] / "specs"  # in an installed wheel
 _BESIDE = Path(__file__).parents[2] / "specs"  # in a checkout
@@ -35,7 +37,7 @@ def find(kind: str, name: str) -> Path:
     or more than one thing is meant.
     """
     path = Path(name)
-    if path.exists() or path.suffix in (".yaml", ".yml"):
+    if os.path.exists(path) or path.suffix in (".yaml", ".yml"):
         return path
     folder = root() / RECIPES if kind == "recipe" else root()
     known = names(kind)
@@ -46,11 +48,27 @@ def find(kind: str, name: str) -> Path:
         raise UserError(f"{name}: several {kind}s have this name: {', '.join(matches)}")
     if kind == "spec" and (others := _checked_against(name)):
         raise UserError(f"{name}: no spec of this name is shipped; the network is {others[0]}")
-    short = sorted({*known, *(n.rpartition("/")[2] for n in known)})
-    hint = nearest(name, short)
-    if len(hint) > 300:
-        hint = "; `resgen list` shows them" if kind == "spec" else hint
-    raise UserError(f"{name}: no such file, and no {kind} of this name is shipped{hint}")
+    way_out = "`resgen list` shows them" if kind == "spec" else f"known are {joined(known)}"
+    hint = f"did you mean {joined(found, 'or')}?" if (found := guesses(kind, name)) else way_out
+    raise UserError(f"{name}: no such file, and no {kind} of this name is shipped; {hint}")
+
+
+def guesses(kind: str, name: str) -> list[str]:
+    """The shipped names that a mistyped one may stand for, each of which `find` knows.
+
+    One that looks the same (resnet5O, ResNet50) is meant before one of the same letters.
+    """
+    called: dict[str, list[str]] = {}
+    for known in names(kind):
+        for each in {known, known.rpartition("/")[2]}:
+            called.setdefault(each, []).append(known)
+    same = [each for each in called if _look(each) == _look(name)]
+    return called[same[0]] if same else [n for each in near(name, called) for n in called[each]]
+
+
+def _look(name: str) -> str:
+    """A name as the eye takes it: O is 0, l and I are 1, and size does not matter."""
+    return name.lower().translate(str.maketrans("oil", "011"))
 
 
 def _checked_against(reference: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -79,7 +80,8 @@ def _way_out(path: Path) -> str:
     other = path.with_name(PREVIOUS)
     if path.name == LAST and other.exists():
         if _whole(other):
-            return f"the one before it is whole; to go on from it: mv {other} {path}"
+            move = shlex.join(["mv", str(other), str(path)])
+            return f"the one before it is whole; to go on from it: {move}"
         return "so is the one before it"
     return "there is none before it"
 

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from resgen import cost, load_spec, resolve
+from resgen.cli import app
 from resgen.cli.train import train
 from resgen.errors import UserError
 from resgen.train.run import board, metrics
@@ -47,8 +48,8 @@ def command(
         (["--set", "batch=2000"], "a batch of 2000 is more than the 1437 training images"),
         (["--data", "folder:nowhere"], "--data folder:nowhere: no such folder"),
         (["--data", "mnist"], "--data mnist: no such data; known are digits"),
-        (["--resume", "--force"], "--resume and --force exclude each other"),
-        (["--sync-bn", "on", "--device", "cpu"], "--sync-bn on: torch has it on CUDA only"),
+        (["--resume", "--force"], "--resume and --force exclude each other; "),
+        (["--sync-bn", "--device", "cpu"], "--sync-bn: torch has it on CUDA only"),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_leaves_nothing(
@@ -165,8 +166,9 @@ def test_plan_costs_the_images_trained_on(
 
 def test_plan_never_imports_torch(tiny: Callable[..., str]) -> None:
     code = (
-        "import sys\nfrom resgen.cli.train import train\n"
-        f"train([{tiny()!r}], plan=True)\nassert 'torch' not in sys.modules"
+        "import sys\nfrom resgen.cli import app\n"
+        f"app(['train', {tiny()!r}, '--plan'], standalone_mode=False)\n"
+        "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
@@ -185,7 +187,7 @@ def test_tensorboard_that_is_missing_is_said_before_anything_is_written(
 ) -> None:
     monkeypatch.setattr(board, "find_spec", lambda _: None)
     with pytest.raises(UserError, match="TensorBoard is not installed; pip install tensorboard"):
-        command("--tensorboard", "on", "--out", "run")
+        command("--tensorboard", "--out", "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -193,7 +195,7 @@ def test_tensorboard_gets_every_number(command: Callable[..., None], tmp_path: P
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    command("--epochs", "2", "--out", "run", "--device", "cpu", "--tensorboard", "on")
+    command("--epochs", "2", "--out", "run", "--device", "cpu", "--tensorboard")
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     seen = [event.value for event in events.Scalars("heldout_error")]
     rows = metrics.read(tmp_path / "run")
@@ -215,10 +217,11 @@ def test_files_on_disk_are_trained_on_and_a_bad_one_is_named(
     crop = "augment={crop: random-resized, flip: horizontal}"
 
     def start(out: str, workers: int) -> None:
-        train(
-            [spec], data="folder:data", set_=["batch=4", crop], epochs=2,
-            out=tmp_path / out, device="cpu", workers=workers,
-        )  # fmt: skip
+        words = f"--data folder:data --set batch=4 --epochs 2 --out {out} --device cpu"
+        app(
+            ["train", spec, *words.split(), "--set", crop, "--workers", str(workers)],
+            standalone_mode=False,
+        )
 
     start("two", 2)
     start("none", 0)

@@ -90,9 +90,7 @@ def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
         return str(result.exception)
 
     png, svg = tmp_path / "a.png", tmp_path / "a.svg"
-    assert message("resnet18", "--draw", str(png)) == (
-        f"--draw {png}: draws SVG only; end the file's name in .svg"
-    )
+    assert message("resnet18", "--draw", str(png)) == (f"{png}: end the file's name in .svg")
     three = ("resnet18", "resnet34", "resnet50")
     assert message(*three, "--draw", str(svg)) == (
         f"--draw {svg}: draws one or two networks side by side, not 3"

@@ -112,7 +112,7 @@ OPTIONS = {
         "--max-params 25Q: must be a number with one of the units k, K, M, G, B, T, like 4.1G"
     ),
     ("--max-macs", "0"): "--max-macs 0: must be more than 0, like 4.1G",
-    ("--plot", "a.txt"): "--plot a.txt: end the file's name in .png, .svg, .pdf",
+    ("--plot", "a.txt"): "a.txt: end the file's name in .png, .svg or .pdf",
     ("--explain", "conv9"): "--explain conv9: resnet18 has no layer of this name; "
     "did you mean conv1?",
 }

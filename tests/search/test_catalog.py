@@ -62,7 +62,10 @@ def test_the_list_is_of_everything_that_ships() -> None:
 @pytest.mark.parametrize(
     ("pattern", "sentence"),
     [
-        ("resnet5O", "resnet5O: no shipped network has such a name; did you mean resnet56?"),
+        (
+            "resnet5O",
+            "resnet5O: no shipped network has such a name; did you mean imagenet/resnet50?",
+        ),
         ("vgg", "vgg: no shipped network has such a name; `resgen list` shows them all"),
     ],
 )

@@ -98,7 +98,7 @@ def test_the_command_writes_a_spec_that_loads(tmp_path: Path) -> None:
         ((), "give one target: --macs 2G or --params 25M"),
         (("--macs", "1G", "--params", "1M"), "give one target: --macs 2G or --params 25M"),
         (("--macs", "2G", "--divisor", "0"), "--divisor 0: must be between 1 and 1024"),
-        (("--macs", "2G", "-o", "a.txt"), "a.txt: the output is a spec; end its name in .yaml"),
+        (("--macs", "2G", "-o", "a.txt"), "a.txt: end the file's name in .yaml or .yml"),
     ],
 )
 def test_bad_options_are_named(words: tuple[str, ...], message: str) -> None:

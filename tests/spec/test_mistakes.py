@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from resgen.errors import UserError
 from resgen.plan import resolve
-from resgen.spec import load_spec
+from resgen.spec import load_spec, shipped
 from resgen.spec.reading import parse_document
 
 GOOD = """\
@@ -222,3 +222,32 @@ def test_no_text_whatever_raises_anything_but_a_sentence(text: str) -> None:
 def test_deep_nesting_is_a_sentence_too() -> None:
     with pytest.raises(UserError, match="nested too deeply"):
         parse_document("a: " + "[" * 5000 + "]" * 5000, "f.yaml")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "meant"),
+    [
+        ("spec", "resnet5O", ["imagenet/resnet50"]),
+        ("spec", "resnetl8", ["imagenet/resnet18"]),
+        ("spec", "ResNet50", ["imagenet/resnet50"]),
+        ("spec", "resnet57", ["cifar/resnet56", "digits/resnet56"]),
+        ("spec", "cifar/resnet57", ["cifar/resnet56"]),
+        ("recipe", "digit", ["digits"]),
+        ("spec", "vgg", []),
+    ],
+)
+def test_a_guess_at_a_shipped_name_is_a_name_that_is_found(
+    kind: str, name: str, meant: list[str]
+) -> None:
+    assert shipped.guesses(kind, name) == meant
+    for each in meant:
+        assert shipped.find(kind, each).is_file()
+
+
+def test_a_mistyped_shipped_name_gets_a_guess_that_works() -> None:
+    with pytest.raises(UserError) as caught:
+        load_spec("resnet57")
+    assert str(caught.value) == (
+        "resnet57: no such file, and no spec of this name is shipped; "
+        "did you mean cifar/resnet56 or digits/resnet56?"
+    )

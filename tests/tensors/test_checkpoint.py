@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,16 @@ def test_it_names_its_network(tmp_path: Path) -> None:
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.pt: no such checkpoint"):
         checkpoint.load(tmp_path / "none.pt")
+
+
+def test_the_way_out_of_a_damaged_checkpoint_can_be_typed_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "my runs; 2"
+    folder.mkdir()
+    for step in (1, 2):
+        checkpoint.save(state(step), folder)
+    (folder / "last.pt").write_bytes(b"damaged")
+    with pytest.raises(UserError) as caught:
+        checkpoint.load(folder / "last.pt")
+    way_out = str(caught.value).partition("to go on from it: ")[2]
+    subprocess.run(["bash", "-c", way_out], check=True)
+    assert checkpoint.load(folder / "last.pt")["step"] == 1

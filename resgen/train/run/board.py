@@ -13,7 +13,7 @@ from resgen.train.run.metrics import Row
 def require() -> None:
     """Raises UserError where TensorBoard is not installed."""
     if find_spec("tensorboard") is None:
-        raise UserError("--tensorboard on: TensorBoard is not installed; pip install tensorboard")
+        raise UserError("--tensorboard: TensorBoard is not installed; pip install tensorboard")
 
 
 class Board:

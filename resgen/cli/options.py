@@ -1,0 +1,113 @@
+"""What commands share: options grouped in records, and options that do not go together."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from typing import Any, NamedTuple, get_type_hints
+
+import typer
+
+from resgen.errors import UserError
+from resgen.words import joined
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as typer reads it: in place of each record the options that are its fields.
+
+    A record is a dataclass whose fields are annotated as typer wants its parameters.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    records: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    flat: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name in records:
+            flat += _options(records[name])
+        else:
+            flat.append(parameter.replace(annotation=hints[name], kind=_BY_NAME))
+
+    @wraps(command)
+    def called(**values: Any) -> None:
+        made = {
+            name: record(**{field.name: values.pop(field.name) for field in fields(record)})
+            for name, record in records.items()
+        }
+        command(**values, **made)
+
+    called.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
+    called.__annotations__ = {each.name: each.annotation for each in flat}
+    return called
+
+
+_BY_NAME = inspect.Parameter.KEYWORD_ONLY
+
+
+def _options(record: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(record, include_extras=True)
+    return [
+        inspect.Parameter(field.name, _BY_NAME, default=field.default, annotation=hints[field.name])
+        for field in fields(record)
+    ]
+
+
+class Apart(NamedTuple):
+    """An option that cannot stand beside any of others, and the way out.
+
+    `unless` another gives it a meaning after all.
+    """
+
+    option: str
+    others: tuple[str, ...]
+    way_out: str
+    unless: str = ""
+
+    def against(self, given: set[str]) -> str | None:
+        """What is wrong with the options given, in a sentence."""
+        other = next((each for each in self.others if each in given), None)
+        if self.option not in given or other is None or self.unless in given:
+            return None
+        return f"{self.option} and {other} exclude each other; {self.way_out}"
+
+
+class Needs(NamedTuple):
+    """An option that says nothing unless one of others is there, too."""
+
+    option: str
+    others: tuple[str, ...]
+
+    def against(self, given: set[str]) -> str | None:
+        """What is wrong with the options given, in a sentence."""
+        if self.option not in given or given & set(self.others):
+            return None
+        which = "it" if len(self.others) == 1 else "one of them"
+        others = joined(self.others, "or")
+        return f"{self.option} says nothing without {others}; add {which}, or leave it out"
+
+
+def refuse(ctx: typer.Context, rules: Iterable[Apart | Needs], *said: str) -> None:
+    """Raises UserError for the first rule that the options on the command line break.
+
+    `said` is what else the command line says that a rule may name: several networks.
+    """
+    given = typed(ctx) | set(said)
+    for rule in rules:
+        if sentence := rule.against(given):
+            raise UserError(sentence)
+
+
+def typed(ctx: typer.Context) -> set[str]:
+    """The options on the command line by their long names, with words also as `--by depth`.
+
+    Of `--measure/--no-measure` it is the one that was written.
+    """
+    found = set()
+    for parameter in ctx.command.params:
+        source = ctx.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            value = ctx.params[parameter.name or ""]
+            off = value is False and parameter.secondary_opts
+            name = (parameter.secondary_opts if off else parameter.opts)[-1]
+            found |= {name, f"{name} {value}"} if isinstance(value, str) else {name}
+    return found

@@ -1,0 +1,73 @@
+"""Standard output and error, which can fail like any file: a full disk, a reader that left."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import IO, Any, TextIO
+
+from resgen.errors import UserError
+
+_OUTPUT, _ERRORS = 1, 2
+
+
+class _Stream(io.FileIO):
+    """A descriptor that fails once, with a sentence, or not at all.
+
+    Where the reader has gone (`resgen build ... | head`) the rest is dropped, and the
+    command goes on: its files, its checks and its exit code do not depend on who reads.
+    """
+
+    failed = False
+
+    def write(self, data: Any, /) -> int:
+        """Writes the bytes. Raises UserError where standard output cannot take them."""
+        if not self.failed:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self.failed = True
+                # Without standard error there is nobody to tell.
+                if self.fileno() != _ERRORS and error.errno != errno.EPIPE:
+                    why = "it is closed" if error.errno == errno.EBADF else error.strerror
+                    raise UserError(f"standard output: cannot be written: {why}") from None
+        return len(data)
+
+
+def guard() -> None:
+    """From here on, all that is printed goes through such streams."""
+    sys.stdout = _guarded(sys.stdout, _OUTPUT)
+    sys.stderr = _guarded(sys.stderr, _ERRORS)
+
+
+def _guarded(stream: TextIO | None, number: int) -> TextIO:
+    if stream is None:
+        # Closed by the caller. Its number is taken, or the next file opened would get it and
+        # all that is printed; for reading only, so that printing fails as on what is closed.
+        held = os.open(os.devnull, os.O_RDONLY)
+        if held != number:
+            os.dup2(held, number)
+            os.close(held)
+        return _text(_Stream(number, "wb", closefd=False))
+    if not _is(stream, number):
+        return stream  # a test's, or a notebook's
+    return _text(_Stream(number, "wb", closefd=False), stream)
+
+
+def _is(stream: IO[str], number: int) -> bool:
+    try:
+        return stream.fileno() == number
+    except (OSError, ValueError):
+        return False
+
+
+def _text(raw: _Stream, like: TextIO | None = None) -> TextIO:
+    """A text stream on top; a character the encoding has not is spelt out."""
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding="utf-8" if like is None else like.encoding,
+        errors="backslashreplace",
+        line_buffering=raw.isatty() or raw.fileno() == _ERRORS,
+    )
