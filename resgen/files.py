@@ -1,12 +1,21 @@
-"""Writing files whole or not at all."""
+"""What stands at a path; writing files whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from resgen.errors import UserError
+
+
+def kind(path: Path) -> Literal["file", "folder", "nothing"]:
+    """What stands at a path; nothing where no file can have such a name."""
+    try:
+        return "folder" if path.is_dir() else "file" if path.exists() else "nothing"
+    except (OSError, ValueError):
+        return "nothing"
 
 
 def write_new(path: Path, text: str, *, force: bool) -> None:

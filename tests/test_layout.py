@@ -19,7 +19,8 @@ ROOMS = {
     "": "errors files words",
     "tensors": "checkpoint",
     "spec": (
-        "mistakes parts block settings reading rules model schema shipped loading resolved text"
+        "mistakes checked parts block settings reading writing rules model schema shipped loading "
+        "resolved text"
     ),
     "plan.layers": "base weighted weightless composite",
     "plan": "model tables blocks resolve",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from resgen.cost import cost
 from resgen.errors import UserError
+from resgen.files import kind
 from resgen.plan import Plan
 from resgen.report.rows import total
 from resgen.words import size
@@ -31,7 +32,7 @@ def outcome(source: str) -> tuple[str, Outcome | None]:
     Raises UserError for a folder without a finished run.
     """
     folder = Path(source)
-    if not folder.is_dir():
+    if kind(folder) != "folder":
         return source, None
     if not (folder / SPEC).is_file():
         raise UserError(f"{source}: a folder without {SPEC}; give a spec file or a run folder")

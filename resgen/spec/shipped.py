@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from resgen.errors import UserError
+from resgen.files import kind as kind_of
 from resgen.spec.mistakes import nearest
 
 _INSIDE = Path(__file__).parents[1] / "specs"  # in an installed wheel
@@ -35,7 +36,7 @@ def find(kind: str, name: str) -> Path:
     or more than one thing is meant.
     """
     path = Path(name)
-    if path.exists() or path.suffix in (".yaml", ".yml"):
+    if kind_of(path) != "nothing" or path.suffix in (".yaml", ".yml"):
         return path
     folder = root() / RECIPES if kind == "recipe" else root()
     known = names(kind)

@@ -6,7 +6,6 @@ import re
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -15,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from resgen.spec.checked import Checked
 from resgen.spec.reading import read_model
 
 _UNITS = {"epoch": "epochs", "epochs": "epochs", "step": "steps", "steps": "steps", "%": "%"}
@@ -53,13 +53,13 @@ Stretch = Annotated[
     PlainSerializer(Span.__str__, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{_SPAN}$"}),
 ]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+class _Strict(Checked):
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class Optimizer(_Strict):
@@ -73,7 +73,7 @@ class Optimizer(_Strict):
     """Of sgd."""
     momentum_kind: Literal["heavy-ball", "nesterov"] = "heavy-ball"
     """Of sgd."""
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    betas: Annotated[tuple[Fraction, Fraction], Field(strict=False)] = (0.9, 0.999)
     """Of adamw and lamb."""
     weight_decay: NotNegative = 0.0
     """Joins the gradient in sgd, the direction in lamb; is apart from both in adamw."""
@@ -99,7 +99,7 @@ class Schedule(_Strict):
     """Where the warm-up starts, as a fraction of lr."""
     warmup_until_error: Annotated[float, Field(gt=0, lt=1)] | None = None
     """He 2015, section 4.2: `warmup_from` x lr until the training error is below this."""
-    milestones: tuple[Stretch, ...] = ()
+    milestones: Annotated[tuple[Stretch, ...], Field(strict=False)] = ()
     """Of step: where the rate is multiplied by `factor`."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Of step."""
