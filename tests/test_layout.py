@@ -23,7 +23,7 @@ ROOMS = {
         "resolved text"
     ),
     "plan.layers": "base weighted weightless composite",
-    "plan": "model tables blocks resolve",
+    "plan": "model tables blocks resolve forms",
     "cost": "books budget conventions autograd memory",
     "source": "parts writing classes network file module",
     "proof": "measure proof",

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from resgen.cost import Cost, cost
 from resgen.cost.budget import Budget
-from resgen.errors import UserError
+from resgen.errors import UserError, one_line
 from resgen.plan import resolve
 from resgen.spec import Spec, shipped
 from resgen.spec.loading import load_document
@@ -141,7 +141,7 @@ def candidates(space: Space, seed: int, draws: int, budget: Budget) -> Iterator[
             spec = Spec.model_validate(data)
             books = cost(resolve(spec))
         except ValidationError as error:
-            yield describe(error, Spec, space.document)
+            yield one_line(describe(error, Spec, space.document))
             continue
         except UserError as error:
             yield str(error)

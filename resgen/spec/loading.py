@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,23 @@ from resgen.spec.settings import DEFAULTS, RIVALS
 CHECKPOINTS = (".pt", ".pth")
 
 
-def load_spec(source: str | Path | Mapping[str, Any]) -> Spec:
+def load_spec(source: Spec | str | os.PathLike[str] | Mapping[str, Any]) -> Spec:
     """The Spec of a YAML file, a checkpoint, a shipped name (`cifar/resnet56`) or of its keys.
 
-    Raises UserError, with file, line and column, for anything that is not a valid spec.
+    Raises UserError, with file, line and column, for anything that is not a valid spec, and
+    TypeError for what is none of these.
     """
+    if isinstance(source, Spec):
+        return source
     if isinstance(source, Mapping):
         document = _with_base(Document("spec", dict(source), {}, {}), Path())
+    elif isinstance(source, str | os.PathLike):
+        document = load_document(shipped.find("spec", os.fspath(source)))
     else:
-        document = load_document(shipped.find("spec", str(source)))
+        raise TypeError(
+            "a spec is given as a path, a shipped name or its keys, "
+            f"not as {type(source).__name__}"
+        )
     spec = validate(Spec, document)
     spec._document = document
     return spec

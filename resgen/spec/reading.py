@@ -33,7 +33,7 @@ MAX_DEPTH = 32
 class _Refused(yaml.MarkedYAMLError):
     """What YAML allows and we do not; the sentence is the problem's."""
 
-    def __init__(self, problem: str, mark: yaml.Mark) -> None:
+    def __init__(self, problem: str, mark: yaml.Mark | None) -> None:
         super().__init__(problem=problem, problem_mark=mark)
 
 
@@ -44,7 +44,7 @@ class Loader(yaml.SafeLoader):
     nodes = 0
     open_nodes = 0
 
-    def scan_tag(self) -> yaml.Token:
+    def scan_tag(self) -> yaml.TagToken:
         """Refuses a tag, and so every value that says it is what it does not look like."""
         start = self.get_mark()
         token = super().scan_tag()
@@ -53,7 +53,7 @@ class Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         """Refuses what is too much or too deep before it has taken its time."""
-        mark = self.peek_event().start_mark
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
         self.nodes += 1
         self.open_nodes += 1
         if self.nodes > MAX_VALUES:
@@ -137,8 +137,8 @@ def _read_text(path: Path, what: str) -> str:
         raise UserError(f"{path}: no file can have such a name") from None
 
 
-def _at(mark: yaml.Mark, file: str) -> Place:
-    return Place(file, mark.line + 1, mark.column + 1)
+def _at(mark: yaml.Mark | None, file: str) -> Place:
+    return Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
 
 
 def _place(node: Node, file: str) -> Place:

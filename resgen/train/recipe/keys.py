@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -15,6 +16,7 @@ from pydantic import (
 )
 
 from resgen.spec.checked import Checked
+from resgen.spec.mistakes import show
 from resgen.spec.reading import read_model
 
 _UNITS = {"epoch": "epochs", "epochs": "epochs", "step": "steps", "steps": "steps", "%": "%"}
@@ -32,21 +34,25 @@ class Span(NamedTuple):
         return round(self.amount * scale)
 
     def __str__(self) -> str:
-        return f"{self.amount:g} {self.unit}"
+        # Every digit, and no exponent: what is written here is read again.
+        return f"{Decimal(repr(self.amount)):f} {self.unit}".replace(".0 ", " ")
 
 
 def _read_span(value: Any) -> Any:
     if isinstance(value, Span):
         return value
-    match = re.fullmatch(_SPAN, str(value))
-    if not isinstance(value, str) or match is None:
+    match = re.fullmatch(_SPAN, value) if isinstance(value, str) else None
+    if match is None:
         raise ValueError(
-            f"must be a number with its unit, as 30 epochs, 64000 steps or 10 % (got {value!r})"
+            f"must be a number with its unit, as 30 epochs, 64000 steps or 10 % (got {show(value)})"
         )
+    if float(match[1]) > MAX_AMOUNT:
+        raise ValueError(f"may be at most {MAX_AMOUNT:,} (got {show(value)})")
     return Span(float(match[1]), _UNITS[match[2]])  # type: ignore[arg-type]
 
 
-_SPAN = r"\s*(\d+(?:\.\d+)?)\s*(epochs?|steps?|%)\s*"
+MAX_AMOUNT = 10**12
+_SPAN = r"\s*([0-9]+(?:\.[0-9]+)?)\s*(epochs?|steps?|%)\s*"
 Stretch = Annotated[
     Span,
     BeforeValidator(_read_span),

@@ -67,7 +67,9 @@ def _prepare(folder: Path, settings: Settings) -> None:
 
 def write_record(folder: Path, network: Network, recipe: Recipe, record: dict[str, Any]) -> None:
     """The resolved spec, the recipe and the environment, beside the run's results."""
-    for name, plain in ((SPEC, network.spec), (RECIPE, recipe.model_dump(mode="json"))):
+    # All keys are written out; what they were taken from need not lie beside the run.
+    spec = {key: value for key, value in network.spec.items() if key != "extends"}
+    for name, plain in ((SPEC, spec), (RECIPE, recipe.model_dump(mode="json"))):
         (folder / name).write_text(block_text(plain), encoding="utf-8")
     (folder / ENVIRONMENT).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
