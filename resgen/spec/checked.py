@@ -30,6 +30,6 @@ class Checked(BaseModel):
             name = noun(type(self))
             document = Document(name, data, {}, {})
             raise UserError(describe(error, type(self), document)) from None
-        values = {key: getattr(checked, key) for key in checked.model_fields_set}
-        # Copied from this one, so that it is still known where its keys were written.
-        return super().model_copy(update=values, deep=deep)
+        for name in self.__private_attributes__:  # such as where the keys were written
+            setattr(checked, name, getattr(self, name))
+        return checked.model_copy(deep=deep)
