@@ -7,17 +7,19 @@
     build_module(plan)               the torch module
     measure(build_module(plan), plan)
 
-Importing this package does not import torch; `build_module` and `measure` do when called.
+Each of them takes a network in any form: a Plan, a Spec, a path, a shipped name or the keys
+of a spec, so that `cost("resnet50")` will do. Importing this package does not import torch;
+`build_module` and `measure` do when called.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resgen.cost import Cost, cost
-from resgen.plan import Plan, resolve
-from resgen.source import emit_source
+from resgen.cost import Cost
+from resgen.cost.books import cost as cost_
+from resgen.plan import Network, Plan, plan_of
+from resgen.source.file import emit_source as emit_source_
 from resgen.spec import Spec, load_spec
 
 if TYPE_CHECKING:
@@ -39,15 +41,40 @@ __all__ = [
 ]
 
 
-def build_module(network: Plan | Spec | str | Path, *, features: bool = False) -> nn.Module:
-    """The network of a Plan, a Spec, a path or a shipped name, with He-initialized weights."""
+def resolve(network: Network) -> Plan:
+    """The Plan of a network: every layer with its name and exact shapes.
+
+    Raises UserError where the image shrinks below 1x1 or the paths of a block do not meet.
+    """
+    return plan_of(network)
+
+
+def cost(network: Network) -> Cost:
+    """The books of a network, for one image."""
+    return cost_(plan_of(network))
+
+
+def emit_source(network: Network, *, features: bool = False) -> str:
+    """The network as one Python file that needs only torch.
+
+    `__all__` names exactly one class, which takes no argument. With `features`, the class
+    has `forward_features`, which returns the output of the stem and of each stage.
+    """
+    return emit_source_(plan_of(network), features=features)
+
+
+def build_module(network: Network, *, features: bool = False) -> nn.Module:
+    """The network as a torch module with He-initialized weights."""
     from resgen.source.module import build_module as build
 
     return build(network, features=features)
 
 
-def measure(module: nn.Module, plan: Plan) -> Measurement:
-    """What fvcore and torch's counter see of one image through the module."""
+def measure(module: nn.Module, network: Network) -> Measurement:
+    """What fvcore and torch's counter see of one image of the network through the module.
+
+    Raises UserError for a module that does not take the network's images.
+    """
     from resgen.proof.measure import measure as measure_
 
-    return measure_(module, plan)
+    return measure_(module, plan_of(network))

@@ -7,10 +7,30 @@
     └── Interrupted   130  stopped by a signal, the state saved
 
 Only the command line catches these, prints their one sentence on stderr and
-exits; everything below it raises.
+exits; everything below it raises. Whatever a sentence quotes of a user's file, it is one
+line without control characters: `one_line` sees to that here, for all of them.
 """
 
 from __future__ import annotations
+
+LONGEST = 480
+"""Characters of a sentence; what is longer loses its middle."""
+
+
+def one_line(text: str) -> str:
+    """The text with what is no letter, digit, sign or space written as its escape (\\n, \\x1b).
+
+    Done twice it changes nothing more. Also for comments in files we write.
+    """
+    shown = "".join(c if c.isprintable() else _escape(c) for c in text)
+    if len(shown) > LONGEST:
+        # The start says where, the end says what to do.
+        shown = f"{shown[: LONGEST // 2]} ... {shown[5 - LONGEST // 2 :]}"
+    return shown
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 class ResgenError(Exception):
@@ -18,11 +38,17 @@ class ResgenError(Exception):
 
     exit_code = 2
 
+    def __init__(self, sentence: str) -> None:
+        super().__init__(one_line(sentence))
+
 
 class CheckFailed(ResgenError):
-    """A proof or a budget does not hold."""
+    """A proof or a budget does not hold: a line for each that does not."""
 
     exit_code = 1
+
+    def __init__(self, lines: str) -> None:
+        Exception.__init__(self, "\n".join(map(one_line, lines.split("\n"))))
 
 
 class UserError(ResgenError):

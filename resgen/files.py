@@ -8,9 +8,18 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from stat import S_ISDIR, S_ISREG
+from typing import Literal
 
 from resgen.errors import UserError
 from resgen.words import joined
+
+
+def kind(path: Path) -> Literal["file", "folder", "nothing"]:
+    """What stands at a path; nothing where no file can have such a name."""
+    try:
+        return "folder" if path.is_dir() else "file" if path.exists() else "nothing"
+    except (OSError, ValueError):
+        return "nothing"
 
 
 def check_place(path: Path, *, force: bool, endings: Sequence[str] = ()) -> None:

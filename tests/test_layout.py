@@ -19,10 +19,11 @@ ROOMS = {
     "": "errors words files",
     "tensors": "checkpoint",
     "spec": (
-        "mistakes parts block settings reading rules model schema shipped loading resolved text"
+        "mistakes checked parts block settings reading writing rules model schema shipped loading "
+        "resolved text"
     ),
     "plan.layers": "base weighted weightless composite",
-    "plan": "model tables blocks resolve",
+    "plan": "model tables blocks resolve forms",
     "cost": "books budget conventions autograd memory",
     "source": "parts writing classes naming network file module",
     "proof": "measure proof",

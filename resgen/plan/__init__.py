@@ -4,6 +4,7 @@ Knows what each kind of layer is written, shaped and counted as, and how blocks 
 them; must not know torch, nor anything of those that read a Plan.
 """
 
+from resgen.plan.forms import Network, plan_of
 from resgen.plan.layers import Layer, Op, Shape, elements
 from resgen.plan.model import Block, Plan, Run, Shortcut, Stage
 from resgen.plan.resolve import resolve
@@ -11,6 +12,7 @@ from resgen.plan.resolve import resolve
 __all__ = [
     "Block",
     "Layer",
+    "Network",
     "Op",
     "Plan",
     "Run",
@@ -18,5 +20,6 @@ __all__ = [
     "Shortcut",
     "Stage",
     "elements",
+    "plan_of",
     "resolve",
 ]

@@ -191,9 +191,10 @@ def _stem(stem: Stem, settings: LayerSettings, channels: int) -> Steps:
     preact = bool(ORDERS[settings.order].before) and stem.first_activation == "block"
     steps: Steps = []
     into = channels
+    least = math.lcm(*(8 // math.gcd(eighths, 8) for _, _, eighths in row.convs))
+    if width % least:
+        raise Mismatch(f"a {stem.kind} stem needs a width divisible by {least} (got {width})")
     for number, (kernel, stride, eighths) in enumerate(row.convs, start=1):
-        if width * eighths % 8:
-            raise Mismatch(f"a {stem.kind} stem needs a width divisible by 8 (got {width})")
         out = width * eighths // 8
         last = number == len(row.convs)
         steps.append(("conv1", convolution(settings, into, out, kernel, stride)))

@@ -13,13 +13,16 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from resgen.errors import UserError
 from resgen.plan import Plan, Shape
+from resgen.words import size
 
 # Operators with a cost of their own line in the books, or with none: each is accounted
 # for by a rule of the closed form. An operator in neither table fails the proof.
@@ -73,14 +76,22 @@ def measure(module: nn.Module, plan: Plan) -> Measurement:
     """Traces one image of the Plan's input shape through the module.
 
     The module is left exactly as it was: no hooks, no buffers, each part in the mode it
-    was in.
+    was in. Raises UserError where the module does not take the image.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"what is measured is a torch module, not a {type(module).__name__}")
     parameters = dict(module.named_parameters())
     device = next((p.device for p in parameters.values()), torch.device("cpu"))
     image = torch.zeros(1, *plan.input, device=device)
     with _evaluating(module), _one_thread(), torch.no_grad():
-        counted, additions, unsupported = _trace(module, image)
-        witness = _witness(module, image)
+        try:
+            counted, additions, unsupported = _trace(module, image)
+            witness = _witness(module, image)
+        except RuntimeError as error:
+            raise UserError(
+                f"{plan.name}: an image of {size(plan.input)} does not go through the module: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
     macs: dict[str, int] = {}
     norms: dict[str, int] = {}
     totals: Counter[str] = Counter()
@@ -132,10 +143,7 @@ def _trace(
     sizes: list[int] = []
 
     def addition(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
-        size = 1
-        for extent in outputs[0].type().sizes():
-            size *= extent
-        sizes.append(size)
+        sizes.append(prod(outputs[0].type().sizes()))
         # One per call, so that the count by module says how many stand where.
         return Counter({"add": 1})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 
 from resgen.cost import cost
 from resgen.errors import UserError
-from resgen.files import check_place, write_new
+from resgen.files import check_place, kind, write_new
 from resgen.plan import Plan
 from resgen.report.rows import total
 from resgen.words import size
@@ -34,7 +33,7 @@ def outcome(source: str) -> tuple[str, Outcome | None]:
     Raises UserError for a folder without a finished run.
     """
     folder = Path(source)
-    if not os.path.isdir(folder):  # an unfit name is no folder
+    if kind(folder) != "folder":
         return source, None
     if not (folder / SPEC).is_file():
         raise UserError(f"{source}: a folder without {SPEC}; give a spec file or a run folder")

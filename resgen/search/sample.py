@@ -20,13 +20,14 @@ from pydantic import ValidationError
 
 from resgen.cost import Cost, cost
 from resgen.cost.budget import Budget
-from resgen.errors import UserError
+from resgen.errors import UserError, one_line
 from resgen.plan import resolve
 from resgen.spec import Spec, shipped
 from resgen.spec.loading import load_document
-from resgen.spec.mistakes import Document, Path_, at, dotted
+from resgen.spec.mistakes import Document, Path_, at, describe, dotted
 
 RANGE = {"from", "to", "step", "scale"}
+LARGEST = 10**15
 
 
 class Candidate(NamedTuple):
@@ -57,6 +58,10 @@ class Space(NamedTuple):
 def read_space(source: str) -> Space:
     """The design space of a file. Raises UserError for a choice that is none."""
     document = load_document(shipped.find("spec", source))
+    for key in ("name", "extends"):
+        if not isinstance(document.data.get(key, ""), str):
+            place = at((key,), document.keys, document.values)
+            raise UserError(f"{place}: {key}: must be a word, which all draws have")
     choices = _checked(document.data, (), document)
     if not choices:
         raise UserError(
@@ -80,7 +85,7 @@ def _checked(value: Any, path: Path_, document: Document) -> int:
     if "any" in value:
         if set(value) != {"any"} or not isinstance(value["any"], list) or not value["any"]:
             raise wrong("any takes a list of at least one value, and stands alone")
-        return 1
+        return 1 + _checked(value["any"], (*path, "any"), document)
     if set(value) - RANGE or value.get("scale", "linear") not in ("linear", "log"):
         raise wrong("a range has the keys from, to, step and scale (linear or log)")
     ends = [value.get("from"), value.get("to"), value.get("step", 1)]
@@ -88,6 +93,8 @@ def _checked(value: Any, path: Path_, document: Document) -> int:
     if len(numbers) < len(ends):
         raise wrong("from, to and step must be whole numbers; from and to are required")
     low, high, step = numbers
+    if max(map(abs, numbers)) > LARGEST:
+        raise wrong(f"from, to and step may be at most {LARGEST:,}")
     if step < 1 or low > high:
         raise wrong(f"must hold a number: from {low} to {high} in steps of {step} holds none")
     if low < 1 and value.get("scale") == "log":
@@ -134,8 +141,7 @@ def candidates(space: Space, seed: int, draws: int, budget: Budget) -> Iterator[
             spec = Spec.model_validate(data)
             books = cost(resolve(spec))
         except ValidationError as error:
-            first = error.errors()[0]
-            yield f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
+            yield one_line(describe(error, Spec, space.document))
             continue
         except UserError as error:
             yield str(error)

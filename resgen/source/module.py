@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import linecache
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,21 +13,14 @@ from torch.overrides import TorchFunctionMode
 
 from resgen.cost import cost
 from resgen.errors import UserError
-from resgen.plan import Plan, resolve
+from resgen.plan import Network, Plan, plan_of
 from resgen.source.file import emit_source
-from resgen.spec import Spec, load_spec
+from resgen.words import memory
 
 MAX_BYTES = 2**40
 
 
-def plan_of(network: Plan | Spec | str | Path) -> Plan:
-    """The Plan of a Plan, a Spec, a path or a shipped name."""
-    if isinstance(network, Plan):
-        return network
-    return resolve(network if isinstance(network, Spec) else load_spec(network))
-
-
-def build_module(network: Plan | Spec | str | Path, *, features: bool = False) -> nn.Module:
+def build_module(network: Network, *, features: bool = False) -> nn.Module:
     """The network as a module with He-initialized weights.
 
     Its class comes from the emitted source, imported under a name of its own and kept in
@@ -39,7 +31,14 @@ def build_module(network: Plan | Spec | str | Path, *, features: bool = False) -
     if (size := 4 * cost(plan).params) > MAX_BYTES:
         raise UserError(f"{plan.name}: {size:,} bytes of weights are too many to build")
     namespace = import_source(emit_source(plan, features=features))
-    module: nn.Module = getattr(namespace, namespace.__all__[0])()
+    try:
+        module: nn.Module = getattr(namespace, namespace.__all__[0])()
+    except (MemoryError, RuntimeError) as error:
+        if "alloc" not in str(error).lower():
+            raise
+        raise UserError(
+            f"{plan.name}: its {memory(size)} of weights do not fit into memory"
+        ) from None
     return module
 
 

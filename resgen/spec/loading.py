@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from resgen.errors import UserError
+from resgen.files import kind
 from resgen.spec import shipped
 from resgen.spec.block import BLOCK_KEYS
 from resgen.spec.mistakes import Document, Path_, Place, dotted
@@ -18,12 +21,22 @@ from resgen.spec.settings import DEFAULTS, RIVALS
 CHECKPOINTS = (".pt", ".pth")
 
 
-def load_spec(source: str | Path) -> Spec:
-    """The Spec of a YAML file, a checkpoint or a shipped name (`cifar/resnet56`, `resnet56`).
+def load_spec(source: Spec | str | os.PathLike[str] | Mapping[str, Any]) -> Spec:
+    """The Spec of a YAML file, a checkpoint, a shipped name (`cifar/resnet56`) or of its keys.
 
-    Raises UserError, with file, line and column, for anything that is not a valid spec.
+    Raises UserError, with file, line and column, for anything that is not a valid spec, and
+    TypeError for what is none of these.
     """
-    document = load_document(shipped.find("spec", str(source)))
+    if isinstance(source, Spec):
+        return source
+    if isinstance(source, Mapping):
+        document = _with_base(Document("spec", dict(source), {}, {}), Path())
+    elif isinstance(source, str | os.PathLike):
+        document = load_document(shipped.find("spec", os.fspath(source)))
+    else:
+        raise TypeError(
+            f"a spec is given as a path, a shipped name or its keys, not as {type(source).__name__}"
+        )
     spec = validate(Spec, document)
     spec._document = document
     return spec
@@ -35,23 +48,30 @@ def load_document(path: Path) -> Document:
         from resgen.tensors import checkpoint
 
         return Document(str(path), checkpoint.network(path), {}, {})
-    document = read_document(path)
+    return _with_base(read_document(path), path.parent)
+
+
+def _with_base(document: Document, folder: Path) -> Document:
+    """The document with the keys of the spec it extends, found in the folder or by name."""
     base_name = document.data.get("extends")
     if not isinstance(base_name, str):
         return document
-    place = document.values[("extends",)]
-    beside = path.parent / base_name
-    base_path = beside if beside.is_file() else shipped.find("spec", base_name)
-    base = read_document(base_path)
+    place = document.values.get(("extends",), document.file)
+    beside = folder / base_name
+    base = read_document(beside if kind(beside) == "file" else shipped.find("spec", base_name))
     if "extends" in base.data:
         raise UserError(
             f"{place}: extends: {base_name} extends {base.data['extends']} itself; "
             "only one level is read, so extend that one or write the keys out"
         )
-    merged = Document(document.file, {}, {**base.keys}, {**base.values})
-    merged.data.update(_merged(base.data, document.data, (), merged, document))
-    merged.values[()] = document.values[()]
-    return merged
+    own: set[Path_] = set()
+    gone: set[Path_] = set()
+    data = _merged(base.data, document.data, (), own, gone)
+    keys = {**_outside(base.keys, gone), **_inside(document.keys, own)}
+    values = {**_outside(base.values, gone), **_inside(document.values, own)}
+    if () in document.values:
+        values[()] = document.values[()]
+    return Document(document.file, data, keys, values)
 
 
 # What names the base network itself; an heir has its own or none.
@@ -62,33 +82,39 @@ _RIVALS = (("stages", "regnet"), *RIVALS)
 
 
 def _merged(
-    base: dict[str, Any], own: dict[str, Any], path: Path_, into: Document, document: Document
+    base: dict[str, Any], own: dict[str, Any], path: Path_, taken: set[Path_], gone: set[Path_]
 ) -> dict[str, Any]:
-    """Mappings merged key by key, everything else replaced whole, the places with it."""
+    """Mappings merged key by key, everything else replaced whole.
+
+    Adds to `taken` the paths whose values are the heir's, to `gone` those the base lost.
+    """
     result = dict(base)
     dropped = [key for pair in _RIVALS if own.keys() & set(pair) for key in pair]
     for key in (*dropped, *(_NOT_INHERITED if not path else ())):
         if key in result:
             del result[key]
-            _forget((*path, key), into)
+            gone.add((*path, key))
     for key, value in own.items():
         here = (*path, key)
         mergeable = isinstance(value, dict) and isinstance(result.get(key), dict)
         if mergeable and value.get("kind", result[key].get("kind")) == result[key].get("kind"):
-            result[key] = _merged(result[key], value, here, into, document)
+            result[key] = _merged(result[key], value, here, taken, gone)
         else:
             result[key] = value
-            _forget(here, into)
-            for mine, theirs in ((into.keys, document.keys), (into.values, document.values)):
-                mine.update({p: v for p, v in theirs.items() if p[: len(here)] == here})
+            taken.add(here)
+            gone.add(here)
     return result
 
 
-def _forget(path: Path_, document: Document) -> None:
-    """Drops the places of a value that is inherited no longer."""
-    for places in (document.keys, document.values):
-        for old in [p for p in places if p[: len(path)] == path]:
-            del places[old]
+def _inside(places: dict[Path_, Place], roots: set[Path_]) -> dict[Path_, Place]:
+    """The places of the roots and of what is in them."""
+    return {p: at for p, at in places.items() if any(p[:n] in roots for n in range(len(p) + 1))}
+
+
+def _outside(places: dict[Path_, Place], roots: set[Path_]) -> dict[Path_, Place]:
+    """The places of all else."""
+    inside = _inside(places, roots)
+    return {path: at for path, at in places.items() if path not in inside}
 
 
 def origins(spec: Spec) -> list[tuple[str, Any, str]]:

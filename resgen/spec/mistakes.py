@@ -72,8 +72,7 @@ def describe(error: ValidationError, model: type[BaseModel], document: Document)
     problems = error.errors(include_url=False)
     # A misspelt key is also a missing one; the spelling is what the user has to mend.
     problem = min(problems, key=lambda p: p["type"] != "extra_forbidden")
-    path = tuple(p for p in problem["loc"] if not (isinstance(p, str) and _is_branch(p)))
-    path += tuple(problem.get("ctx", {}).get("at", ()))
+    path = (*problem["loc"], *problem.get("ctx", {}).get("at", ()))
     place = at(path, document.keys, document.values)
     if problem["type"] == "extra_forbidden":
         place = document.keys.get(path, place)
@@ -82,14 +81,6 @@ def describe(error: ValidationError, model: type[BaseModel], document: Document)
     written = path[:-1] if path[-1:] == ("kind",) and path not in document.keys else path
     name = f"{dotted(written)}: " if written else ""
     return f"{where}{name}{_sentence(problem, model, path)}"
-
-
-def _is_branch(part: str) -> bool:
-    """pydantic puts the name of a union's branch into the location; the user wrote none."""
-    return part.endswith(("]", "Spec")) or part in _BRANCHES
-
-
-_BRANCHES = frozenset({"int", "float", "str", "bool", "tuple", "list", "literal", "none"})
 
 
 def _sentence(problem: Any, model: type[BaseModel], path: Path_) -> str:
@@ -106,6 +97,8 @@ def _sentence(problem: Any, model: type[BaseModel], path: Path_) -> str:
         return f"must be one of {options} (got {show(value)}){hint}"
     if kind == "string_pattern_mismatch":
         return f"may hold letters, digits, spaces and ._+- only, at most 64 (got {show(value)})"
+    if kind == "multiple_of":
+        return f"must be a multiple of {ctx['multiple_of']} (got {show(value)})"
     if kind in _TYPES:
         return f"must be {_TYPES[kind]} (got {show(value)})"
     for bound, words_ in _BOUNDS.items():
@@ -127,6 +120,8 @@ _TYPES = {
     "float_type": "a number",
     "finite_number": "a finite number",
     "string_type": "a word",
+    "string_unicode": "a word",
+    "invalid_key": "a word",
     "bool_type": "true or false",
     "tuple_type": "a list",
     "list_type": "a list",

@@ -124,8 +124,7 @@ class Spec(BlockKeys):
         except ValidationError:
             # Checked again, and reported, as the field it is.
             return {**data, "stages": [{"depth": 1, "width": 8}]}
-        ratio = data.get("bottleneck_ratio")
-        return {**data, "stages": regnet_stages(regnet, ratio if ratio else 1)}
+        return {**data, "stages": regnet_stages(regnet, data.get("bottleneck_ratio"))}
 
     @model_serializer(mode="wrap")
     def _own_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
@@ -15,15 +13,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from resgen.spec.checked import Checked
+
 MAX_WIDTH = 65_536
 MAX_DEPTH = 10_000
 MAX_SIZE = 16_384
 
 
-class Keys(BaseModel):
-    """Keys and nothing else: unknown ones are errors, values are taken as written."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+class Keys(Checked):
+    """Keys of a spec, some of them for some kinds only."""
 
     # The kinds a key belongs to, where it does not belong to all.
     owners: ClassVar[dict[str, tuple[str, ...]]] = {}

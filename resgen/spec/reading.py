@@ -19,18 +19,50 @@ from pydantic import BaseModel, ValidationError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from resgen.errors import UserError
+from resgen.files import kind
 from resgen.spec.mistakes import Document, Path_, Place, describe, dotted, noun
 
 Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 20_000
+MAX_DEPTH = 32
+"""Of mappings and lists inside each other."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Refused(yaml.MarkedYAMLError):
+    """What YAML allows and we do not; the sentence is the problem's."""
+
+    def __init__(self, problem: str, mark: yaml.Mark | None) -> None:
+        super().__init__(problem=problem, problem_mark=mark)
+
+
+class Loader(yaml.SafeLoader):
     """Composes nodes with YAML 1.2's core types; constructs nothing."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 - yaml reads it from the class
+    nodes = 0
+    open_nodes = 0
+
+    def scan_tag(self) -> yaml.TagToken:
+        """Refuses a tag, and so every value that says it is what it does not look like."""
+        start = self.get_mark()
+        token = super().scan_tag()
+        tag = self.buffer[start.pointer : self.pointer]
+        raise _Refused(f"the tag {tag} is not allowed; write plain values", token.start_mark)
+
+    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
+        """Refuses what is too much or too deep before it has taken its time."""
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        self.nodes += 1
+        self.open_nodes += 1
+        if self.nodes > MAX_VALUES:
+            raise _Refused(f"over {MAX_VALUES:,} values; no more are read", mark)
+        if self.open_nodes > MAX_DEPTH:
+            raise _Refused("nested too deeply", mark)
+        node = super().compose_node(parent, index)
+        self.open_nodes -= 1
+        return node
 
 
 for _tag, _pattern, _first in (
@@ -44,7 +76,7 @@ for _tag, _pattern, _first in (
     ),
 ):
     for _char in _first:
-        _Loader.yaml_implicit_resolvers.setdefault("" if _char == "\0" else _char, []).append(
+        Loader.yaml_implicit_resolvers.setdefault("" if _char == "\0" else _char, []).append(
             (f"tag:yaml.org,2002:{_tag}", re.compile(_pattern))
         )
 
@@ -60,35 +92,36 @@ def read_document(path: Path, *, what: str = "spec") -> Document:
 
 def parse_document(text: str, file: str, *, what: str = "spec") -> Document:
     """One YAML text as plain values; see `read_document`."""
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-        if node is None:
-            raise UserError(f"{file}: the {what} is empty; it must be a mapping of keys")
-        if not isinstance(node, MappingNode):
-            found = "a list" if isinstance(node, SequenceNode) else "a single value"
-            raise UserError(
-                f"{_place(node, file)}: a {what} must be a mapping of keys, not {found}"
-            )
-        _refuse_multiplying(node, file)
-        document = Document(file, {}, {}, {})
-        document.data.update(_mapping(node, (), document))
-        document.values[()] = Place(file, 1, 1)
-        return document
+        loader = Loader(text)
+        try:
+            node = loader.get_single_node()
+        finally:
+            loader.dispose()
+    except _Refused as error:
+        raise UserError(f"{_at(error.problem_mark, file)}: {error.problem}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        at = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
-        raise UserError(f"{at}: not valid YAML: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{file}: not valid YAML: {str(error).splitlines()[0]}") from None
-    except RecursionError:
-        raise UserError(f"{file}: nested too deeply to be a {what}") from None
-    finally:
-        loader.dispose()
+        problem = error.problem or error.context
+        raise UserError(f"{_at(mark, file)}: not valid YAML: {problem}") from None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position].splitlines() or [""]
+        place = Place(file, len(before), len(before[-1]) + 1)
+        raise UserError(f"{place}: the character {text[error.position]!a} is not allowed") from None
+    if node is None:
+        raise UserError(f"{file}: the {what} is empty; it must be a mapping of keys")
+    if not isinstance(node, MappingNode):
+        found = "a list" if isinstance(node, SequenceNode) else "a single value"
+        raise UserError(f"{_place(node, file)}: a {what} must be a mapping of keys, not {found}")
+    _refuse_multiplying(node, file)
+    document = Document(file, {}, {}, {})
+    document.data.update(_mapping(node, (), document))
+    document.values[()] = Place(file, 1, 1)
+    return document
 
 
 def _read_text(path: Path, what: str) -> str:
-    if path.is_dir():
+    if kind(path) == "folder":
         raise UserError(f"{path}: is a directory; name the {what} file in it")
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -100,10 +133,16 @@ def _read_text(path: Path, what: str) -> str:
         raise UserError(f"{path}: not a text file in UTF-8") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError:  # of a NUL
+        raise UserError(f"{path}: no file can have such a name") from None
+
+
+def _at(mark: yaml.Mark | None, file: str) -> Place:
+    return Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
 
 
 def _place(node: Node, file: str) -> Place:
-    return Place(file, node.start_mark.line + 1, node.start_mark.column + 1)
+    return _at(node.start_mark, file)
 
 
 def _refuse_multiplying(root: Node, file: str) -> None:
@@ -133,7 +172,6 @@ def _refuse_multiplying(root: Node, file: str) -> None:
 
 
 def _mapping(node: MappingNode, path: Path_, document: Document) -> dict[str, Any]:
-    _refuse_tag(node, "map", document.file)
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
         place = _place(key_node, document.file)
@@ -152,10 +190,11 @@ def _mapping(node: MappingNode, path: Path_, document: Document) -> dict[str, An
 
 def _value(node: Node, path: Path_, document: Document) -> Any:
     document.values[path] = _place(node, document.file)
+    if len(path) > MAX_DEPTH:  # by aliases
+        raise UserError(f"{document.values[path]}: nested too deeply")
     if isinstance(node, MappingNode):
         return _mapping(node, path, document)
     if isinstance(node, SequenceNode):
-        _refuse_tag(node, "seq", document.file)
         return [_value(child, (*path, i), document) for i, child in enumerate(node.value)]
     assert isinstance(node, ScalarNode)
     text, tag = node.value, node.tag.removeprefix("tag:yaml.org,2002:")
@@ -171,14 +210,7 @@ def _value(node: Node, path: Path_, document: Document) -> Any:
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if tag == "float":
         return float(text.replace(".inf", "inf").replace(".nan", "nan"))
-    _refuse_tag(node, "str", document.file)
     return text
-
-
-def _refuse_tag(node: Node, plain: str, file: str) -> None:
-    if node.tag != f"tag:yaml.org,2002:{plain}":
-        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-        raise UserError(f"{_place(node, file)}: the tag {tag} is not allowed; write plain values")
 
 
 def validate(model: type[Model], document: Document) -> Model:
@@ -202,8 +234,10 @@ def set_values(model: Model, assignments: Sequence[str]) -> Model:
         path_text, separator, text = assignment.partition("=")
         if not separator or not path_text:
             raise UserError(f"--set {assignment}: write it as path.to.key=value")
-        value = parse_document(f"value: {text or 'null'}", f"--set {assignment}").data["value"]
-        _assign(data, path_text, value, assignment)
+        found = parse_document(f"value: {text or 'null'}", f"--set {assignment}").data
+        if found.keys() != {"value"}:
+            raise UserError(f"--set {assignment}: give one value; for another key, another --set")
+        _assign(data, path_text, found["value"], assignment)
     try:
         return type(model).model_validate(data)
     except ValidationError as error:
@@ -211,7 +245,9 @@ def set_values(model: Model, assignments: Sequence[str]) -> Model:
 
 
 def _assign(data: dict[str, Any], path_text: str, value: Any, assignment: str) -> None:
-    parts = [int(p) if p.isdigit() else p for p in re.findall(r"[^.\[\]]+", path_text)]
+    parts = [
+        int(p) if re.fullmatch("[0-9]{1,9}", p) else p for p in re.findall(r"[^.\[\]]+", path_text)
+    ]
     target: Any = data
     try:
         for here, following in itertools.pairwise(parts):
@@ -222,6 +258,8 @@ def _assign(data: dict[str, Any], path_text: str, value: Any, assignment: str) -
             target = target[here]
         if isinstance(target, list):
             target[parts[-1]]
+        elif isinstance(parts[-1], int):
+            raise KeyError(parts[-1])
         target[parts[-1]] = value
     except (KeyError, IndexError, TypeError):
         raise UserError(f"--set {assignment}: there is no {path_text} to set") from None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
+from resgen.errors import one_line
 from resgen.spec import shipped
 from resgen.spec.loading import origins, resolved_data
 from resgen.spec.mistakes import Path_, dotted
 from resgen.spec.model import Spec
+from resgen.spec.writing import flow_text
 
 
 def resolved_text(spec: Spec) -> str:
@@ -30,7 +30,7 @@ def resolved_text(spec: Spec) -> str:
 
 def _short(origin: str) -> str:
     """Shipped files by their place among the shipped ones."""
-    return origin.replace(f"{shipped.root()}/", "")
+    return one_line(origin.replace(f"{shipped.root()}/", ""))
 
 
 def _lines(value: Any, path: Path_, indent: str) -> Iterator[tuple[str, Path_]]:
@@ -49,9 +49,4 @@ def _lines(value: Any, path: Path_, indent: str) -> Iterator[tuple[str, Path_]]:
                 for number, (text, at) in enumerate(item_lines):
                     yield (f"{indent}  - {text.lstrip()}" if number == 0 else text), at
         else:
-            yield f"{indent}{key}: {_plain(inner)}", here
-
-
-def _plain(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**6)
-    return text.removesuffix("\n").removesuffix("\n...")
+            yield f"{indent}{key}: {flow_text(inner)}", here

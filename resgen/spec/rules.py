@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from resgen.spec.block import BlockKeys, StageKeys
-from resgen.spec.parts import RegNet, broken
+from resgen.spec.parts import MAX_WIDTH, RegNet, broken
 from resgen.spec.settings import RIVALS, BlockSettings, given_keys, inner_widths
 
 Path_ = tuple[str | int, ...]
@@ -105,17 +105,25 @@ def _has_last_norm(settings: BlockSettings) -> bool:
     )
 
 
-def regnet_stages(regnet: RegNet, ratio: float) -> list[dict[str, float]]:
+def regnet_stages(regnet: RegNet, written: object) -> list[dict[str, float]]:
     """w_j = w0 wm^round(log((w0 + wa j) / w0) / log wm), to multiples of 8, equal ones a stage.
 
-    Then each width is made divisible by its groups; see `rounding`.
+    Then each width is made divisible by its groups; see `rounding`. `written` is the
+    bottleneck_ratio; what is none is reported as the key it is, and counts as 1 here.
     """
+    ratio = written if isinstance(written, int | float) and 0 < written < math.inf else 1
     widths = []
     for j in range(regnet.depth):
         power = round(math.log((regnet.w0 + regnet.wa * j) / regnet.w0) / math.log(regnet.wm))
         widths.append(round(regnet.w0 * regnet.wm**power / 8) * 8)
     stages = []
     for width, depth in sorted(Counter(widths).items()):
+        if not ratio <= width <= MAX_WIDTH * ratio:
+            raise broken(
+                f"a stage of {width} channels would have {width / ratio:.4g} inside; "
+                f"between 1 and {MAX_WIDTH:,} can be built",
+                "bottleneck_ratio",
+            )
         inner = int(width / ratio)
         group = min(regnet.group_width, inner)
         inner = _to_multiple(inner, group, regnet.rounding)

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from resgen.spec.block import BlockKeys
-from resgen.spec.parts import Attention, Norm, ShortcutMode
+from resgen.spec.parts import MAX_WIDTH, Attention, Norm, ShortcutMode
 
 # Two spellings of one fact: a stage that gives the one is not asked for the other.
 RIVALS = (
@@ -77,6 +77,8 @@ def inner_widths(settings: BlockSettings, width: int) -> Inner:
         mid = divided(width, ratio)
         if not mid:
             raise ValueError(f"must be divisible by bottleneck_ratio {ratio:g} (got {width})")
+        if mid > MAX_WIDTH:
+            raise ValueError(f"{width} over bottleneck_ratio {ratio:g} is over {MAX_WIDTH:,}")
     first = settings.first_width or mid
     if settings.group_width is None:
         return Inner(first, mid, settings.groups or 1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from functools import cache
 from pathlib import Path
 
 from resgen.errors import UserError
+from resgen.files import kind as kind_of
 from resgen.spec.mistakes import near
 from resgen.words import joined
 
@@ -37,7 +37,7 @@ def find(kind: str, name: str) -> Path:
     or more than one thing is meant.
     """
     path = Path(name)
-    if os.path.exists(path) or path.suffix in (".yaml", ".yml"):
+    if kind_of(path) != "nothing" or path.suffix in (".yaml", ".yml"):
         return path
     folder = root() / RECIPES if kind == "recipe" else root()
     known = names(kind)

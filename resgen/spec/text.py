@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
+from resgen.errors import one_line
 from resgen.spec.model import Spec
+from resgen.spec.writing import flow_text
 
 # Keys that say how a spec came about or what it is checked against, not what is built.
 _NOT_WRITTEN = {"extends", "regnet", "reference"}
@@ -38,18 +38,13 @@ def _simple(key: str, value: Any) -> Any:
 
 def spec_text(data: Mapping[str, Any], *comments: str) -> str:
     """The YAML of plain values, one stage a line, comments on top."""
-    lines = [f"# {comment}" for comment in comments]
+    lines = [f"# {one_line(comment)}" for comment in comments]
     order = [*_FIRST, *(key for key in data if key not in (*_FIRST, *_LAST)), *_LAST]
     for key in (key for key in order if key in data):
         value = data[key]
         if key == "stages":
             lines.append("stages:")
-            lines += [f"  - {_flow(stage)}" for stage in value]
+            lines += [f"  - {flow_text(stage)}" for stage in value]
         else:
-            lines.append(f"{key}: {_flow(value)}")
+            lines.append(f"{key}: {flow_text(value)}")
     return "\n".join(lines) + "\n"
-
-
-def _flow(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
-    return text.removesuffix("\n").removesuffix("\n...")

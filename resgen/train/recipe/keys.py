@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -15,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from resgen.spec.checked import Checked
+from resgen.spec.mistakes import show
 from resgen.spec.reading import read_model
 
 _UNITS = {"epoch": "epochs", "epochs": "epochs", "step": "steps", "steps": "steps", "%": "%"}
@@ -32,34 +34,38 @@ class Span(NamedTuple):
         return round(self.amount * scale)
 
     def __str__(self) -> str:
-        return f"{self.amount:g} {self.unit}"
+        # Every digit, and no exponent: what is written here is read again.
+        return f"{Decimal(repr(self.amount)):f} {self.unit}".replace(".0 ", " ")
 
 
 def _read_span(value: Any) -> Any:
     if isinstance(value, Span):
         return value
-    match = re.fullmatch(_SPAN, str(value))
-    if not isinstance(value, str) or match is None:
+    match = re.fullmatch(_SPAN, value) if isinstance(value, str) else None
+    if match is None:
         raise ValueError(
-            f"must be a number with its unit, as 30 epochs, 64000 steps or 10 % (got {value!r})"
+            f"must be a number with its unit, as 30 epochs, 64000 steps or 10 % (got {show(value)})"
         )
+    if float(match[1]) > MAX_AMOUNT:
+        raise ValueError(f"may be at most {MAX_AMOUNT:,} (got {show(value)})")
     return Span(float(match[1]), _UNITS[match[2]])  # type: ignore[arg-type]
 
 
-_SPAN = r"\s*(\d+(?:\.\d+)?)\s*(epochs?|steps?|%)\s*"
+MAX_AMOUNT = 10**12
+_SPAN = r"\s*([0-9]+(?:\.[0-9]+)?)\s*(epochs?|steps?|%)\s*"
 Stretch = Annotated[
     Span,
     BeforeValidator(_read_span),
     PlainSerializer(Span.__str__, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{_SPAN}$"}),
 ]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+class _Strict(Checked):
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class Optimizer(_Strict):
@@ -73,7 +79,7 @@ class Optimizer(_Strict):
     """Of sgd."""
     momentum_kind: Literal["heavy-ball", "nesterov"] = "heavy-ball"
     """Of sgd."""
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    betas: Annotated[tuple[Fraction, Fraction], Field(strict=False)] = (0.9, 0.999)
     """Of adamw and lamb."""
     weight_decay: NotNegative = 0.0
     """Joins the gradient in sgd, the direction in lamb; is apart from both in adamw."""
@@ -99,7 +105,7 @@ class Schedule(_Strict):
     """Where the warm-up starts, as a fraction of lr."""
     warmup_until_error: Annotated[float, Field(gt=0, lt=1)] | None = None
     """He 2015, section 4.2: `warmup_from` x lr until the training error is below this."""
-    milestones: tuple[Stretch, ...] = ()
+    milestones: Annotated[tuple[Stretch, ...], Field(strict=False)] = ()
     """Of step: where the rate is multiplied by `factor`."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Of step."""

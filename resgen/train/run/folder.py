@@ -19,9 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from resgen.errors import UserError
+from resgen.spec.writing import block_text
 from resgen.tensors import checkpoint
 from resgen.train.device.engine import Engine
 from resgen.train.recipe import Recipe
@@ -68,9 +67,10 @@ def _prepare(folder: Path, settings: Settings) -> None:
 
 def write_record(folder: Path, network: Network, recipe: Recipe, record: dict[str, Any]) -> None:
     """The resolved spec, the recipe and the environment, beside the run's results."""
-    for name, plain in ((SPEC, network.spec), (RECIPE, recipe.model_dump(mode="json"))):
-        text = yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=100)
-        (folder / name).write_text(text, encoding="utf-8")
+    # All keys are written out; what they were taken from need not lie beside the run.
+    spec = {key: value for key, value in network.spec.items() if key != "extends"}
+    for name, plain in ((SPEC, spec), (RECIPE, recipe.model_dump(mode="json"))):
+        (folder / name).write_text(block_text(plain), encoding="utf-8")
     (folder / ENVIRONMENT).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
