@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,14 +91,34 @@ def read_document(path: Path, *, what: str = "spec") -> Document:
     return parse_document(_read_text(path, what), str(path), what=what)
 
 
+class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """libyaml's parser where PyYAML was built with it, with the same types."""
+
+    yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
+
+
+_SIGNS = "!&"
+"""Of tags and anchors."""
+
+
+def _composed(text: str) -> Node | None:
+    """The nodes of a text; of all that is not short and plain, `Loader` has the last word."""
+    plain = not any(sign in text for sign in _SIGNS) and len(text) < MAX_VALUES
+    # libyaml goes down a C stack: what could open thousands of lists is not for it.
+    if plain and sum(map(text.count, "[{-?")) < 1000:
+        with suppress(yaml.YAMLError):  # said below, however PyYAML was built
+            return _FastLoader(text).get_single_node()  # type: ignore[no-any-return]
+    loader = Loader(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
 def parse_document(text: str, file: str, *, what: str = "spec") -> Document:
     """One YAML text as plain values; see `read_document`."""
     try:
-        loader = Loader(text)
-        try:
-            node = loader.get_single_node()
-        finally:
-            loader.dispose()
+        node = _composed(text)
     except _Refused as error:
         raise UserError(f"{_at(error.problem_mark, file)}: {error.problem}") from None
     except yaml.MarkedYAMLError as error:
@@ -113,7 +134,8 @@ def parse_document(text: str, file: str, *, what: str = "spec") -> Document:
     if not isinstance(node, MappingNode):
         found = "a list" if isinstance(node, SequenceNode) else "a single value"
         raise UserError(f"{_place(node, file)}: a {what} must be a mapping of keys, not {found}")
-    _refuse_multiplying(node, file)
+    if "&" in text:
+        _refuse_multiplying(node, file)
     document = Document(file, {}, {}, {})
     document.data.update(_mapping(node, (), document))
     document.values[()] = Place(file, 1, 1)
@@ -185,6 +207,10 @@ def _mapping(node: MappingNode, path: Path_, document: Document) -> dict[str, An
             )
         document.keys[(*path, key)] = place
         result[key] = _value(value_node, (*path, key), document)
+        if value_node.start_mark.index == value_node.end_mark.index:
+            # Nothing is written there; parsers differ by a space on where.
+            end = _at(key_node.end_mark, document.file)
+            document.values[(*path, key)] = end._replace(column=end.column + 1)
     return result
 
 
