@@ -16,8 +16,9 @@ from resgen.plan import Plan, resolve
 from resgen.source import emit_source
 from resgen.source.module import build_module
 from resgen.spec import Spec
-from resgen.weights import KEY_MAPS, init_from, load_weights, read_weights
-from resgen.weights.weights import rename
+from resgen.tensors import read_weights
+from resgen.weights import KEY_MAPS, init_from, load_weights
+from resgen.weights.keys import rename
 
 
 def plan_of(**keys: Any) -> Plan:
