@@ -54,8 +54,10 @@ def header(path: str) -> Header:
     """Read without the pixels. Raises UserError like `decode`."""
     with _opened(path) as image:
         width, height = image.size
-        # Pillow says a TIFF's size upright, and others' as they lie in the file.
-        if image.format != "TIFF" and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
+        # Pillow says a TIFF's size upright, and others' as they lie in the file. A PNG's own
+        # getexif reads all pixels first, since the orientation may stand behind them.
+        orientation = Image.Image.getexif(image).get(_ORIENTATION)
+        if image.format != "TIFF" and orientation in (5, 6, 7, 8):
             width, height = height, width
         grey = image.mode[0] in "1LIF" and image.mode != "LAB"
         alpha = image.mode in ("LA", "La", "PA", "RGBA", "RGBa")

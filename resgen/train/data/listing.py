@@ -116,7 +116,8 @@ class _Walk:
 
     def other_endings(self) -> str:
         """`12 files of other endings: .gif (10), .txt (2)`."""
-        shown = [f"{ending} ({count:,})" for ending, count in self.others.most_common(5)]
+        often = sorted(self.others.items(), key=lambda item: (-item[1], item[0]))
+        shown = [f"{ending} ({count:,})" for ending, count in often[:5]]
         more = f" and {len(self.others) - 5} more" if len(self.others) > 5 else ""
         count = sum(self.others.values())
         files = "file" if count == 1 else "files"
