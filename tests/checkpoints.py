@@ -64,10 +64,10 @@ ABSENT = object()
 def changed(state: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
     """The state with another value at a dotted key, or without it."""
     state = copy.deepcopy(state)
-    holder = state
-    *outer, last = key.split("/")
+    holder: Any = state
+    *outer, last = (int(part) if part.isdigit() else part for part in key.split("/"))
     for part in outer:
-        holder = holder[int(part) if part.isdigit() else part]
+        holder = holder[part]
     if value is ABSENT:
         del holder[last]
     else:

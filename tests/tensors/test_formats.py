@@ -233,9 +233,10 @@ def test_what_cannot_be_weights_is_one_sentence(
         warnings.simplefilter("ignore")  # torch's, of what is written here
         write(Path(name))
     capfd.readouterr()
-    with warnings.catch_warnings(), pytest.raises(UserError) as caught:
+    with warnings.catch_warnings():
         warnings.simplefilter("error")
-        read_weights(Path(name))
+        with pytest.raises(UserError) as caught:
+            read_weights(Path(name))
     text = str(caught.value)
     assert text.startswith(f"{name}: {sentence}")
     assert text.isprintable()

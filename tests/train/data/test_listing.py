@@ -140,9 +140,7 @@ def test_a_class_of_which_nothing_can_be_read_is_refused(folder: Callable[..., P
     path = folder(count=2)
     for image in (path / "train/dog").iterdir():
         image.write_bytes(b"")
-    with pytest.raises(
-        UserError, match="train: none of the images of 1 classes can be read; .*dog"
-    ):
+    with pytest.raises(UserError, match=r"train: none of the images of 1 classes can be read; "):
         two(path, bad_images="skip")
 
 
