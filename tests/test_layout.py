@@ -17,7 +17,7 @@ PACKAGE = Path(resgen.__file__).parent
 # This is the order of docs/architecture.md; `torch` marks the rooms that torch is loaded for.
 ROOMS = {
     "": "errors words files",
-    "tensors": "checkpoint",
+    "tensors": "archive dense rules checkpoint formats",
     "spec": (
         "mistakes checked parts block settings reading writing rules model schema shipped loading "
         "resolved text"
@@ -27,14 +27,16 @@ ROOMS = {
     "cost": "books budget conventions autograd memory",
     "source": "parts writing classes naming network file module",
     "proof": "effort measure proof",
-    "weights": "weights",
+    "weights": "keys loading",
     "report": "kinds draw explain rows plots tables formats",
     "search": "catalog fit sample",
     "train.recipe": "keys groups lamb optimizers rate schema",
     "train.device": "engine machine processes recompute",
-    "train.data": "seeds images cifar folder order augment feed filefeed sources",
+    "train.data": (
+        "seeds images roster decoding listing cifar folder order augment feed filefeed sources"
+    ),
     "train.run": (
-        "log signals metrics board figures loop evaluation network fit outlook settings "
+        "log signals metrics board figures loop evaluation network fit fitting outlook settings "
         "folder setup state trainer runs"
     ),
     "cli": "streams options build fit list sample summarize train",

@@ -54,7 +54,7 @@ def effort(plan: Plan) -> Effort:
 
 
 def notice(plan: Plan) -> str | None:
-    """A line for whoever waits, where measuring takes long or much; raises UserError if too much."""
+    """A line for whoever waits where measuring is long; raises UserError where it is too much."""
     need = effort(plan)
     if need.seconds > MAX_SECONDS or need.bytes > MAX_BYTES:
         raise UserError(

@@ -12,12 +12,16 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
+from torch import Tensor
 
 from resgen.errors import UserError
+from resgen.tensors import archive, rules
+from resgen.tensors.dense import indirect
 
 FORMAT = 1
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
@@ -34,40 +38,109 @@ def save(state: Mapping[str, Any], folder: Path, *, best: bool = False) -> None:
     payload["sha256"] = digest(payload)
     last, fresh = folder / LAST, folder / f"{LAST}.new"
     try:
-        with fresh.open("wb") as file:
-            torch.save(payload, file)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(payload, fresh)
         if last.exists():
             _second_name(last, folder / PREVIOUS)
         os.replace(fresh, last)
         if best:
             _second_name(last, folder / BEST)
         _sync(folder)
-    except (OSError, RuntimeError) as error:
-        # torch reports a failed write as a RuntimeError.
-        fresh.unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise UserError(f"{last}: the checkpoint could not be written: {reason}") from None
+    except OSError as error:
+        raise UserError(
+            f"{last}: the checkpoint could not be written: {error.strerror or error}"
+        ) from None
+    finally:
+        for name in (LAST, PREVIOUS, BEST):
+            with suppress(OSError):
+                (folder / f"{name}.new").unlink(missing_ok=True)
+
+
+class _Sink:
+    """A file for torch to write to that keeps the first reason why it could not."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.reason: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        left = memoryview(data).cast("B")
+        try:
+            while left:
+                left = left[self.file.write(left) :]
+        except OSError as error:
+            self.reason = self.reason or error
+            raise
+        return memoryview(data).nbytes
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def _write(payload: Mapping[str, Any], path: Path) -> None:
+    """Raises OSError, never torch's word for it."""
+    # Unbuffered: what a buffer could not write would be tried again when the file is closed.
+    with path.open("wb", buffering=0) as file:
+        sink = _Sink(file)
+        try:
+            torch.save(payload, sink)  # type: ignore[arg-type]
+        except RuntimeError as error:
+            # torch tells of a failed write by where it stands in the file, not why.
+            raise sink.reason or OSError(None, str(error).partition("\n")[0]) from None
+        os.fsync(file.fileno())
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The state of a file, its hash checked. Raises UserError for a damaged or foreign file."""
-    if not path.exists():
-        raise UserError(f"{path}: no such checkpoint")
+    """The state of a file, checked whole. Raises UserError for a damaged or foreign file."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:
-        raise UserError(f"{path}: damaged, or no checkpoint; {_way_out(path)}") from None
-    if not isinstance(state, dict) or "sha256" not in state or "network" not in state:
-        raise UserError(f"{path}: a torch file, but no resgen checkpoint")
-    if state.get("format") != FORMAT:
+        content = archive.read(path)
+    except UserError as error:
+        raise UserError(f"{error}; {_way_out(path)}" if path.is_file() else str(error)) from None
+    if not is_checkpoint(content):
+        raise UserError(f"{path}: a file of tensors, but no resgen checkpoint")
+    return checked(content, path)
+
+
+def is_checkpoint(content: Any) -> bool:
+    """Whether a file's content is meant to be a checkpoint of ours, sound or not."""
+    if not isinstance(content, dict):
+        return False
+    return "sha256" in content or ("format" in content and "network" in content)
+
+
+def checked(state: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The same state, its format, hash and keys being right. Raises UserError like `load`."""
+    found = state.get("format")
+    if type(found) is not int or found != FORMAT:
+        shown = found if type(found) is int else "unknown"
         raise UserError(
-            f"{path}: checkpoint format {state.get('format')}; this resgen reads format {FORMAT}"
+            f"{path}: checkpoint format {shown}; this resgen reads format {FORMAT}, so use the one "
+            "that wrote it"
         )
-    if state["sha256"] != digest(state):
+    try:
+        same = state.get("sha256") == digest(state)
+    except (TypeError, RecursionError):
+        same = False
+    if not same:
         raise UserError(f"{path}: damaged: its content does not match its hash; {_way_out(path)}")
+    reason = rules.fault(state)
+    if reason is not None:
+        raise UserError(
+            f"{path}: changed or not written by resgen, though its hash is right: {reason}; "
+            f"{_way_out(path)}"
+        )
     return state
+
+
+def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """A checkpoint's weights for use: the averaged ones where they were kept, else the last."""
+    average: Mapping[str, Tensor] | None = state["average"]
+    if average is None:
+        return dict(state["model"])
+    # The average names what it wraps `module.`, beside a count of its own.
+    inner = "module."
+    return {
+        name.removeprefix(inner): value for name, value in average.items() if name.startswith(inner)
+    }
 
 
 def network(path: Path) -> dict[str, Any]:
@@ -77,19 +150,24 @@ def network(path: Path) -> dict[str, Any]:
 
 
 def _way_out(path: Path) -> str:
-    other = path.with_name(PREVIOUS)
-    if path.name == LAST and other.exists():
-        if _whole(other):
-            move = shlex.join(["mv", str(other), str(path)])
-            return f"the one before it is whole; to go on from it: {move}"
-        return "so is the one before it"
-    return "there is none before it"
+    """What to do without this file: the one before it, or for others the last."""
+    other = path.with_name(PREVIOUS if path.name == LAST else LAST)
+    if path.name not in (LAST, PREVIOUS, BEST):
+        return "take another copy of it"
+    if not other.exists():
+        return f"there is no {other.name} beside it"
+    if not _whole(other):
+        return f"{other.name} beside it is no better"
+    if path.name == LAST:
+        move = shlex.join(["mv", str(other), str(path)])
+        return f"the one before it is whole; to go on from it: {move}"
+    return f"{other} is whole"
 
 
 def _whole(path: Path) -> bool:
     try:
-        load(path)
-    except UserError:
+        checked(archive.read(path), path)
+    except (UserError, AttributeError):
         return False
     return True
 
@@ -104,7 +182,9 @@ def digest(state: Mapping[str, Any]) -> str:
 
 def _parts(value: Any) -> Iterator[bytes]:
     """A value as bytes, each kind told apart. Raises TypeError for what is not plain."""
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, Tensor):
+        if reason := indirect(value):
+            raise TypeError(f"a checkpoint's tensors are plain; this one {reason}")
         flat = value.detach().cpu().contiguous().flatten()
         yield f"tensor {value.dtype} {tuple(value.shape)}\n".encode()
         yield flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""

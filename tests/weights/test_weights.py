@@ -16,8 +16,8 @@ from resgen.plan import Plan, resolve
 from resgen.source import emit_source
 from resgen.source.module import build_module
 from resgen.spec import Spec
-from resgen.weights import KEY_MAPS, init_from, load_weights, read_weights
-from resgen.weights.weights import rename
+from resgen.weights import KEY_MAPS, init_from, load_weights
+from resgen.weights.keys import rename
 
 
 def plan_of(**keys: Any) -> Plan:
@@ -156,47 +156,16 @@ def test_a_file_of_another_world_is_refused(
     )
 
 
-class Evil:
-    """A pickle that would run something."""
-
-    def __reduce__(self) -> Any:
-        return (print, ("run",))
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (None, "f.pth: no such file of weights"),
-        (b"nothing", "f.pth: no readable file of weights: "),
-        ({"weights": [1, 2]}, "f.pth: holds no weights: a mapping of names to tensors is wanted"),
-        ({"a": Evil()}, "f.pth: no readable file of weights: "),
-    ],
-)
-def test_what_cannot_be_read_is_refused(
-    content: Any,
-    sentence: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    if isinstance(content, bytes):
-        Path("f.pth").write_bytes(content)
-    elif content is not None:
-        torch.save(content, "f.pth")
-    with pytest.raises(UserError) as caught:
-        read_weights(Path("f.pth"))
-    assert str(caught.value).startswith(sentence)
-    assert "\n" not in str(caught.value)
-    assert capsys.readouterr().out == ""
-
-
-def test_a_truncated_safetensors_is_refused(weights: dict[str, Tensor], tmp_path: Path) -> None:
-    path = tmp_path / "f.safetensors"
-    save_file(weights, path)
-    path.write_bytes(path.read_bytes()[:-8])
-    with pytest.raises(UserError, match="no readable file of weights"):
-        read_weights(path)
+def test_weights_in_memory_are_checked_as_those_of_a_file(weights: dict[str, Tensor]) -> None:
+    module = build_module(plan_of())
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    for value, reason in (
+        (weights["fc.weight"].to(torch.int8), "is of torch.int8"),
+        (weights["fc.weight"] * torch.nan, "is NaN or infinite in 40 of its 40 values"),
+    ):
+        with pytest.raises(UserError, match=f"^the weights: fc.weight {reason}"):
+            load_weights(module, plan_of(), {**weights, "fc.weight": value})
+    assert same(module, before)
 
 
 def test_a_convolution_as_classifier_is_a_matrix() -> None:

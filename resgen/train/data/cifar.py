@@ -7,7 +7,9 @@ of label bytes followed by 3,072 pixels, which needs no such trust.
 
 from __future__ import annotations
 
+import lzma
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,7 +104,11 @@ def _unpacked(path: Path, form: Form, kind: str) -> Iterator[Path]:
         try:
             with tarfile.open(archive) as files:
                 files.extractall(place, filter="data")
-        except (tarfile.TarError, EOFError, OSError) as error:
+        except OSError as error:
+            # gzip tells of damage by the class of a failed read, without its number.
+            what = f"cannot be unpacked: {error.strerror}" if error.errno else "damaged archive"
+            raise UserError(f"{archive}: {what}") from None
+        except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise UserError(f"{archive}: damaged archive ({error})") from None
         for name in (form.folder, form.binary_folder):
             if (Path(place) / name).is_dir():
@@ -130,7 +136,10 @@ def _binary(folder: Path, form: Form) -> tuple[Images, Images, tuple[str, ...]]:
     names = folder / form.names
     if not names.is_file():
         raise UserError(f"{names}: no such file")
-    classes = tuple(names.read_text().split())
+    try:
+        classes = tuple(names.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError):
+        raise UserError(f"{names}: cannot be read as the names of classes") from None
     batches = [_records(folder / name, form, len(classes)) for name in form.train]
     train = Images(
         torch.cat([batch.pixels for batch in batches]),

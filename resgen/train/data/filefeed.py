@@ -12,8 +12,8 @@ from torchvision.transforms import v2
 
 from resgen.errors import UserError
 from resgen.train.data import augment
+from resgen.train.data.decoding import decode
 from resgen.train.data.feed import Batch, Piece
-from resgen.train.data.folder import decode
 from resgen.train.data.images import Data, Files
 from resgen.train.data.order import Order
 from resgen.train.data.seeds import derive

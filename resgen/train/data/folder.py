@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
+import numpy as np
 import torch
-from PIL import Image
-from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
 from resgen.errors import UserError
+from resgen.train.data import roster
+from resgen.train.data.decoding import WAY_OUT, Header, decode, header
 from resgen.train.data.images import Data, Files, Images, Split, Wanted, cut
+from resgen.train.data.listing import Found, classes_of, find
 from resgen.train.device.machine import processors
 
 SPLITS = ("train", "val", "test")
@@ -26,23 +27,15 @@ SPLITS = ("train", "val", "test")
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-class Found(NamedTuple):
-    """A split's files and their labels."""
-
-    paths: tuple[str, ...]
-    labels: tuple[int, ...]
-
-
 def load(path: Path, wanted: Wanted) -> Data:
     """The class folders under a path. Raises UserError for every way they can be unfit."""
     if not path.is_dir():
         raise UserError(f"--data folder:{path}: no such folder")
-    if not (path / "train").is_dir():
-        held = ", ".join(sorted(each.name for each in path.iterdir())[:5]) or "nothing"
-        raise UserError(f"--data folder:{path}: has no folder train (it holds {held})")
-    classes = _classes(path / "train")
-    found = {name: _find(path / name, classes) for name in SPLITS if (path / name).is_dir()}
     notes: list[str] = []
+    try:
+        classes, found = _found(path, notes)
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: cannot be read: {error.strerror}") from None
     if wanted.bad_images == "skip":
         found = {name: _without_bad(name, each, notes) for name, each in found.items()}
     splits = _read(found, wanted, notes)
@@ -55,79 +48,52 @@ def load(path: Path, wanted: Wanted) -> Data:
     small = isinstance(train, Images)
     mean, std = ((), ()) if small else _IMAGENET
     name = f"folder:{path.name}"
-    return Data(name, classes, train, heldout, splits.get("test"), mean, std, tuple(notes))
+    files = roster.pack(
+        os.path.relpath(each, path) for split in ("train", "val") if split in found
+        for each in found[split].paths
+    )  # fmt: skip
+    return Data(name, classes, train, heldout, splits.get("test"), mean, std, tuple(notes), files)
 
 
-def _classes(path: Path) -> tuple[str, ...]:
-    names = tuple(sorted(entry.name for entry in os.scandir(path) if entry.is_dir()))
-    if not names:
-        raise UserError(f"{path}: has no class folders")
-    return names
-
-
-def _find(path: Path, classes: tuple[str, ...]) -> Found:
-    here = _classes(path)
-    missing = sorted(set(classes) - set(here))
-    extra = sorted(set(here) - set(classes))
-    if missing or extra:
-        differences = [f"without {_list(missing)}"] * bool(missing)
-        differences += [f"with {_list(extra)} that train has not"] * bool(extra)
-        raise UserError(f"{path}: other classes than train: {', '.join(differences)}")
-    numbers = {name: number for number, name in enumerate(classes)}
-    files = make_dataset(str(path), numbers, extensions=IMG_EXTENSIONS, allow_empty=True)
-    counts = Counter(label for _, label in files)
-    empty = [name for name in classes if not counts[numbers[name]]]
-    if empty:
-        raise UserError(f"{path}: no images in {_list(empty)}")
-    return Found(tuple(name for name, _ in files), tuple(label for _, label in files))
-
-
-def _list(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
-
-
-def decode(path: str, mode: str) -> Image.Image:
-    """One image in a mode. Raises UserError that names it where it cannot be read."""
-    try:
-        with Image.open(path) as image:
-            return image.convert(mode)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"{path}: unreadable image ({error}); repair or remove it, or add --skip-bad-images"
-        ) from None
+def _found(path: Path, notes: list[str]) -> tuple[tuple[str, ...], dict[str, Found]]:
+    """The classes, and the files of each split that is there. Raises UserError and OSError."""
+    if not (path / "train").is_dir():
+        held = ", ".join(sorted(each.name for each in path.iterdir())[:5]) or "nothing"
+        raise UserError(f"--data folder:{path}: has no folder train (it holds {held})")
+    classes = classes_of(path / "train")
+    there = [name for name in SPLITS if (path / name).is_dir()]
+    return classes, {name: find(path / name, classes, notes) for name in there}
 
 
 def _without_bad(name: str, found: Found, notes: list[str]) -> Found:
-    def good(path: str) -> bool:
+    def fault(path: str) -> str | None:
         try:
-            decode(path, "RGB")
-        except UserError:
-            return False
-        return True
+            decode(path)
+        except UserError as error:
+            return str(error).removesuffix(f"; {WAY_OUT}")
+        return None
 
     with ThreadPoolExecutor(processors()) as pool:
-        kept = [i for i, fine in enumerate(pool.map(good, found.paths)) if fine]
-    bad = sorted(set(range(len(found.paths))) - set(kept))
-    if bad:
-        first = found.paths[bad[0]]
-        notes.append(f"{len(bad)} unreadable images of {name} left out, the first {first}")
-    return Found(tuple(found.paths[i] for i in kept), tuple(found.labels[i] for i in kept))
+        faults = list(pool.map(fault, found.paths))
+    kept = [number for number, each in enumerate(faults) if each is None]
+    if bad := [each for each in faults if each is not None]:
+        notes.append(f"{len(bad)} unreadable images of {name} left out, the first {bad[0]}")
+    left = Found(tuple(found.paths[i] for i in kept), tuple(found.labels[i] for i in kept))
+    if empty := sorted(set(found.labels) - set(left.labels)):
+        raise UserError(f"{name}: none of the images of {len(empty)} classes can be read; {bad[0]}")
+    return left
 
 
 def _read(found: dict[str, Found], wanted: Wanted, notes: list[str]) -> dict[str, Split]:
     """The splits in memory if they are small and of one size, else as files."""
     paths = [path for each in found.values() for path in each.paths]
-    looked = [_header(path) for path in paths[:: max(1, len(paths) // 1000)]]
-    sizes = Counter(size for size, _ in looked)
-    modes = Counter(mode for _, mode in looked)
-    if len(modes) > 1:
-        notes.append(f"images of several modes: {', '.join(sorted(modes))}; all read as colour")
-    mode = "L" if set(modes) <= {"L", "1"} else "RGB"
-    channels = len(mode) if mode == "RGB" else 1
+    looked = [header(path) for path in paths[:: max(1, len(paths) // 1000)]]
+    sizes = Counter(each.size for each in looked)
+    channels = 1 if all(each.grey for each in looked) else 3
+    notes += _modes(looked, channels)
     (width, height), _ = sizes.most_common(1)[0]
     if len(sizes) == 1 and len(paths) * channels * width * height <= wanted.memory_limit:
-        images = _decode_all(found, mode, (width, height))
+        images = _decode_all(found, (width, height))
         if images is not None:
             return dict(images)
     return {
@@ -135,34 +101,41 @@ def _read(found: dict[str, Found], wanted: Wanted, notes: list[str]) -> dict[str
     }
 
 
-def _header(path: str) -> tuple[tuple[int, int], str]:
-    try:
-        with Image.open(path) as image:
-            return image.size, image.mode
-    except (OSError, SyntaxError) as error:
-        raise UserError(
-            f"{path}: unreadable image ({error}); repair or remove it, or add --skip-bad-images"
-        ) from None
+def _modes(looked: Sequence[Header], channels: int) -> Iterator[str]:
+    """What is not read as it lies in the files."""
+    modes = sorted({each.mode for each in looked})
+    if len(modes) > 1:
+        read = "colour" if channels == 3 else "grey"
+        yield f"images of several modes: {', '.join(modes)}; all read as {read}"
+    if any(mode.startswith("I") for mode in modes):
+        yield "images of 16 bits: the high byte of each value is read"
+    if any(each.transparent for each in looked):
+        yield "images with transparency: it is left out, the colours under it are read"
 
 
-def _decode_all(
-    found: dict[str, Found], mode: str, size: tuple[int, int]
-) -> dict[str, Images] | None:
+def _decode_all(found: dict[str, Found], size: tuple[int, int]) -> dict[str, Images] | None:
     """All images as bytes, or None where one has another size."""
 
-    def pixels(path: str) -> bytes | None:
-        image = decode(path, mode)
-        return image.tobytes() if image.size == size else None
+    def pixels(path: str) -> tuple[bytes, bool] | None:
+        image = decode(path)
+        return (image.tobytes(), image.mode == "RGB") if image.size == size else None
 
-    done: dict[str, Images] = {}
+    rows: dict[str, list[tuple[bytes, bool]]] = {}
     width, height = size
     with ThreadPoolExecutor(processors()) as pool:
         for name, each in found.items():
-            rows = list(pool.map(pixels, each.paths, chunksize=64))
-            if None in rows:
+            rows[name] = [row for row in pool.map(pixels, each.paths, chunksize=64) if row]
+            if len(rows[name]) < len(each.paths):
                 return None
-            joined = bytearray().join(row for row in rows if row is not None)
-            flat = torch.frombuffer(joined, dtype=torch.uint8)
-            shaped = flat.view(len(rows), height, width, -1).permute(0, 3, 1, 2).contiguous()
-            done[name] = Images(shaped, torch.tensor(each.labels))
+    # Every image is looked at here, so one of colour is not missed.
+    colour = any(of_colour for each in rows.values() for _, of_colour in each)
+    done: dict[str, Images] = {}
+    for name, each in found.items():
+        joined = bytearray().join(
+            row if of_colour or not colour else bytes(np.repeat(np.frombuffer(row, np.uint8), 3))
+            for row, of_colour in rows.pop(name)
+        )
+        flat = torch.frombuffer(joined, dtype=torch.uint8)
+        shaped = flat.view(len(each.paths), height, width, -1).permute(0, 3, 1, 2).contiguous()
+        done[name] = Images(shaped, torch.tensor(each.labels))
     return done

@@ -64,6 +64,8 @@ class Data:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    files: torch.Tensor | None = None
+    """Which files the training and held-out images are, packed by `roster.pack`."""
 
     def describe(self) -> str:
         """`digits: 1,437 training, 360 held-out images, 10 classes`."""

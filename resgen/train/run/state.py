@@ -15,9 +15,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from resgen.errors import UserError
 from resgen.tensors import checkpoint
+from resgen.train.data.roster import same_files
 from resgen.train.data.seeds import derive
 from resgen.train.device.engine import Engine
 from resgen.train.recipe import optimizers
+from resgen.train.run.fitting import same_tensors
 from resgen.train.run.loop import Clock, Count
 from resgen.train.run.setup import Setup
 
@@ -83,6 +85,7 @@ class State:
                 "mean": list(setup.data.mean), "std": list(setup.data.std),
                 "train": len(setup.data.train), "heldout": len(setup.data.heldout),
             },
+            "files": setup.data.files,
             "seed": setup.settings.seed,
             "step": self.step,
             "total": setup.rate.total,
@@ -110,11 +113,18 @@ class State:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Continues from a checkpoint. Raises UserError where it is of another run."""
-        same_run(saved, self.plain(), self.setup.folder / checkpoint.LAST)
+        mine, path = self.plain(), self.setup.folder / checkpoint.LAST
+        same_files(saved.get("files"), mine["files"], path)
+        same_run(saved, mine, path)
+        same_tensors(saved, mine, self.optimizer, path)
         self.module.load_state_dict(saved["model"])
         if self.average is not None:
             self.average.load_state_dict(saved["average"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        # The groups are the recipe's and the device's; what the steps have gathered is the state.
+        groups = mine["optimizer"]["param_groups"]
+        self.optimizer.load_state_dict(
+            {"state": saved["optimizer"]["state"], "param_groups": groups}
+        )
         self.step, self.warm = saved["step"], saved["warm"]
         self.best = (float(saved["best"][0]), int(saved["best"][1]))
         share = 1.0 if self.setup.world.first else 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 import shutil
 import tarfile
@@ -137,6 +139,46 @@ def test_a_truncated_binary_file_is_named(tmp_path: Path) -> None:
 def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"no archive")
     with pytest.raises(UserError, match=r"cifar-10-python\.tar\.gz: damaged archive"):
+        load(Wanted(f"cifar10:{tmp_path}"))
+
+
+@pytest.mark.parametrize("packing", ["gz", "xz"])
+def test_an_archive_damaged_within_is_named(tmp_path: Path, packing: str) -> None:
+    folder = tmp_path / "cifar-10-batches-bin"
+    binary_cifar10(folder, 20)
+    path = tmp_path / f"any.tar.{packing}"
+    with tarfile.open(path, f"w:{packing}") as archive:  # type: ignore[call-overload]
+        archive.add(folder, folder.name)
+    data = bytearray(path.read_bytes())
+    for place in range(len(data) // 3, len(data) // 3 + 400):
+        data[place] ^= 0x55
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=rf"any\.tar\.{packing}: damaged archive"):
+        load(Wanted(f"cifar10:{path}"))
+
+
+def test_a_disk_too_full_to_unpack_on_is_not_called_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cifar-10-batches-bin"
+    binary_cifar10(folder, 20)
+    path = tmp_path / "any.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(folder, folder.name)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", full)
+    with pytest.raises(UserError, match=r"any\.tar\.gz: cannot be unpacked: No space left on dev"):
+        load(Wanted(f"cifar10:{path}"))
+
+
+def test_names_of_classes_that_are_no_text_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar-10-batches-bin"
+    binary_cifar10(folder, 4)
+    (folder / "batches.meta.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"batches\.meta\.txt: cannot be read as the names"):
         load(Wanted(f"cifar10:{tmp_path}"))
 
 
@@ -313,7 +355,8 @@ def test_an_unreadable_image_is_named_or_skipped(folders: Callable[..., Path], k
         two(path)
     data = two(path, bad_images="skip")
     assert len(data.train) + len(data.heldout) == 39
-    assert data.notes == (f"1 unreadable images of train left out, the first {bad}",)
+    (note,) = data.notes
+    assert note.startswith(f"1 unreadable images of train left out, the first {bad}: unreadable")
 
 
 def test_mixed_modes_are_read_as_colour_with_a_note(folders: Callable[..., Path]) -> None:

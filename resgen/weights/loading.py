@@ -1,13 +1,7 @@
-"""A file of published weights -> a module of ours; nothing is silently left out.
-
-Our names are torchvision's and timm's for ResNet, ResNeXt, wide, D, S, SE, ECA, RS and
-antialiased networks, whose files load as they are. Where the libraries name things
-otherwise (RegNet, pre-activation), a key map says how; see KEY_MAPS.
-"""
+"""Named tensors -> a module of ours, by name; nothing is silently left out."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -15,90 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from resgen.errors import UserError
 from resgen.plan import Plan
 from resgen.plan.layers import Linear
+from resgen.weights.keys import KEY_MAPS, WRAPPERS, rename
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Shape = tuple[int, ...]
-
-
-class Row(NamedTuple):
-    """One renaming: where the pattern stands, `name` with the numbers found, each shifted."""
-
-    pattern: str
-    name: str
-    shift: tuple[int, ...] = ()
-
-    def rename(self, key: str) -> str:
-        """The key with the first place of the pattern renamed."""
-
-        def named(match: re.Match[str]) -> str:
-            numbers = zip(match.groups(), self.shift, strict=True)
-            return self.name.format(*(int(text) + by for text, by in numbers))
-
-        return re.sub(self.pattern, named, key, count=1)
-
-
-_CLASSIFIER = Row(r"^head\.fc\.", "fc.")
-
-_TIMM_RESNETV2 = (
-    Row(r"^stem\.conv\.", "conv1."),
-    Row(r"^stem\.norm\.", "bn1."),
-    Row(r"^stem\.conv1\.", "conv1.0."),
-    Row(r"^stem\.norm1\.", "conv1.1."),
-    Row(r"^stem\.conv2\.", "conv1.3."),
-    Row(r"^stem\.norm2\.", "conv1.4."),
-    Row(r"^stem\.conv3\.", "conv1.6."),
-    Row(r"^stages\.(\d+)\.blocks\.(\d+)\.", "layer{}.{}.", (1, 0)),
-    Row(r"\.norm(\d)\.", ".bn{}.", (0,)),
-    Row(r"^norm\.", "final_bn."),
-    _CLASSIFIER,
-)
-
-KEY_MAPS: dict[str, tuple[Row, ...]] = {
-    "as they are": (),
-    "torchvision RegNet": (
-        Row(r"^stem\.0\.", "conv1."),
-        Row(r"^stem\.1\.", "bn1."),
-        Row(r"^trunk_output\.block(\d+)\.block\d+-(\d+)\.", "layer{}.{}.", (0, 0)),
-        Row(r"\.proj\.(\d)\.", ".downsample.{}.", (0,)),
-        Row(r"\.f\.a\.0\.", ".conv1."),
-        Row(r"\.f\.a\.1\.", ".bn1."),
-        Row(r"\.f\.b\.0\.", ".conv2."),
-        Row(r"\.f\.b\.1\.", ".bn2."),
-        Row(r"\.f\.se\.", ".se."),
-        Row(r"\.f\.c\.0\.", ".conv3."),
-        Row(r"\.f\.c\.1\.", ".bn3."),
-    ),
-    "timm RegNet": (
-        Row(r"^stem\.conv\.", "conv1."),
-        Row(r"^stem\.bn\.", "bn1."),
-        Row(r"^stem\.(?=weight)", "conv1."),
-        Row(r"^s(\d+)\.b(\d+)\.", "layer{}.{}.", (0, -1)),
-        Row(r"\.downsample\.(?=weight)", ".downsample.0."),
-        Row(r"\.downsample\.conv\.", ".downsample.0."),
-        Row(r"\.downsample\.bn\.", ".downsample.1."),
-        Row(r"\.downsample\.1\.conv\.", ".downsample.1."),
-        Row(r"\.downsample\.1\.bn\.", ".downsample.2."),
-        Row(r"\.conv(\d)\.conv\.", ".conv{}.", (0,)),
-        Row(r"\.conv(\d)\.bn\.", ".bn{}.", (0,)),
-        Row(r"\.norm(\d)\.", ".bn{}.", (0,)),
-        Row(r"^final_conv\.conv\.", "head_conv."),
-        Row(r"^final_conv\.bn\.", "head_bn."),
-        _CLASSIFIER,
-    ),
-    "timm ResNetV2": (*_TIMM_RESNETV2, Row(r"\.downsample\.conv\.", ".downsample.0.")),
-    "timm ResNetV2, pooled shortcuts": (
-        *_TIMM_RESNETV2,
-        Row(r"\.downsample\.conv\.", ".downsample.1."),
-    ),
-}
-
-# What wrappers of a module put before its names.
-_WRAPPERS = re.compile(r"^(?:module\.|_orig_mod\.)+")
-
-# Where training programs keep the weights inside a larger checkpoint.
-_HOLDERS = ("state_dict", "model_state_dict", "model")
 
 
 class LoadReport(NamedTuple):
@@ -131,11 +47,14 @@ def init_from(
 ) -> LoadReport:
     """Gives the module of a Plan the weights of a `.pth`, `.pt` or `.safetensors` file.
 
-    With `head="drop"` the classifier keeps its own initial weights, whatever the file
-    has for one. Raises UserError, and changes nothing, where any other name of the file or
-    of the module finds no partner of its shape.
+    Of a checkpoint of ours they are the averaged ones, where the run kept an average. With
+    `head="drop"` the classifier keeps its own initial weights, whatever the file has for
+    one. Raises UserError, and changes nothing, where a tensor cannot be a weight, or a name
+    of the file or of the module finds no partner of its shape.
     """
-    return load_weights(module, plan, read_weights(path), file=str(path), head=head)
+    from resgen.tensors import read_weights
+
+    return _load(module, plan, read_weights(path), str(path), head)
 
 
 def load_weights(
@@ -147,7 +66,19 @@ def load_weights(
     head: Literal["keep", "drop"] = "keep",
 ) -> LoadReport:
     """`init_from` for weights already in memory."""
-    ours: dict[str, Tensor] = {_WRAPPERS.sub("", k): v for k, v in module.state_dict().items()}
+    from resgen.tensors import dense
+
+    return _load(module, plan, dense.weights(weights, file), file, head)
+
+
+def _load(
+    module: nn.Module,
+    plan: Plan,
+    weights: Mapping[str, Tensor],
+    file: str,
+    head: Literal["keep", "drop"],
+) -> LoadReport:
+    ours: dict[str, Tensor] = {WRAPPERS.sub("", k): v for k, v in module.state_dict().items()}
     key_map, theirs = _renamed(weights, ours.keys())
     theirs = {name: _as_linear(value, ours.get(name)) for name, value in theirs.items()}
     dropped = _head_names(plan, theirs) if head == "drop" else frozenset()
@@ -182,14 +113,6 @@ def _renamed(weights: Mapping[str, Tensor], ours: Any) -> tuple[str, dict[str, T
         if len(named) == len(weights) and placed > best[2]:
             best = (key_map, named, placed)
     return best[0], best[1]
-
-
-def rename(key: str, rows: Sequence[Row]) -> str:
-    """A name of a file as ours: wrappers stripped, then every row in turn."""
-    key = _WRAPPERS.sub("", key)
-    for row in rows:
-        key = row.rename(key)
-    return key
 
 
 def _as_linear(value: Tensor, ours: Tensor | None) -> Tensor:
@@ -246,51 +169,5 @@ def _refuse(report: LoadReport, plan: Plan, file: str, dropped: frozenset[str]) 
 
 
 def _first(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:3])
+    shown = ", ".join(name if len(name) <= 100 else f"{name[:97]}..." for name in names[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Name -> tensor of a `.safetensors` file, or of one that torch saved.
-
-    Nothing in the file is run. Raises UserError for one that cannot be read or holds no
-    weights.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file of weights")
-    try:
-        content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    except UserError:
-        raise
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: no readable file of weights: {reason[:200]}") from None
-    from torch import Tensor
-
-    for key in _HOLDERS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    tensors = {
-        name: value
-        for name, value in (content.items() if isinstance(content, Mapping) else ())
-        if isinstance(name, str) and isinstance(value, Tensor)
-    }
-    if not tensors:
-        raise UserError(f"{path}: holds no weights: a mapping of names to tensors is wanted")
-    return tensors
-
-
-def _read_torch(path: Path) -> Any:
-    import torch
-
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _read_safetensors(path: Path) -> Any:
-    try:
-        from safetensors.torch import load_file
-    except ImportError:
-        raise UserError(
-            f"{path}: reading .safetensors needs the package: pip install safetensors"
-        ) from None
-    return load_file(path)
