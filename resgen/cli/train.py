@@ -153,6 +153,7 @@ def train(
     from resgen.train.run import folder as run_folder
     from resgen.train.run import runs
     from resgen.train.run.settings import Settings
+    from resgen.train.run.signals import Stop
 
     if deterministic:
         engine.make_deterministic()
@@ -188,7 +189,7 @@ def train(
         download="allowed" if download else "never",
         bad_images="skip" if skip_bad_images else "refuse",
     )
-    with processes.joined(motor.device) as world:
+    with Stop(), processes.joined(motor.device) as world:
         results = runs.train(runs.Job(networks, chosen, wanted, settings, motor, world))
         if world.first:
             typer.echo(runs.table(results, networks))

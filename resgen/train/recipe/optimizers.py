@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -34,3 +36,19 @@ def build(module: nn.Module, recipe: Optimizer, *, device: torch.device) -> torc
         nesterov=recipe.momentum_kind == "nesterov",
         fused=fused,
     )
+
+
+_OF_THE_DEVICE = ("fused", "foreach", "capturable")
+
+
+def restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Loads a state_dict, but for the ways to compute that this optimizer's own device has.
+
+    A run begun on a CPU would otherwise go on without fused updates on a GPU, where alone
+    they drop a bad step, and the other way round.
+    """
+    groups = [
+        {**theirs, **{key: mine[key] for key in _OF_THE_DEVICE if key in mine}}
+        for theirs, mine in zip(saved["param_groups"], optimizer.param_groups, strict=True)
+    ]
+    optimizer.load_state_dict({**saved, "param_groups": groups})

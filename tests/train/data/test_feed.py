@@ -39,7 +39,7 @@ def feed(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
         order = Order(len(data.train), 4, 0, recipe.repeats)
         side = recipe.size or 16
         kind = {"memory": MemoryFeed.of, "files": FileFeed}[request.param]
-        more = {"workers": 0} if request.param == "files" else {}
+        more = {"processes": 0} if request.param == "files" else {}
         return kind(  # type: ignore[operator,no-any-return]
             data, recipe=recipe, order=order, channels=3, size=(16, 16),
             train_size=(side, side), device=CPU, layout=torch.channels_last, **more,
