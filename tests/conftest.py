@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.training"]
+pytest_plugins = ["tests.training", "tests.launched"]
 
 GOLDEN_OUTPUT = Path(__file__).parent / "golden_output"
 

@@ -31,13 +31,14 @@ ROOMS = {
     "report": "kinds draw explain rows plots tables formats",
     "search": "catalog fit sample",
     "train.recipe": "keys groups lamb optimizers rate schema",
-    "train.device": "engine machine processes recompute",
+    "train.device": "engine machine meeting processes recompute",
     "train.data": (
-        "seeds images roster decoding listing cifar folder order augment feed filefeed sources"
+        "seeds images roster decoding listing cifar folder order augment feed workers filefeed "
+        "sources"
     ),
     "train.run": (
         "log signals metrics board figures loop evaluation network fit fitting outlook settings "
-        "folder setup state trainer runs"
+        "folder setup agreement state trainer runs"
     ),
     "cli": "streams options build fit list sample summarize train",
 }

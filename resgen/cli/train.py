@@ -216,13 +216,14 @@ def train(
 
     from resgen.train.device import engine, processes
     from resgen.train.run import runs
+    from resgen.train.run.signals import Stop
 
     if record.deterministic:
         engine.make_deterministic()
     motor = machine.engine(processes.placed().local_rank)
     settings = _settings(specs, task, start, machine, reading, record, notes)
     wanted = reading.wanted(task.data)
-    with processes.joined(motor.device) as world:
+    with Stop(), processes.joined(motor.device) as world:
         results = runs.train(runs.Job(networks, recipe, wanted, settings, motor, world))
         if world.first:
             typer.echo(runs.table(results, networks))

@@ -42,7 +42,13 @@ def _plain(value: Any) -> bool:
 
 
 def _sums(value: Any) -> bool:
-    if indirect(value) or value.shape != (3,) or not value.is_floating_point():
+    """Three numbers, or three for each process."""
+    if (
+        indirect(value)
+        or value.shape[-1:] != (3,)
+        or value.dim() > 2
+        or not value.is_floating_point()
+    ):
         return False
     return bool(torch.isfinite(value).all()) and bool(value.min() >= 0)
 
@@ -137,7 +143,7 @@ RULES = {
         lambda value: len(value) == 2 and _number(value[0]) and _whole(0).holds(value[1]),
     ),
     "count": Rule("the three sums of an epoch", _sums),
-    "window": Rule("the three sums of an epoch", _sums),
+    "window": Rule("the three sums of an epoch", lambda value: _sums(value) and value.dim() == 1),
     "clock": Rule("a pair of seconds", lambda value: len(value) == 2 and all(map(_number, value))),
     "model": Rule("a mapping of names to finite tensors", _weights),
     "average": Rule("what torch's AveragedModel keeps, or nothing", _average),

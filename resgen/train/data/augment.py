@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms import v2
 
-from resgen.train.data.seeds import derive, generator
+from resgen.train.data.seeds import drawn_apart, generator
 from resgen.train.recipe.keys import Augment
 
 
@@ -88,12 +88,11 @@ def random_ops(images: Tensor, recipe: Augment, draws: Draws) -> Tensor:
         if recipe.random == "randaugment"
         else v2.TrivialAugmentWide()
     )
-    with torch.random.fork_rng(devices=[]):
-        done = []
-        share = draws.share
-        for group in range(share.start // 8, -(-share.stop // 8)):
-            torch.manual_seed(derive(draws.seed, "random-ops", draws.step, group))
-            low, high = max(8 * group, share.start), min(8 * group + 8, share.stop)
+    done = []
+    share = draws.share
+    for group in range(share.start // 8, -(-share.stop // 8)):
+        low, high = max(8 * group, share.start), min(8 * group + 8, share.stop)
+        with drawn_apart(draws.seed, "random-ops", draws.step, group):
             done.append(transform(images[low - share.start : high - share.start]))
     return torch.cat(done)
 
@@ -125,8 +124,7 @@ def mix(
         choices.append(v2.MixUp(alpha=recipe.mixup, num_classes=classes))
     if recipe.cutmix:
         choices.append(v2.CutMix(alpha=recipe.cutmix, num_classes=classes))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(draws.seed, "mix", draws.step, draws.share.start))
+    with drawn_apart(draws.seed, "mix", draws.step, draws.share.start):
         transform = choices[int(torch.randint(len(choices), ()))]
         images, targets = transform(images, labels)
     return images, targets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -31,7 +32,11 @@ class Piece(NamedTuple):
 
 
 class Feed(Protocol):
-    """Where batches come from: memory, or files."""
+    """Where batches come from: memory, or files. What it draws moves no generator of others'."""
+
+    def open(self) -> AbstractContextManager[None]:
+        """Where batches are asked for; whatever helps to make them ends with it."""
+        ...
 
     def train(self, pieces: Iterable[Piece]) -> Iterator[Batch]:
         """An augmented batch for each piece."""
@@ -77,6 +82,10 @@ class MemoryFeed:
         return cls(
             splits, recipe, order, len(data.classes), channels, size, train_size, mean, std, layout
         )  # fmt: skip
+
+    def open(self) -> AbstractContextManager[None]:
+        """Nothing has to end."""
+        return nullcontext()
 
     def train(self, pieces: Iterable[Piece]) -> Iterator[Batch]:
         """An augmented batch for each piece."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import torch
@@ -11,46 +12,48 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from resgen.errors import UserError
-from resgen.train.data import augment
+from resgen.train.data import augment, workers
 from resgen.train.data.decoding import decode
 from resgen.train.data.feed import Batch, Piece
 from resgen.train.data.images import Data, Files
 from resgen.train.data.order import Order
-from resgen.train.data.seeds import derive
+from resgen.train.data.seeds import drawn_apart, generator
 from resgen.train.recipe.keys import Augment
 
 
 class Key(NamedTuple):
-    """One image to make: its number, and where in training it stands."""
+    """One image to make: how, its number, and where in training it stands."""
 
+    kind: str
+    """`moving` as a training image is changed, or a split's name for its images as they are."""
     image: int
-    step: int
-    place: int
+    step: int = 0
+    place: int = 0
 
 
 class _Pictures(Dataset[tuple[Tensor, int] | str]):
     """Key -> (uint8 image of the network's size, label), or the sentence of what went wrong."""
 
-    def __init__(self, files: Files, transform: v2.Transform, *, seed: int, channels: int) -> None:
-        self.files, self.transform, self.seed = files, transform, seed
+    def __init__(
+        self, files: dict[str, Files], transforms: dict[str, v2.Transform], *,
+        seed: int, channels: int,
+    ) -> None:  # fmt: skip
+        self.files, self.transforms, self.seed = files, transforms, seed
         self.mode = "L" if channels == 1 else "RGB"
 
-    def __len__(self) -> int:
-        return len(self.files)
-
     def __getitem__(self, key: Key) -> tuple[Tensor, int] | str:
+        files = self.files[key.kind]
         try:
-            picture = decode(self.files.paths[key.image], self.mode)
+            picture = decode(files.paths[key.image], self.mode)
         except UserError as error:
             return str(error)
         # An image's draws follow from its step and place, whichever worker makes it.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.seed, "picture", key.step, key.place))
-            return self.transform(picture), int(self.files.labels[key.image])
+        with drawn_apart(self.seed, "picture", key.step, key.place):
+            return self.transforms[key.kind](picture), int(files.labels[key.image])
 
 
 class _Keys:
-    """What a loader makes next; the loader, and so its workers, live on from epoch to epoch."""
+    """What the loader makes next; it, and so its workers, live on from epoch to epoch."""
 
     def __init__(self) -> None:
         self.batches: Iterable[list[Key]] = ()
@@ -73,7 +76,7 @@ class FileFeed:
     def __init__(
         self, data: Data, *, recipe: Augment, order: Order, channels: int,
         size: tuple[int, int], train_size: tuple[int, int], device: torch.device,
-        layout: torch.memory_format, workers: int,
+        layout: torch.memory_format, processes: int,
     ) -> None:  # fmt: skip
         self.recipe, self.order, self.device, self.layout = recipe, order, device, layout
         self.classes = len(data.classes)
@@ -83,30 +86,26 @@ class FileFeed:
         )
         found = {"train": data.train, "heldout": data.heldout, "test": data.test}
         files = {name: split for name, split in found.items() if isinstance(split, Files)}
-        still = _still(recipe, size)
-        transforms = {
-            "moving": _moving(recipe, train_size),
-            "train": still,
-            "heldout": still,
-            "test": still,
-        }
-        self.keys = {name: _Keys() for name in transforms}
-        self.loaders = {
-            name: DataLoader(
-                _Pictures(
-                    files["train" if name == "moving" else name], transform,
-                    seed=order.seed, channels=channels,
-                ),
-                batch_sampler=self.keys[name],
-                collate_fn=_together,
-                num_workers=workers,
-                persistent_workers=workers > 0 and name == "moving",
-                prefetch_factor=4 if workers else None,
-                pin_memory=device.type == "cuda",
-            )
-            for name, transform in transforms.items()
-            if ("train" if name == "moving" else name) in files
-        }  # fmt: skip
+        transforms: dict[str, v2.Transform] = dict.fromkeys(files, _still(recipe, size))
+        files["moving"], transforms["moving"] = files["train"], _moving(recipe, train_size)
+        self.keys = _Keys()
+        self.turn = 0
+        self.loader = DataLoader(
+            _Pictures(files, transforms, seed=order.seed, channels=channels),
+            batch_sampler=self.keys,
+            collate_fn=_together,
+            num_workers=processes,
+            persistent_workers=processes > 0,
+            prefetch_factor=4 if processes else None,
+            pin_memory=device.type == "cuda",
+            worker_init_fn=workers.deaf,
+            # Of its own: what it draws for its workers must not move the network's dropout.
+            generator=generator(order.seed, "loader"),
+        )
+
+    def open(self) -> AbstractContextManager[None]:
+        """Where batches are asked for; the workers end with it."""
+        return workers.ended(self.loader)
 
     def train(self, pieces: Iterable[Piece]) -> Iterator[Batch]:
         """An augmented batch for each piece."""
@@ -114,9 +113,9 @@ class FileFeed:
 
         def keys(piece: Piece) -> list[Key]:
             indices = self.order.indices(piece.step).tolist()
-            return [Key(indices[place], piece.step, place) for place in piece.share]
+            return [Key("moving", indices[place], piece.step, place) for place in piece.share]
 
-        loaded = self._loaded("moving", (keys(piece) for piece in pieces))
+        loaded = self._loaded(keys(piece) for piece in pieces)
         for piece, (images, labels) in zip(pieces, loaded, strict=True):
             draws = augment.Draws(
                 self.order.seed, piece.step, self.order.batch, piece.share, self.device
@@ -129,12 +128,15 @@ class FileFeed:
 
     def still(self, which: str, indices: Iterable[Tensor]) -> Iterator[Batch]:
         """The images of a split as they are, a batch for each tensor of indices."""
-        batches = [[Key(index, 0, 0) for index in chosen.tolist()] for chosen in indices]
-        return self._loaded(which, batches)
+        return self._loaded([[Key(which, i) for i in chosen.tolist()] for chosen in indices])
 
-    def _loaded(self, name: str, batches: Iterable[list[Key]]) -> Iterator[Batch]:
-        self.keys[name].batches = batches
-        for loaded in self.loaders[name]:
+    def _loaded(self, batches: Iterable[list[Key]]) -> Iterator[Batch]:
+        self.turn += 1
+        turn, self.keys.batches = self.turn, batches
+        with workers.born_deaf():
+            iterator = iter(self.loader)
+        for loaded in iterator:
+            assert turn == self.turn, "the loader makes one sequence of batches at a time"
             if isinstance(loaded, str):
                 raise UserError(loaded)
             images, labels = (part.to(self.device, non_blocking=True) for part in loaded)

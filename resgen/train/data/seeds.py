@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,3 +26,17 @@ def generator(seed: int, *parts: str | int, device: torch.device | str = "cpu") 
     import torch
 
     return torch.Generator(device).manual_seed(derive(seed, *parts))
+
+
+@contextmanager
+def drawn_apart(seed: int, *parts: str | int) -> Iterator[None]:
+    """For code that draws from torch's own CPU generator: it stands at `derive(seed, *parts)`.
+
+    Afterwards it is where it was before. Other devices' generators, from which a network's
+    dropout draws, stay as they are; `torch.manual_seed` would move them all.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive(seed, *parts))
+        yield

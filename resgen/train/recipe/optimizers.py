@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -34,3 +36,13 @@ def build(module: nn.Module, recipe: Optimizer, *, device: torch.device) -> torc
         nesterov=recipe.momentum_kind == "nesterov",
         fused=fused,
     )
+
+
+def restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Loads what the steps have gathered; the groups stay the recipe's and the device's.
+
+    A run begun on a CPU would otherwise go on without fused updates on a GPU, where alone
+    they drop a bad step, and the other way round.
+    """
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
@@ -193,3 +193,10 @@ class Clock:
         """Adds the time since `start`."""
         self.seconds += time.perf_counter() - self._since
         self._since = time.perf_counter()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within it no time is counted: what is done there is no training."""
+        self.stop()
+        yield
+        self.start()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+import resgen
 from resgen.errors import UserError
 from resgen.tensors import checkpoint
 from resgen.train.data import sources
@@ -21,13 +23,14 @@ from resgen.train.device.recompute import recompute_blocks
 from resgen.train.recipe import Recipe
 from resgen.train.run import board, figures, fit, metrics
 from resgen.train.run import folder as run_folder
+from resgen.train.run.agreement import agree
 from resgen.train.run.folder import Result
 from resgen.train.run.log import Log, duration
 from resgen.train.run.network import Network
 from resgen.train.run.settings import Settings
 from resgen.train.run.setup import Setup
 from resgen.train.run.signals import Stop
-from resgen.train.run.state import start_random
+from resgen.train.run.state import data_facts, start_random
 from resgen.train.run.trainer import Trainer
 from resgen.words import aligned
 
@@ -66,7 +69,9 @@ def train(job: Job) -> list[Result]:
         board.require()
     with Log(voice=settings.voice if world.first else "quiet") as log, Stop() as stop:
         loaded: dict[Wanted, Data] = {}
+        agree(world, _facts(job))
         setups = [_setup(job, network, loaded) for network in job.networks]
+        agree(world, {"data": [data_facts(setup.data) for setup in setups]})
         if world.first:
             run_folder.prepare(settings.out, settings, {job.folder(each) for each in job.networks})
         world.wait()
@@ -87,6 +92,31 @@ def train(job: Job) -> list[Result]:
             if world.first:
                 _draw(job, setups[: len(results)])
     return results
+
+
+def _facts(job: Job) -> dict[str, Any]:
+    """What all processes must have been started with, by the names a user knows."""
+    settings, engine = job.settings, job.engine
+    return {
+        "resgen": resgen.__version__,
+        "torch": torch.__version__,
+        "network": [network.spec for network in job.networks],
+        "recipe": job.recipe.model_dump(mode="json"),
+        "data": {
+            "name": job.data.name, "heldout": job.data.heldout,
+            "download": job.data.download, "bad_images": job.data.bad_images,
+        },
+        "seed": settings.seed,
+        "start": settings.start,
+        "batch": settings.batch,
+        "sync_bn": settings.sync_bn,
+        "recompute": settings.recompute,
+        "init_from": str(settings.init_from),
+        "head": settings.head,
+        "device": engine.device.type,
+        "precision": engine.precision,
+        "layout": engine.layout,
+    }  # fmt: skip
 
 
 def _setup(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
@@ -123,7 +153,7 @@ def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:
         data, recipe=job.recipe.augment, order=order, channels=network.channels,
         size=network.size, train_size=network.train_size, device=engine.device,
         layout=engine.memory_format,
-        workers=machine.workers(job.world.local_size) if workers is None else workers,
+        processes=machine.workers(job.world.local_size) if workers is None else workers,
     )  # fmt: skip
 
 
@@ -142,6 +172,7 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
             found = checkpoint.load(last)
         elif last.with_name(checkpoint.PREVIOUS).exists():
             raise UserError(f"{last}: missing, but {checkpoint.PREVIOUS} is there; rename it")
+    agree(world, {"checkpoint": None if found is None else found["sha256"]})
     if settings.init_from is not None and found is None:
         said = network.init(module, settings.init_from, settings.head)
         log.line(f"  {settings.init_from}: {said}")

@@ -1,19 +1,35 @@
-"""SIGINT or SIGTERM -> a flag that the loop reads after each step; a second one exits at once."""
+"""SIGINT or SIGTERM -> the end of the run: after the step where steps are taken, else at once."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from resgen.errors import Interrupted
+
+APART = 1.0
+"""Seconds from which on a signal is a second one: `timeout` and some launchers send two."""
+
 
 class Stop:
-    """Whether someone asked the run to stop. Used as a context manager around the run."""
+    """Whether someone asked the run to stop. Used as a context manager around the run.
+
+    A first signal ends it with Interrupted: at once, or where it is `held` for the run to
+    end itself. A second one ends the process.
+    """
 
     def __init__(self) -> None:
         self.asked: str | None = None
+        self.kept = "stopped before the first step; there was nothing to save"
+        """What is left of the run when it ends at once."""
+        self._held = False
+        self._first = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -31,8 +47,25 @@ class Stop:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if kind is KeyboardInterrupt:
+            raise Interrupted(f"{self.asked or 'SIGINT'}: {self.kept}") from None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within it a signal only shows in `asked`."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self.asked is not None:
+            raise KeyboardInterrupt
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked is not None:
+        if self.asked is None:
+            self.asked, self._first = signal.Signals(number).name, time.monotonic()
+            if not self._held:
+                # No Exception, so that nothing on its way takes it for a failure of its own.
+                raise KeyboardInterrupt
+        elif time.monotonic() - self._first >= APART:
             os._exit(130)
-        self.asked = signal.Signals(number).name

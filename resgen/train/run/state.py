@@ -13,12 +13,14 @@ from torch import nn
 from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from resgen.errors import UserError
+from resgen.errors import Diverged, UserError
 from resgen.tensors import checkpoint
+from resgen.train.data.images import Data
 from resgen.train.data.roster import same_files
 from resgen.train.data.seeds import derive
 from resgen.train.device.engine import Engine
 from resgen.train.recipe import optimizers
+from resgen.train.run.agreement import differences
 from resgen.train.run.fitting import same_tensors
 from resgen.train.run.loop import Clock, Count
 from resgen.train.run.setup import Setup
@@ -48,9 +50,9 @@ class State:
         self.best: tuple[float, int] = (float("inf"), 0)
         """The least held-out error and the step it was measured at."""
         self.count = Count.zero(engine.device)
-        """Over this epoch."""
+        """Of this process, over this epoch."""
         self.window = Count.zero(engine.device)
-        """What `count` was when the training error was last looked at for the warm-up's end."""
+        """What all processes had counted when the warm-up's end was last looked for."""
         self.clock = Clock()
 
     @property
@@ -69,9 +71,47 @@ class State:
         self.window.sums.zero_()
         self.clock = Clock()
 
-    def finite(self) -> bool:
-        """Whether every weight is a number; waits for the device."""
-        return bool(torch.isfinite(get_total_norm([p.detach() for p in self.module.parameters()])))
+    def counted(self) -> Count:
+        """What all processes have counted in this epoch."""
+        return Count(self.setup.world.sum(self.count.sums.clone()))
+
+    def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Everything that steps change, each with what it is called in a sentence."""
+        yield from self.module.state_dict().items()
+        if self.average is not None:
+            for name, value in self.average.module.state_dict().items():
+                yield f"the average of {name}", value
+        names: dict[Any, str] = {value: name for name, value in self.module.named_parameters()}
+        for parameter, kept in self.optimizer.state.items():
+            for key, value in kept.items():
+                if isinstance(value, torch.Tensor):
+                    yield f"the optimizer's {key} of {names[parameter]}", value
+
+    def bad(self) -> str | None:
+        """The first tensor that holds a NaN or infinity; waits for the device."""
+        found = {name: value for name, value in self.tensors() if value.is_floating_point()}
+        # One number for all: a GPU would have to be waited for at each of them.
+        if torch.isfinite(get_total_norm([value.detach() for value in found.values()])):
+            return None
+        # The norm alone may be too large a number.
+        return next((name for name, value in found.items() if not value.isfinite().all()), None)
+
+    def refuse_bad(self) -> None:
+        """Raises Diverged where a weight, an average or the optimizer holds what is no number."""
+        bad, settings = self.bad(), self.setup.settings
+        if not self.setup.world.largest(bad is not None)[0]:
+            return
+        bad = bad or "a weight of another process"
+        if self.step == 0:
+            raise UserError(
+                f"{settings.init_from or self.setup.network.name}: {bad} holds a NaN or infinity; "
+                "nothing can be trained from it"
+            )
+        raise Diverged(
+            f"{self.setup.network.name}: {bad} became NaN or infinite by step {self.step} at rate "
+            f"{self.optimizer.param_groups[0]['lr']:.4g}, its gradient being finite; the last good "
+            f"checkpoint is {self.setup.folder / checkpoint.LAST}"
+        )
 
     def plain(self) -> dict[str, Any]:
         """Tensors and plain values, with what tells this run from others."""
@@ -80,11 +120,7 @@ class State:
             "name": setup.network.name,
             "network": setup.network.spec,
             "recipe": setup.recipe.model_dump(mode="json"),
-            "data": {
-                "name": setup.data.name, "classes": list(setup.data.classes),
-                "mean": list(setup.data.mean), "std": list(setup.data.std),
-                "train": len(setup.data.train), "heldout": len(setup.data.heldout),
-            },
+            "data": data_facts(setup.data),
             "files": setup.data.files,
             "seed": setup.settings.seed,
             "step": self.step,
@@ -101,37 +137,56 @@ class State:
         }  # fmt: skip
 
     def save(self, *, best: bool = False) -> None:
-        """Writes a checkpoint; all processes come here, the first one writes."""
+        """Writes a checkpoint; all processes come here, the first one writes.
+
+        Raises Diverged, and leaves the checkpoint that is there, where something is no number.
+        """
+        self.refuse_bad()
         world = self.setup.world
-        mine = self.count.sums.clone()
-        # One process's file must hold the images that all have counted.
-        world.sum(self.count.sums)
+        # A row for each process: added up here, the sums could differ in their last bit from
+        # those of a run that went on.
+        counts = self.count.sums.new_zeros(world.size, 3)
+        counts[world.rank] = self.count.sums
+        world.sum(counts)
         if world.first:
-            checkpoint.save(self.plain(), self.setup.folder, best=best)
-        self.count.sums.copy_(mine)
+            checkpoint.save({**self.plain(), "count": counts}, self.setup.folder, best=best)
         world.wait()
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Continues from a checkpoint. Raises UserError where it is of another run."""
         mine, path = self.plain(), self.setup.folder / checkpoint.LAST
+        world = self.setup.world
         same_files(saved.get("files"), mine["files"], path)
         same_run(saved, mine, path)
         same_tensors(saved, mine, self.optimizer, path)
         self.module.load_state_dict(saved["model"])
         if self.average is not None:
             self.average.load_state_dict(saved["average"])
-        # The groups are the recipe's and the device's; what the steps have gathered is the state.
-        groups = mine["optimizer"]["param_groups"]
-        self.optimizer.load_state_dict(
-            {"state": saved["optimizer"]["state"], "param_groups": groups}
-        )
+        optimizers.restore(self.optimizer, saved["optimizer"])
         self.step, self.warm = saved["step"], saved["warm"]
         self.best = (float(saved["best"][0]), int(saved["best"][1]))
-        share = 1.0 if self.setup.world.first else 0.0
-        self.count.sums.copy_(saved["count"] * share)
-        self.window.sums.copy_(saved["window"] * share)
+        counts = saved["count"].view(-1, 3)
+        if len(counts) == world.size:
+            self.count.sums.copy_(counts[world.rank])
+        else:
+            self.count.sums.copy_(counts.sum(0) * world.first)
+        self.window.sums.copy_(saved["window"])
         self.clock = Clock(*saved["clock"])
         restore_random(saved["random"], self.setup.engine)
+        if (bad := self.bad()) is not None:
+            raise UserError(
+                f"{path}: {bad} holds a NaN or infinity; go on from an older checkpoint, or start "
+                "anew with another --out"
+            )
+
+
+def data_facts(data: Data) -> dict[str, Any]:
+    """What tells a data set from another, as plain values."""
+    return {
+        "name": data.name, "classes": list(data.classes),
+        "mean": list(data.mean), "std": list(data.std),
+        "train": len(data.train), "heldout": len(data.heldout),
+    }  # fmt: skip
 
 
 def start_random(seed: int) -> None:
@@ -169,16 +224,8 @@ def restore_random(states: dict[str, Any], engine: Engine) -> None:
 def same_run(saved: dict[str, Any], mine: dict[str, Any], path: Path) -> None:
     """Raises UserError where a checkpoint is of another network, recipe, data set or seed."""
     for key in ("network", "data", "seed", "recipe", "total"):
-        for where, before, now in _differences(saved[key], mine[key], key):
+        for where, before, now in differences(saved[key], mine[key], key):
             raise UserError(
                 f"{path}: of another run: {where} was {before} there and is {now} here; "
                 "resume with the same command, or start anew with another --out"
             )
-
-
-def _differences(before: Any, now: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in dict.fromkeys([*before, *now]):
-            yield from _differences(before.get(key), now.get(key), f"{path}.{key}")
-    elif before != now:
-        yield path, before, now

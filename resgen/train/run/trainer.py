@@ -27,6 +27,8 @@ from resgen.train.run.state import State
 
 LOOK_EVERY = 50
 """Steps between looks at an asynchronous device's numbers."""
+ASK_EVERY = 10
+"""Steps between questions of several processes to each other."""
 ERROR_WINDOW = 100
 """Steps over which the training error that ends He 2015's warm-up is measured."""
 
@@ -43,6 +45,7 @@ class Trainer:
             world=setup.world, count=self.state.count,
         )  # fmt: skip
         self.rows: list[metrics.Row] = []
+        self.saved = time.monotonic()
 
     def _called(self) -> nn.Module:
         """What steps call; evaluation and the search for a bad layer keep the bare module."""
@@ -68,36 +71,53 @@ class Trainer:
 
     def fit(self, stop: Stop) -> Result:
         """Trains from the current step to the last. Raises Interrupted and Diverged."""
-        setup = self.setup
-        if self.state.step == 0:
-            self.state.save()
+        with self.setup.feed.open():
+            with stop.held():
+                self._train(stop)
+            stop.kept = f"stopped after the last step; {self._where_to_go_on()}"
+            return self._result()
+
+    def _train(self, stop: Stop) -> None:
+        setup, state = self.setup, self.state
+        if state.step == 0:
+            state.save()
         board = None
         if setup.settings.tensorboard == "on" and setup.world.first:
-            board = Board(setup.folder, step=self.state.step)
-        self.log.open(setup.network.name, total=self.rate.total, done=self.state.step)
-        saved = time.monotonic()
-        while self.state.step < self.rate.total:
+            board = Board(setup.folder, step=state.step)
+        self.log.open(setup.network.name, total=self.rate.total, done=state.step)
+        self.saved = time.monotonic()
+        while state.step < self.rate.total:
             for _ in self._steps_of_epoch():
                 # Processes must act at the same step; asking each other costs, so not at each.
-                if setup.world.size > 1 and self.state.step % 10:
-                    continue
-                due = time.monotonic() - saved > 60 * setup.settings.save_minutes
-                leave, save = self._agreed(stop.asked is not None, due)
-                if leave or save:
-                    self.state.clock.stop()
-                    self._refuse_bad()
-                    self.state.save()
-                    saved = time.monotonic()
-                if leave:
-                    raise self._interrupted(stop)
+                if setup.world.size == 1 or state.step % ASK_EVERY == 0:
+                    self._act(stop)
             self._end_epoch()
             if board is not None:
                 board.add(self.rows[-1])
-            saved = time.monotonic()
-            if self.state.step < self.rate.total and self._agreed(stop.asked is not None, False)[0]:
+            self.saved = time.monotonic()
+            if setup.world.largest(stop.asked is not None)[0]:
                 raise self._interrupted(stop)
         self.log.close()
-        return self._result()
+
+    def _act(self, stop: Stop) -> None:
+        """Between two steps: what any process wants, to leave, save or print, all do."""
+        state = self.state
+        due = time.monotonic() - self.saved > 60 * self.setup.settings.save_minutes
+        leave, save, show = self.setup.world.largest(
+            stop.asked is not None, due, self.log.wants_numbers(state.step)
+        )
+        if not (leave or save or show):
+            return
+        # Waits for the device, so that the time of the steps before is theirs.
+        self._refuse_bad()
+        with state.clock.paused():
+            if show:
+                self._show()
+            if leave or save:
+                state.save()
+                self.saved = time.monotonic()
+        if leave:
+            raise self._interrupted(stop)
 
     def _steps_of_epoch(self) -> Iterator[int]:
         """Takes the steps up to the epoch's end, yielding after each but the last."""
@@ -121,27 +141,24 @@ class Trainer:
             if not state.warm:
                 self._watch_warmup()
             if state.step % LOOK_EVERY == 0 or not setup.engine.asynchronous:
-                self._look()
+                if setup.engine.asynchronous:
+                    self._refuse_bad()
+                self.log.step(state.step)
             if state.step < end:
                 yield state.step
         setup.engine.synchronize()
         state.clock.stop()
 
-    def _look(self) -> None:
-        """Shows where the run stands, after making sure that nothing went wrong."""
-        if self.setup.engine.asynchronous:
-            self._refuse_bad()
-        said = None
-        if self.log.wants_numbers(self.state.step):
-            loss, error = self.state.count.read()
-            self.state.clock.stop()
-            speed = self._speed()
-            left = (self.rate.total - self.state.step) * self.setup.recipe.batch / speed
-            said = (
-                f"loss {loss:.4f}, error {100 * error:.2f} %, {speed:,.0f} images/s, "
-                f"{duration(left)} left"
-            )
-        self.log.step(self.state.step, said)
+    def _show(self) -> None:
+        """Where the run stands, over the images that all processes have seen in this epoch."""
+        loss, error = self.state.counted().read()
+        speed = self._speed()
+        left = (self.rate.total - self.state.step) * self.setup.recipe.batch / speed
+        self.log.step(
+            self.state.step,
+            f"loss {loss:.4f}, error {100 * error:.2f} %, {speed:,.0f} images/s, "
+            f"{duration(left)} left",
+        )
 
     def _watch_warmup(self) -> None:
         """Ends the warm-up once the training error of a window is below the recipe's."""
@@ -151,9 +168,9 @@ class Trainer:
         taken = state.in_epoch
         if taken % ERROR_WINDOW and taken != self.setup.order.steps:
             return
-        since = state.count.sums - state.window.sums
-        state.window.sums.copy_(state.count.sums)
-        _, error = Count(self.setup.world.sum(since)).read()
+        counted = state.counted().sums
+        _, error = Count(counted - state.window.sums).read()
+        state.window.sums.copy_(counted)
         if error < until:
             state.warm = True
             self.log.line(f"  step {state.step}: training error {100 * error:.1f} %, warm-up ends")
@@ -163,8 +180,7 @@ class Trainer:
     def _end_epoch(self) -> None:
         self._refuse_bad()
         setup, state, world = self.setup, self.state, self.setup.world
-        world.sum(state.count.sums)
-        train_loss, train_error = state.count.read()
+        train_loss, train_error = state.counted().read()
         loss, error = self.evaluate("heldout")
         row = {
             "epoch": round(state.step / setup.order.steps, 4),
@@ -233,34 +249,24 @@ class Trainer:
 
     # ---- stopping
 
-    def _agreed(self, leave: bool, save: bool) -> tuple[bool, bool]:
-        """Whether to leave and whether to save now: what any process wants, all do."""
-        left, saved = self.setup.world.largest(leave, save)
-        return bool(left), bool(saved)
-
     def _interrupted(self, stop: Stop) -> Interrupted:
         return Interrupted(
             f"{stop.asked or 'a signal to another process'}: stopped after step "
-            f"{self.state.step} of {self.rate.total}, saved in {self.setup.folder}; "
-            "go on with --resume"
+            f"{self.state.step} of {self.rate.total}, {self._where_to_go_on()}"
         )
+
+    def _where_to_go_on(self) -> str:
+        return f"saved in {self.setup.folder}; go on with --resume"
 
     def _refuse_bad(self) -> None:
         """Raises Diverged if a step since the last look was refused, or led out of all numbers."""
         if self.setup.engine.asynchronous and (step := int(self.stepper.first_bad)) >= 0:
             self._diverged(step)
-        if not self.state.finite():
-            self.log.close()
-            raise Diverged(
-                f"{self.setup.network.name}: a weight became NaN or infinite by step "
-                f"{self.state.step} at rate {self.rate(self.state.step - 1):.4g}, its gradient "
-                f"being finite; the last good checkpoint is {self.setup.folder / checkpoint.LAST}"
-            )
+        self.state.refuse_bad()
 
     def _diverged(self, step: int) -> None:
         # A batch is a function of its step, so the one that failed can be made again.
         setup = self.setup
-        self.log.close()
         world = setup.world
         (share,) = shares(setup.recipe.batch, processes=world.size, pieces=1)[world.rank]
         batch = next(setup.feed.train([Piece(step, share)]))

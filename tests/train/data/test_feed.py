@@ -39,7 +39,7 @@ def feed(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
         order = Order(len(data.train), 4, 0, recipe.repeats)
         side = recipe.size or 16
         kind = {"memory": MemoryFeed.of, "files": FileFeed}[request.param]
-        more = {"workers": 0} if request.param == "files" else {}
+        more = {"processes": 0} if request.param == "files" else {}
         return kind(  # type: ignore[operator,no-any-return]
             data, recipe=recipe, order=order, channels=3, size=(16, 16),
             train_size=(side, side), device=CPU, layout=torch.channels_last, **more,
@@ -94,3 +94,20 @@ def test_a_batch_can_be_made_again_from_its_step(feed: Make) -> None:
     again = first(one.train([Piece(2, range(2))]))
     fresh = first(other.train([Piece(2, range(2))]))
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(again, fresh, strict=True))
+
+
+def test_what_a_feed_draws_moves_no_generator_of_the_network(
+    feed: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def moved(_: int) -> None:
+        raise AssertionError("a GPU's generator is moved, from which dropout draws")
+
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", moved)
+    made = feed(
+        crop="random-resized", flip="horizontal", random="trivialaugment", erase=0.5, mixup=0.5
+    )
+    before = torch.get_rng_state()
+    for _ in range(2):
+        list(made.train([Piece(0, range(4)), Piece(1, range(4))]))
+        list(made.still("heldout", [torch.arange(3)]))
+        assert torch.equal(torch.get_rng_state(), before)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from resgen.errors import Diverged
+from resgen.errors import Diverged, Interrupted
 from resgen.tensors import checkpoint
 from resgen.train.data.augment import mix
 from resgen.train.data.feed import Batch, MemoryFeed, Piece
@@ -142,7 +142,7 @@ def test_a_resumed_run_has_the_same_bits_when_asked_to(
 
 
 def test_mixing_draws_the_same_on_every_device() -> None:
-    from tests.train.test_augment import Augment, draws
+    from tests.train.data.test_augment import Augment, draws
 
     images, labels = torch.randn(10, 3, 8, 8), torch.arange(10)
     recipe = Augment(mixup=0.5, cutmix=1.0)
@@ -212,3 +212,18 @@ def test_synchronized_batch_norm_replaces_every_norm(on_gpu: Make) -> None:
         runs.train(made)
     assert norms > 0
     assert set(found) == {norms}
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw", "lamb"])
+def test_a_run_begun_on_the_cpu_goes_on_on_the_gpu_and_back(
+    job: Make, on_gpu: Make, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = {"optimizer": {"kind": kind, "lr": 0.01}, "length": "3 epochs"}
+    for step, make in ((7, job), (14, on_gpu), (21, job)):
+        with monkeypatch.context() as patch:
+            stop = StopAt(step, patch)
+            patch.setattr(runs, "Stop", lambda stop=stop: stop)
+            with pytest.raises(Interrupted, match=f"stopped after step {step} of 33"):
+                runs.train(make(recipe_=recipe, start="new" if step == 7 else "resume"))
+    runs.train(on_gpu(recipe_=recipe, start="resume"))
+    assert len(metrics.read(job().settings.out)) == 3

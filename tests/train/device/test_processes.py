@@ -15,9 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from resgen.errors import UserError
 from resgen.tensors import checkpoint
-from resgen.train.device import processes
 from resgen.train.run import metrics
 
 # Puts each step's gradients into `seen`.
@@ -39,7 +37,6 @@ SCRIPT = (
     + """
 from pathlib import Path
 from torch import nn
-from resgen.train.device import processes
 from resgen.train.run import runs
 from resgen.train.data.images import Wanted
 from resgen.train.device.engine import Engine
@@ -145,28 +142,6 @@ def test_a_mistake_ends_all_processes_with_its_sentence(
     assert done.returncode != 0
     assert "error: --out used: not empty (it holds file)" in done.stderr
     assert [path.name for path in (tmp_path / "used").iterdir()] == ["file"]
-
-
-TORCHRUN = {"RANK": "3", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "4"}
-SLURM = {
-    "SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NTASKS": "4",
-    "MASTER_ADDR": "first",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("variables", [TORCHRUN, SLURM], ids=["torchrun", "slurm"])
-def test_a_process_knows_its_place(
-    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert processes.placed() == processes.World(rank=3, local_rank=1, local_size=2, size=4)
-
-
-def test_an_incomplete_launcher_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RANK", "one")
-    with pytest.raises(UserError, match="the variables of the process launcher are incomplete"):
-        processes.placed()
 
 
 def test_a_signal_to_one_process_stops_both_at_one_step(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import timm.optim
@@ -13,7 +14,7 @@ import resgen
 from resgen.train.recipe.groups import groups
 from resgen.train.recipe.keys import Optimizer
 from resgen.train.recipe.lamb import Lamb
-from resgen.train.recipe.optimizers import build
+from resgen.train.recipe.optimizers import build, restore
 from resgen.train.run.network import load
 
 
@@ -99,3 +100,40 @@ def test_groups_are_those_of_the_modules_layers(name: str) -> None:
     assert (other.weight_decay, set(other.names)) == (0.0, everything - weights)
     (both,) = groups(load(name).parameters, Optimizer(lr=0.1, weight_decay=0.5))
     assert (both.weight_decay, set(both.names)) == (0.5, everything)
+
+
+def trained(kind: str, how: dict[str, Any], steps: int = 2) -> torch.optim.Optimizer:
+    torch.manual_seed(0)
+    module = nn.Linear(3, 2)
+    made: torch.optim.Optimizer = {
+        "sgd": lambda: torch.optim.SGD(module.parameters(), 0.1, momentum=0.9, **how),
+        "adamw": lambda: torch.optim.AdamW(module.parameters(), 0.1, **how),
+    }[kind]()
+    for _ in range(steps):
+        module(torch.ones(1, 3)).sum().backward()
+        made.step()
+    return made
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+@pytest.mark.parametrize("fused", [True, None])
+def test_a_run_of_another_device_goes_on_in_this_devices_own_way(
+    kind: str, fused: bool | None
+) -> None:
+    there = trained(kind, {"fused": not fused or None})
+    here = trained(kind, {"fused": fused}, steps=0)
+    restore(here, deepcopy(there.state_dict()))
+    assert [group["fused"] for group in here.param_groups] == [fused]
+    assert here.param_groups[0]["lr"] == there.param_groups[0]["lr"]
+    for one, other in zip(here.state.values(), there.state.values(), strict=True):
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    # A fused optimizer drops the step; it would do so no more with the other's way of computing.
+    if fused:
+        weights = here.param_groups[0]["params"]
+        before = [weight.clone() for weight in weights]
+        for weight in weights:
+            weight.grad = torch.ones_like(weight)
+        here.found_inf = torch.ones(())  # type: ignore[attr-defined]
+        here.step()
+        assert all(torch.equal(w, b) for w, b in zip(weights, before, strict=True))

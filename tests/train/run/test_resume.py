@@ -17,6 +17,7 @@ import torch
 
 from resgen.errors import Interrupted, UserError
 from resgen.tensors import checkpoint
+from resgen.train.data.images import Wanted
 from resgen.train.run import metrics, runs
 from resgen.train.run.loop import Stepper
 from resgen.train.run.metrics import without_times
@@ -206,11 +207,29 @@ def test_there_must_be_something_to_resume(job: Make) -> None:
         runs.train(job("none", start="resume"))
 
 
-def test_a_second_signal_exits_at_once() -> None:
-    code = (
-        "import os, signal\nfrom resgen.train.run.signals import Stop\nwith Stop() as stop:\n"
-        "    os.kill(os.getpid(), signal.SIGINT)\n    assert stop.asked == 'SIGINT'\n"
-        "    os.kill(os.getpid(), signal.SIGTERM)\n    print('still here')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+def test_files_and_dropout_have_the_same_bits_resumed_and_with_any_number_of_workers(
+    job: Make, tiny: Callable[..., str], pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Wanted(pictures, channels=1, size=(8, 8), classes=2)
+    specs = [tiny(classes=2, more="drop_path: 0.3\nhead: {dropout: 0.3}\n")]
+    recipe_ = {"batch": 8, "augment": {"crop": "random-resized", "flip": "horizontal"}}
+
+    def run(out: str, **settings: Any) -> dict[str, Any]:
+        made = job(out, specs=specs, data=data, recipe_=recipe_, **settings)
+        runs.train(made)
+        return checkpoint.load(made.settings.out / "last.pt")
+
+    whole = run("whole", workers=0)
+    with monkeypatch.context() as patch:
+        stop = StopAt(3, patch)
+        patch.setattr(runs, "Stop", lambda: stop)
+        with pytest.raises(Interrupted, match="stopped after step 3 of 12"):
+            run("cut", workers=0)
+    assert_equal_bits(run("cut", workers=0, start="resume"), whole)
+    assert_equal_bits(run("two", workers=2), whole)
+    assert_equal_rows(job, "whole", "cut", "two")
+
+
+def assert_equal_rows(job: Make, *outs: str) -> None:
+    found = [without_times(metrics.read(job(out).settings.out)) for out in outs]
+    assert all(rows == found[0] for rows in found)

@@ -1,0 +1,66 @@
+"""Processes that decode images: deaf to the signals the run answers to, ended by the run alone."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from resgen.errors import UserError
+
+_SIGNALS = {
+    number
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1")
+    if (number := getattr(signal, name, None)) is not None
+}
+
+
+def deaf(_: int) -> None:
+    """What a worker starts with: a signal to the whole process group is for the run to answer.
+
+    A worker that died of one would take the run with it before its state is saved.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def born_deaf() -> Iterator[None]:
+    """Holds the signals back; a worker forked meanwhile hears none before it is `deaf`."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def ended(loader: DataLoader[Any]) -> Iterator[None]:
+    """Ends the loader's workers at the block's end. Raises UserError where one died in it.
+
+    Left to themselves they would outlive the run: what usually ends them is a SIGTERM.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        # torch's watch over its workers raises this wherever the main thread is.
+        if "DataLoader worker (pid" not in str(error):
+            raise
+        raise UserError(
+            f"a process that decodes images died ({str(error).splitlines()[0].rstrip('. ')}); "
+            "memory may be short: go on with --resume and fewer --workers"
+        ) from None
+    finally:
+        iterator: Any = loader._iterator
+        loader._iterator = None
+        if hasattr(iterator, "_shutdown_workers"):
+            iterator._shutdown_workers()
+            for worker in iterator._workers:
+                worker.kill()
+                worker.join()
