@@ -29,10 +29,10 @@ ROOMS = {
     "search": "catalog fit sample",
     "train.recipe": "keys groups lamb optimizers rate schema",
     "train.device": "engine machine processes recompute",
-    "train.data": "seeds images cifar folder order augment feed filefeed sources",
+    "train.data": "seeds images facts cifar folder order augment feed filefeed sources",
     "train.run": (
-        "log signals metrics board figures loop evaluation network fit outlook settings "
-        "folder setup state trainer runs"
+        "log signals lock metrics board figures loop network fit outlook settings folder setup "
+        "evaluation state trainer runs"
     ),
     "cli": "build fit list sample summarize train",
 }

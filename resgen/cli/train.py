@@ -127,6 +127,7 @@ def train(
     if resume and force:
         raise UserError("--resume and --force exclude each other")
     from resgen.spec.reading import set_values
+    from resgen.train.data.images import Wanted
     from resgen.train.recipe import read_recipe
     from resgen.train.recipe.keys import far_changes
     from resgen.train.run import network as networks_
@@ -140,15 +141,15 @@ def train(
     preset = read_recipe(recipe)
     chosen = set_values(preset, changes) if changes else preset
     notes = far_changes(preset, chosen)
+    if init_from is None and not resume:
+        networks_.refuse_checkpoints(specs)
     networks = networks_.load_all(specs, train_side=chosen.augment.size)
     if plan:
         for note in notes:
             typer.echo(f"note: {note}", err=True)
-        images = outlook.training_images(data, heldout)
-        typer.echo(outlook.outlook(networks, chosen, data=data, images=images))
+        typer.echo(outlook.outlook(networks, chosen, Wanted(data, heldout=heldout)))
         return
 
-    from resgen.train.data.images import Wanted
     from resgen.train.device import engine, processes
     from resgen.train.run import folder as run_folder
     from resgen.train.run import runs
@@ -189,12 +190,19 @@ def train(
         bad_images="skip" if skip_bad_images else "refuse",
     )
     with processes.joined(motor.device) as world:
-        results = runs.train(runs.Job(networks, chosen, wanted, settings, motor, world))
-        if world.first:
-            typer.echo(runs.table(results, networks))
+        ended = runs.train_each(runs.Job(networks, chosen, wanted, settings, motor, world))
+        if world.first and ended.results:
+            typer.echo(runs.table(ended.results, networks))
+        ended.refuse_diverged()
 
 
 def _default_out(specs: list[str], data: str, recipe: str, seed: int) -> Path:
-    names = [Path(spec).stem for spec in specs]
+    names = [_short(Path(spec).stem) for spec in specs]
     title = names[0] if len(names) == 1 else f"{names[0]}-and-{len(names) - 1}-more"
-    return Path("runs") / "-".join([title, data.partition(":")[0], Path(recipe).stem, str(seed)])
+    parts = [title, data.partition(":")[0], _short(Path(recipe).stem), str(seed)]
+    return Path("runs") / "-".join(parts)
+
+
+def _short(name: str) -> str:
+    """The start of a name: a file's may be so long that with more behind it none can have it."""
+    return name.encode(errors="surrogateescape")[:80].decode(errors="ignore")

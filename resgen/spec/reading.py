@@ -49,6 +49,15 @@ for _tag, _pattern, _first in (
         )
 
 
+class Dumper(yaml.SafeDumper):
+    """Writes what this reader reads back: a word that would be a number to it is quoted."""
+
+
+for _first, _resolvers in _Loader.yaml_implicit_resolvers.items():
+    for _tag, _regexp in _resolvers:
+        Dumper.add_implicit_resolver(_tag, _regexp, [_first] if _first else None)
+
+
 def read_document(path: Path, *, what: str = "spec") -> Document:
     """One YAML file as plain values.
 

@@ -11,6 +11,7 @@ from resgen.spec import shipped
 from resgen.spec.loading import origins, resolved_data
 from resgen.spec.mistakes import Path_, dotted
 from resgen.spec.model import Spec
+from resgen.spec.reading import Dumper
 
 
 def resolved_text(spec: Spec) -> str:
@@ -53,5 +54,5 @@ def _lines(value: Any, path: Path_, indent: str) -> Iterator[tuple[str, Path_]]:
 
 
 def _plain(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**6)
+    text = yaml.dump(value, Dumper=Dumper, default_flow_style=True, width=10**6)
     return text.removesuffix("\n").removesuffix("\n...")

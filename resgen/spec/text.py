@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from resgen.spec.model import Spec
+from resgen.spec.reading import Dumper
 
 # Keys that say how a spec came about or what it is checked against, not what is built.
 _NOT_WRITTEN = {"extends", "regnet", "reference"}
@@ -51,5 +52,5 @@ def spec_text(data: Mapping[str, Any], *comments: str) -> str:
 
 
 def _flow(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
+    text = yaml.dump(value, Dumper=Dumper, default_flow_style=True, sort_keys=False, width=10**6)
     return text.removesuffix("\n").removesuffix("\n...")

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -73,6 +73,22 @@ def network(path: Path) -> dict[str, Any]:
     """The spec of a checkpoint's network, as plain values. Raises UserError like `load`."""
     spec: dict[str, Any] = load(path)["network"]
     return spec
+
+
+def judged(content: Any) -> tuple[Any, Literal["averaged", "last"]]:
+    """The weights that a checkpoint's errors were measured with, and which they are.
+
+    They are the averaged ones where the run kept an average. What is no checkpoint of ours
+    comes back as it is.
+    """
+    ours = {"format", "sha256", "network", "model"}
+    if not isinstance(content, dict) or not ours <= content.keys():
+        return content, "last"
+    if not content.get("average"):
+        return content["model"], "last"
+    inside = "module."  # what the average puts before its names, beside a count of its own
+    names = [name for name in content["average"] if name.startswith(inside)]
+    return {name.removeprefix(inside): content["average"][name] for name in names}, "averaged"
 
 
 def _way_out(path: Path) -> str:

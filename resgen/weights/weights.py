@@ -106,7 +106,7 @@ class LoadReport(NamedTuple):
 
     loaded: names given values. missing: names of the module that the file has not, which
     keep theirs. unexpected: names of the file without a place. mismatched: name, its shape
-    in the file, its shape in the module. key_map: how the file's names were read.
+    in the file, its shape in the module. key_map: how names were read. which: of a run's weights.
     """
 
     key_map: str
@@ -114,10 +114,12 @@ class LoadReport(NamedTuple):
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     mismatched: tuple[tuple[str, Shape, Shape], ...]
+    which: Literal["averaged", "last"] = "last"
 
     def text(self) -> str:
         """One line: how many were loaded, and every name that was not."""
-        line = f"loaded {len(self.loaded)} tensors, names read {self.key_map}"
+        what = "averaged tensors" if self.which == "averaged" else "tensors"
+        line = f"loaded {len(self.loaded)} {what}, names read {self.key_map}"
         for what in ("missing", "unexpected"):
             if names := getattr(self, what):
                 line += f"; {what}: {', '.join(names)}"
@@ -135,7 +137,8 @@ def init_from(
     has for one. Raises UserError, and changes nothing, where any other name of the file or
     of the module finds no partner of its shape.
     """
-    return load_weights(module, plan, read_weights(path), file=str(path), head=head)
+    weights, which = _read(path)
+    return load_weights(module, plan, weights, file=str(path), head=head)._replace(which=which)
 
 
 def load_weights(
@@ -253,37 +256,38 @@ def _first(names: Sequence[str]) -> str:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Name -> tensor of a `.safetensors` file, or of one that torch saved.
 
-    Nothing in the file is run. Raises UserError for one that cannot be read or holds no
-    weights.
+    Nothing in the file is run. Of a checkpoint of ours it takes what was judged: the averaged
+    weights, if there are any. Raises UserError for one that cannot be read or holds none.
     """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], Literal["averaged", "last"]]:
     if not path.is_file():
         raise UserError(f"{path}: no such file of weights")
+    import torch
+
+    from resgen.tensors import checkpoint
+
     try:
-        content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+        if path.suffix == ".safetensors":
+            content = _read_safetensors(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except UserError:
         raise
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: no readable file of weights: {reason[:200]}") from None
-    from torch import Tensor
-
+    content, which = checkpoint.judged(content)
     for key in _HOLDERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    tensors = {
-        name: value
-        for name, value in (content.items() if isinstance(content, Mapping) else ())
-        if isinstance(name, str) and isinstance(value, Tensor)
-    }
+    items = content.items() if isinstance(content, Mapping) else ()
+    tensors = {n: v for n, v in items if isinstance(n, str) and isinstance(v, torch.Tensor)}
     if not tensors:
         raise UserError(f"{path}: holds no weights: a mapping of names to tensors is wanted")
-    return tensors
-
-
-def _read_torch(path: Path) -> Any:
-    import torch
-
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return tensors, which
 
 
 def _read_safetensors(path: Path) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,8 @@ from PIL import Image
 from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
 from resgen.errors import UserError
-from resgen.train.data.images import Data, Files, Images, Split, Wanted, cut
+from resgen.train.data.facts import Facts
+from resgen.train.data.images import Data, Files, Images, Split, Wanted, check_cut, cut
 from resgen.train.device.machine import processors
 
 SPLITS = ("train", "val", "test")
@@ -35,6 +36,39 @@ class Found(NamedTuple):
 
 def load(path: Path, wanted: Wanted) -> Data:
     """The class folders under a path. Raises UserError for every way they can be unfit."""
+    classes, found = _found(path, wanted)
+    notes: list[str] = []
+    if wanted.bad_images == "skip":
+        found = {name: _without_bad(name, each, notes) for name, each in found.items()}
+    splits = _read(found, wanted, notes)
+    train, heldout = splits["train"], splits.get("val")
+    if heldout is None:
+        train, heldout = cut(train, _share(len(train), wanted))
+    small = isinstance(train, Images)
+    mean, std = ((), ()) if small else _IMAGENET
+    name = f"folder:{path.name}"
+    return Data(name, classes, train, heldout, splits.get("test"), mean, std, tuple(notes))
+
+
+def facts(path: Path, wanted: Wanted) -> Facts:
+    """What `load` will give, from the names of the files and some headers. Raises UserError."""
+    classes, found = _found(path, wanted)
+    channels = _channels(header[1] for header in _headers(found))
+    train = len(found["train"].paths)
+    held = len(found["val"].paths) if "val" in found else _share(train, wanted)
+    if "val" not in found:
+        check_cut(held, train)
+        train -= held
+    return Facts(f"folder:{path.name}", len(classes), channels, train, held)
+
+
+def _share(train: int, wanted: Wanted) -> int:
+    """As even a share of the training set as CIFAR's 5,000 of 50,000."""
+    return wanted.heldout or max(1, train // 10)
+
+
+def _found(path: Path, wanted: Wanted) -> tuple[tuple[str, ...], dict[str, Found]]:
+    """The classes, and each split's files."""
     if not path.is_dir():
         raise UserError(f"--data folder:{path}: no such folder")
     if not (path / "train").is_dir():
@@ -42,20 +76,9 @@ def load(path: Path, wanted: Wanted) -> Data:
         raise UserError(f"--data folder:{path}: has no folder train (it holds {held})")
     classes = _classes(path / "train")
     found = {name: _find(path / name, classes) for name in SPLITS if (path / name).is_dir()}
-    notes: list[str] = []
-    if wanted.bad_images == "skip":
-        found = {name: _without_bad(name, each, notes) for name, each in found.items()}
-    splits = _read(found, wanted, notes)
-    # An even share of the training set, as CIFAR's 5,000 of 50,000, unless there is a `val`.
-    train, heldout = splits["train"], splits.get("val")
-    if heldout is None:
-        train, heldout = cut(train, wanted.heldout or max(1, len(train) // 10))
-    elif wanted.heldout is not None:
+    if "val" in found and wanted.heldout is not None:
         raise UserError(f"--heldout {wanted.heldout}: folder:{path} has its held-out images in val")
-    small = isinstance(train, Images)
-    mean, std = ((), ()) if small else _IMAGENET
-    name = f"folder:{path.name}"
-    return Data(name, classes, train, heldout, splits.get("test"), mean, std, tuple(notes))
+    return classes, found
 
 
 def _classes(path: Path) -> tuple[str, ...]:
@@ -117,22 +140,33 @@ def _without_bad(name: str, found: Found, notes: list[str]) -> Found:
 
 def _read(found: dict[str, Found], wanted: Wanted, notes: list[str]) -> dict[str, Split]:
     """The splits in memory if they are small and of one size, else as files."""
-    paths = [path for each in found.values() for path in each.paths]
-    looked = [_header(path) for path in paths[:: max(1, len(paths) // 1000)]]
+    count = sum(len(each.paths) for each in found.values())
+    looked = _headers(found)
     sizes = Counter(size for size, _ in looked)
     modes = Counter(mode for _, mode in looked)
     if len(modes) > 1:
         notes.append(f"images of several modes: {', '.join(sorted(modes))}; all read as colour")
-    mode = "L" if set(modes) <= {"L", "1"} else "RGB"
-    channels = len(mode) if mode == "RGB" else 1
+    channels = _channels(modes)
+    mode = "L" if channels == 1 else "RGB"
     (width, height), _ = sizes.most_common(1)[0]
-    if len(sizes) == 1 and len(paths) * channels * width * height <= wanted.memory_limit:
+    if len(sizes) == 1 and count * channels * width * height <= wanted.memory_limit:
         images = _decode_all(found, mode, (width, height))
         if images is not None:
             return dict(images)
     return {
         name: Files(each.paths, torch.tensor(each.labels), channels) for name, each in found.items()
     }
+
+
+def _channels(modes: Iterable[str]) -> int:
+    """1 where all images are grey, else 3."""
+    return 1 if set(modes) <= {"L", "1"} else 3
+
+
+def _headers(found: dict[str, Found]) -> list[tuple[tuple[int, int], str]]:
+    """(size, mode) of a thousand images or so."""
+    paths = [path for each in found.values() for path in each.paths]
+    return [_header(path) for path in paths[:: max(1, len(paths) // 1000)]]
 
 
 def _header(path: str) -> tuple[tuple[int, int], str]:

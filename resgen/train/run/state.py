@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from resgen.train.data.seeds import derive
 from resgen.train.device.engine import Engine
 from resgen.train.recipe import optimizers
 from resgen.train.run.loop import Clock, Count
+from resgen.train.run.network import written_out
 from resgen.train.run.setup import Setup
 
 
@@ -71,21 +72,23 @@ class State:
         """Whether every weight is a number; waits for the device."""
         return bool(torch.isfinite(get_total_norm([p.detach() for p in self.module.parameters()])))
 
+    def before_step(self) -> Callable[[], None]:
+        """What takes back a step that stops between its pieces: its counts and statistics."""
+        pieces = self.setup.recipe.accumulate
+        changed = [self.count.sums, *self.module.buffers()] if pieces > 1 else []
+        old = [tensor.clone() for tensor in changed]
+
+        def take_back() -> None:
+            for tensor, value in zip(changed, old, strict=True):
+                tensor.copy_(value)
+
+        return take_back
+
     def plain(self) -> dict[str, Any]:
         """Tensors and plain values, with what tells this run from others."""
-        setup = self.setup
         return {
-            "name": setup.network.name,
-            "network": setup.network.spec,
-            "recipe": setup.recipe.model_dump(mode="json"),
-            "data": {
-                "name": setup.data.name, "classes": list(setup.data.classes),
-                "mean": list(setup.data.mean), "std": list(setup.data.std),
-                "train": len(setup.data.train), "heldout": len(setup.data.heldout),
-            },
-            "seed": setup.settings.seed,
+            **identity(self.setup),
             "step": self.step,
-            "total": setup.rate.total,
             "warm": self.warm,
             "best": list(self.best),
             "count": self.count.sums.clone(),
@@ -94,7 +97,7 @@ class State:
             "model": self.module.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
             "optimizer": self.optimizer.state_dict(),
-            "random": random_states(setup.engine),
+            "random": random_states(self.setup.engine),
         }  # fmt: skip
 
     def save(self, *, best: bool = False) -> None:
@@ -122,6 +125,22 @@ class State:
         self.window.sums.copy_(saved["window"] * share)
         self.clock = Clock(*saved["clock"])
         restore_random(saved["random"], self.setup.engine)
+
+
+def identity(setup: Setup) -> dict[str, Any]:
+    """What tells a run from others, as plain values."""
+    return {
+        "name": setup.network.name,
+        "network": setup.network.spec,
+        "recipe": setup.recipe.model_dump(mode="json"),
+        "data": {
+            "name": setup.data.name, "classes": list(setup.data.classes),
+            "mean": list(setup.data.mean), "std": list(setup.data.std),
+            "train": len(setup.data.train), "heldout": len(setup.data.heldout),
+        },
+        "seed": setup.settings.seed,
+        "total": setup.rate.total,
+    }  # fmt: skip
 
 
 def start_random(seed: int) -> None:
@@ -158,6 +177,7 @@ def restore_random(states: dict[str, Any], engine: Engine) -> None:
 
 def same_run(saved: dict[str, Any], mine: dict[str, Any], path: Path) -> None:
     """Raises UserError where a checkpoint is of another network, recipe, data set or seed."""
+    saved = {**saved, "network": written_out(saved["network"])}
     for key in ("network", "data", "seed", "recipe", "total"):
         for where, before, now in _differences(saved[key], mine[key], key):
             raise UserError(
