@@ -21,13 +21,13 @@ from resgen.cost.books import cost as cost_
 from resgen.plan import Network, Plan, plan_of
 from resgen.source.file import emit_source as emit_source_
 from resgen.spec import Spec, load_spec
+from resgen.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from torch import nn
 
     from resgen.proof.measure import Measurement
 
-__version__ = "0.1.0"
 __all__ = [
     "Cost",
     "Plan",

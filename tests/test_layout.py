@@ -16,7 +16,7 @@ PACKAGE = Path(resgen.__file__).parent
 # A room may import from those above it and from none below; so may a file inside its room.
 # This is the order of docs/architecture.md; `torch` marks the rooms that torch is loaded for.
 ROOMS = {
-    "": "errors words files",
+    "": "version errors words files",
     "tensors": "archive dense rules checkpoint formats",
     "spec": (
         "mistakes checked parts block settings reading writing rules model schema shipped loading "
@@ -33,12 +33,12 @@ ROOMS = {
     "train.recipe": "keys groups lamb optimizers rate schema",
     "train.device": "engine machine meeting processes recompute",
     "train.data": (
-        "seeds images roster decoding listing cifar folder order augment feed workers filefeed "
-        "sources"
+        "seeds images facts roster decoding listing cifar folder order augment feed workers "
+        "filefeed sources"
     ),
     "train.run": (
-        "log signals metrics board figures loop evaluation network fit fitting outlook settings "
-        "folder setup agreement state trainer runs"
+        "log signals lock metrics board figures loop network fit fitting outlook settings folder "
+        "setup evaluation agreement state trainer runs"
     ),
     "cli": "streams options build fit list sample summarize train",
 }

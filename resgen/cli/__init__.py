@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from resgen import __version__
 from resgen.cli import streams
 from resgen.cli.build import build
 from resgen.cli.fit import fit
@@ -17,6 +16,7 @@ from resgen.cli.sample import sample
 from resgen.cli.summarize import summarize
 from resgen.cli.train import train
 from resgen.errors import ResgenError
+from resgen.version import __version__
 
 app = typer.Typer(
     name="resgen",

@@ -89,10 +89,15 @@ class Start:
         """The run folder: the one named, or one named after the run."""
         if self.out is not None:
             return self.out
-        names = [Path(spec).stem for spec in specs]
+        names = [_short(Path(spec).stem) for spec in specs]
         title = names[0] if len(names) == 1 else f"{names[0]}-and-{len(names) - 1}-more"
-        data, recipe = task.data.partition(":")[0], Path(task.recipe).stem
+        data, recipe = task.data.partition(":")[0], _short(Path(task.recipe).stem)
         return Path("runs") / "-".join([title, data, recipe, str(self.seed)])
+
+
+def _short(name: str) -> str:
+    """The start of a name: a file's may be so long that with more behind it none can have it."""
+    return name.encode(errors="surrogateescape")[:80].decode(errors="ignore")
 
 
 @dataclass(frozen=True)
@@ -206,12 +211,13 @@ def train(
     from resgen.train.run import network, outlook
 
     recipe, notes = task.chosen()
+    if start.init_from is None and not start.resume:
+        network.refuse_checkpoints(specs)
     networks = network.load_all(specs, train_side=recipe.augment.size)
     if start.plan:
         for note in notes:
             typer.echo(f"note: {note}", err=True)
-        images = outlook.training_images(task.data, reading.heldout)
-        typer.echo(outlook.outlook(networks, recipe, data=task.data, images=images))
+        typer.echo(outlook.outlook(networks, recipe, reading.wanted(task.data)))
         return
 
     from resgen.train.device import engine, processes
@@ -224,9 +230,10 @@ def train(
     settings = _settings(specs, task, start, machine, reading, record, notes)
     wanted = reading.wanted(task.data)
     with Stop(), processes.joined(motor.device) as world:
-        results = runs.train(runs.Job(networks, recipe, wanted, settings, motor, world))
-        if world.first:
-            typer.echo(runs.table(results, networks))
+        ended = runs.train_each(runs.Job(networks, recipe, wanted, settings, motor, world))
+        if world.first and ended.results:
+            typer.echo(runs.table(ended.results, networks))
+        ended.refuse_diverged()
 
 
 def _settings(

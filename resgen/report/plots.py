@@ -41,13 +41,18 @@ def outcome(source: str) -> tuple[str, Outcome | None]:
         found = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return str(folder / SPEC), None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder / RESULT}: cannot be read: {error}") from None
-    if found.get("test_error") is not None:
-        return str(folder / SPEC), Outcome(folder.name, found["test_error"], "test")
-    if found.get("last_error") is not None:
-        return str(folder / SPEC), Outcome(folder.name, found["last_error"], "held out")
-    raise UserError(f"{folder / RESULT}: names no error; finish the run with --resume")
+    except OSError as error:
+        raise UserError(f"{folder / RESULT}: cannot be read: {error.strerror}") from None
+    except ValueError:
+        found = None
+    for key, images in (("test_error", "test"), ("last_error", "held out")):
+        error_ = found.get(key) if isinstance(found, dict) else None
+        if isinstance(error_, int | float):
+            return str(folder / SPEC), Outcome(folder.name, error_, images)
+    raise UserError(
+        f"{folder / RESULT}: damaged: it names no error; it is made anew by the run's command "
+        "with --resume"
+    )
 
 
 def check_plot(path: Path, outcomes: Sequence[Outcome | None], *, force: bool) -> None:

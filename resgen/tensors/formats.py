@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -22,14 +22,22 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Nothing in the file is run. Raises UserError for a file that cannot be read or holds no
     weights, and for a tensor that cannot be one.
     """
+    return read_judged(path)[0]
+
+
+def read_judged(path: Path) -> tuple[dict[str, Tensor], Literal["averaged", "last"]]:
+    """`read_weights`, and which of a run's weights they are."""
     content = archive.read(path)
+    which: Literal["averaged", "last"] = "last"
     if checkpoint.is_checkpoint(content):
-        tensors = checkpoint.weights_of(checkpoint.checked(content, path))
+        state = checkpoint.checked(content, path)
+        tensors = checkpoint.weights_of(state)
+        which = "last" if state["average"] is None else "averaged"
     else:
         tensors = _named(content)
     if not tensors:
         raise UserError(f"{path}: holds no weights: a mapping of names to tensors is wanted")
-    return dense.weights(tensors, str(path))
+    return dense.weights(tensors, str(path)), which
 
 
 def _named(content: Any) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ class LoadReport(NamedTuple):
 
     loaded: names given values. missing: names of the module that the file has not, which
     keep theirs. unexpected: names of the file without a place. mismatched: name, its shape
-    in the file, its shape in the module. key_map: how the file's names were read.
+    in the file, its shape in the module. key_map: how names were read. which: of a run's weights.
     """
 
     key_map: str
@@ -30,10 +30,12 @@ class LoadReport(NamedTuple):
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     mismatched: tuple[tuple[str, Shape, Shape], ...]
+    which: Literal["averaged", "last"] = "last"
 
     def text(self) -> str:
         """One line: how many were loaded, and every name that was not."""
-        line = f"loaded {len(self.loaded)} tensors, names read {self.key_map}"
+        what = "averaged tensors" if self.which == "averaged" else "tensors"
+        line = f"loaded {len(self.loaded)} {what}, names read {self.key_map}"
         for what in ("missing", "unexpected"):
             if names := getattr(self, what):
                 line += f"; {what}: {', '.join(names)}"
@@ -52,9 +54,10 @@ def init_from(
     one. Raises UserError, and changes nothing, where a tensor cannot be a weight, or a name
     of the file or of the module finds no partner of its shape.
     """
-    from resgen.tensors import read_weights
+    from resgen.tensors.formats import read_judged
 
-    return _load(module, plan, read_weights(path), str(path), head)
+    weights, which = read_judged(path)
+    return _load(module, plan, weights, str(path), head)._replace(which=which)
 
 
 def load_weights(

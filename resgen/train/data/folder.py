@@ -18,7 +18,8 @@ import torch
 from resgen.errors import UserError
 from resgen.train.data import roster
 from resgen.train.data.decoding import WAY_OUT, Header, decode, header
-from resgen.train.data.images import Data, Files, Images, Split, Wanted, cut
+from resgen.train.data.facts import Facts
+from resgen.train.data.images import Data, Files, Images, Split, Wanted, check_cut, cut
 from resgen.train.data.listing import Found, classes_of, find
 from resgen.train.device.machine import processors
 
@@ -29,22 +30,14 @@ _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 def load(path: Path, wanted: Wanted) -> Data:
     """The class folders under a path. Raises UserError for every way they can be unfit."""
-    if not path.is_dir():
-        raise UserError(f"--data folder:{path}: no such folder")
     notes: list[str] = []
-    try:
-        classes, found = _found(path, notes)
-    except OSError as error:
-        raise UserError(f"{error.filename or path}: cannot be read: {error.strerror}") from None
+    classes, found = _found(path, wanted, notes)
     if wanted.bad_images == "skip":
         found = {name: _without_bad(name, each, notes) for name, each in found.items()}
     splits = _read(found, wanted, notes)
-    # An even share of the training set, as CIFAR's 5,000 of 50,000, unless there is a `val`.
     train, heldout = splits["train"], splits.get("val")
     if heldout is None:
-        train, heldout = cut(train, wanted.heldout or max(1, len(train) // 10))
-    elif wanted.heldout is not None:
-        raise UserError(f"--heldout {wanted.heldout}: folder:{path} has its held-out images in val")
+        train, heldout = cut(train, _share(len(train), wanted))
     small = isinstance(train, Images)
     mean, std = ((), ()) if small else _IMAGENET
     name = f"folder:{path.name}"
@@ -55,14 +48,40 @@ def load(path: Path, wanted: Wanted) -> Data:
     return Data(name, classes, train, heldout, splits.get("test"), mean, std, tuple(notes), files)
 
 
-def _found(path: Path, notes: list[str]) -> tuple[tuple[str, ...], dict[str, Found]]:
-    """The classes, and the files of each split that is there. Raises UserError and OSError."""
-    if not (path / "train").is_dir():
-        held = ", ".join(sorted(each.name for each in path.iterdir())[:5]) or "nothing"
-        raise UserError(f"--data folder:{path}: has no folder train (it holds {held})")
-    classes = classes_of(path / "train")
-    there = [name for name in SPLITS if (path / name).is_dir()]
-    return classes, {name: find(path / name, classes, notes) for name in there}
+def facts(path: Path, wanted: Wanted) -> Facts:
+    """What `load` will give, from the names of the files and some headers. Raises UserError."""
+    classes, found = _found(path, wanted, [])
+    train = len(found["train"].paths)
+    held = len(found["val"].paths) if "val" in found else _share(train, wanted)
+    if "val" not in found:
+        check_cut(held, train)
+        train -= held
+    return Facts(f"folder:{path.name}", len(classes), _channels(_headers(found)), train, held)
+
+
+def _share(train: int, wanted: Wanted) -> int:
+    """As even a share of the training set as CIFAR's 5,000 of 50,000."""
+    return wanted.heldout or max(1, train // 10)
+
+
+def _found(
+    path: Path, wanted: Wanted, notes: list[str]
+) -> tuple[tuple[str, ...], dict[str, Found]]:
+    """The classes, and the files of each split that is there."""
+    if not path.is_dir():
+        raise UserError(f"--data folder:{path}: no such folder")
+    try:
+        if not (path / "train").is_dir():
+            held = ", ".join(sorted(each.name for each in path.iterdir())[:5]) or "nothing"
+            raise UserError(f"--data folder:{path}: has no folder train (it holds {held})")
+        classes = classes_of(path / "train")
+        there = [name for name in SPLITS if (path / name).is_dir()]
+        found = {name: find(path / name, classes, notes) for name in there}
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: cannot be read: {error.strerror}") from None
+    if "val" in found and wanted.heldout is not None:
+        raise UserError(f"--heldout {wanted.heldout}: folder:{path} has its held-out images in val")
+    return classes, found
 
 
 def _without_bad(name: str, found: Found, notes: list[str]) -> Found:
@@ -86,13 +105,13 @@ def _without_bad(name: str, found: Found, notes: list[str]) -> Found:
 
 def _read(found: dict[str, Found], wanted: Wanted, notes: list[str]) -> dict[str, Split]:
     """The splits in memory if they are small and of one size, else as files."""
-    paths = [path for each in found.values() for path in each.paths]
-    looked = [header(path) for path in paths[:: max(1, len(paths) // 1000)]]
+    count = sum(len(each.paths) for each in found.values())
+    looked = _headers(found)
     sizes = Counter(each.size for each in looked)
-    channels = 1 if all(each.grey for each in looked) else 3
+    channels = _channels(looked)
     notes += _modes(looked, channels)
     (width, height), _ = sizes.most_common(1)[0]
-    if len(sizes) == 1 and len(paths) * channels * width * height <= wanted.memory_limit:
+    if len(sizes) == 1 and count * channels * width * height <= wanted.memory_limit:
         images = _decode_all(found, (width, height))
         if images is not None:
             return dict(images)
@@ -111,6 +130,17 @@ def _modes(looked: Sequence[Header], channels: int) -> Iterator[str]:
         yield "images of 16 bits: the high byte of each value is read"
     if any(each.transparent for each in looked):
         yield "images with transparency: it is left out, the colours under it are read"
+
+
+def _channels(looked: Sequence[Header]) -> int:
+    """1 where all images are grey, else 3."""
+    return 1 if all(each.grey for each in looked) else 3
+
+
+def _headers(found: dict[str, Found]) -> list[Header]:
+    """Of a thousand images or so."""
+    paths = [path for each in found.values() for path in each.paths]
+    return [header(path) for path in paths[:: max(1, len(paths) // 1000)]]
 
 
 def _decode_all(found: dict[str, Found], size: tuple[int, int]) -> dict[str, Images] | None:

@@ -93,6 +93,14 @@ class Wanted:
     bad_images: str = "refuse"
 
 
+def check_cut(heldout: int, images: int) -> None:
+    """Raises UserError where so many images cannot be held out."""
+    if not 0 < heldout < images:
+        raise UserError(
+            f"--heldout {heldout}: must be at least 1 and less than the {images:,} training images"
+        )
+
+
 def cut(images: Split, count: int) -> tuple[Split, Split]:
     """(training, held-out): `count` images drawn from a training set, always the same ones.
 
@@ -100,10 +108,6 @@ def cut(images: Split, count: int) -> tuple[Split, Split]:
     """
     import torch
 
-    if not 0 < count < len(images):
-        raise UserError(
-            f"--heldout {count}: must be at least 1 and less than the {len(images):,} "
-            "training images"
-        )
+    check_cut(count, len(images))
     order = torch.randperm(len(images), generator=generator(0, "held-out"))
     return images.pick(order[count:].sort().values), images.pick(order[:count].sort().values)

@@ -12,29 +12,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from resgen.errors import UserError
-from resgen.train.data import cifar
+from resgen.train.data import cifar, facts
 from resgen.train.data import folder as image_folder
 from resgen.train.data.images import Data, Images, Wanted, cut
 from resgen.train.data.seeds import generator
 
-NAMES = ("digits", "cifar10", "cifar100", "folder:PATH", "synthetic")
-
 
 def load(wanted: Wanted) -> Data:
     """The data by name, checked against the network. Raises UserError where they do not fit."""
-    kind, _, path = wanted.name.partition(":")
-    if kind == "digits" and not path:
+    kind, path = facts.split_name(wanted.name)
+    if kind == "digits":
         data = _digits(wanted)
-    elif kind in ("cifar10", "cifar100"):
-        data = cifar.load(kind, Path(path or "data"), wanted)
-    elif kind == "folder" and path:
+    elif kind == "folder":
         data = image_folder.load(Path(path), wanted)
-    elif kind == "synthetic" and not path:
+    elif kind == "synthetic":
         data = _synthetic(wanted)
     else:
-        raise UserError(f"--data {wanted.name}: no such data; known are {', '.join(NAMES)}")
-    _check(data, wanted)
+        data = cifar.load(kind, Path(path or "data"), wanted)
+    facts.check(facts.Facts.of(data), wanted)
     return _channels_last(data if data.mean else _measured(data))
 
 
@@ -58,7 +53,7 @@ def _digits(wanted: Wanted) -> Data:
     # Grey values 0..16 as bytes; 255/16 is no whole number, so round.
     pixels = torch.from_numpy(found.images).mul(255 / 16).round().to(torch.uint8)[:, None]
     images = Images(pixels, torch.from_numpy(found.target).long())
-    train, heldout = cut(images, wanted.heldout or 360)
+    train, heldout = cut(images, wanted.heldout or facts.FIXED["digits"].heldout)
     return Data("digits", tuple(map(str, found.target_names)), train, heldout)
 
 
@@ -75,25 +70,9 @@ def _synthetic(wanted: Wanted) -> Data:
         noise = torch.rand(count, wanted.channels, height, width, generator=rng)
         return Images(((patterns[labels] + noise) * 127.5).to(torch.uint8), labels)
 
-    train, heldout = cut(draw(1280), wanted.heldout or 256)
+    count, held = facts.SYNTHETIC
+    train, heldout = cut(draw(count), wanted.heldout or held)
     return Data("synthetic", tuple(map(str, range(wanted.classes))), train, heldout, draw(256))
-
-
-def _check(data: Data, wanted: Wanted) -> None:
-    if len(data.classes) != wanted.classes:
-        raise UserError(
-            f"{data.name} has {len(data.classes)} classes and the network {wanted.classes}; "
-            f"write classes: {len(data.classes)} in the spec"
-        )
-    have = data.train.channels
-    if have not in (wanted.channels, 1):
-        raise UserError(
-            f"{data.name} has {have} channels and the network takes {wanted.channels}; "
-            f"write channels: {have} in the spec's input"
-        )
-    for what, split in (("training", data.train), ("held-out", data.heldout)):
-        if not len(split):
-            raise UserError(f"{data.name}: there are no {what} images")
 
 
 def _measured(data: Data) -> Data:

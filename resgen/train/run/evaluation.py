@@ -13,6 +13,24 @@ from resgen.train.data.feed import Batch, Feed
 from resgen.train.device.engine import Engine
 from resgen.train.device.processes import World
 from resgen.train.run.loop import Count
+from resgen.train.run.setup import Setup
+
+
+def judge(module: nn.Module, setup: Setup, which: str) -> tuple[float, float]:
+    """(loss, error) of a run's network on its `heldout` or `test` images."""
+    # Running statistics differ between processes; all judge with the first one's.
+    setup.world.copy_first(module.buffers())
+    if setup.recipe.precise_bn:
+        steps = range(min(setup.recipe.precise_bn, setup.order.steps))
+        # The same images in every process, so that all keep the same statistics.
+        images = setup.feed.still("train", [setup.order.indices(step) for step in steps])
+        measure_batch_norm(module, images, engine=setup.engine)
+    split = setup.data.heldout if which == "heldout" else setup.data.test
+    assert split is not None
+    return evaluate(
+        module, setup.feed, which, len(split),
+        batch=min(512, setup.recipe.batch), engine=setup.engine, world=setup.world,
+    )  # fmt: skip
 
 
 def evaluate(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
+from resgen.files import write_whole
 from resgen.train.run.metrics import Row
 
 # Distinct for every kind of colour vision, and in grey print (Okabe and Ito).
@@ -12,7 +14,10 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 
 
 def draw_curves(runs: Mapping[str, Sequence[Row]], path: Path, *, title: str) -> None:
-    """One figure for all networks, as figure 6 of He et al. 2015: error in % over epochs."""
+    """One figure for all networks, as figure 6 of He et al. 2015: error in % over epochs.
+
+    Raises UserError where the file cannot be written.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -36,4 +41,6 @@ def draw_curves(runs: Mapping[str, Sequence[Row]], path: Path, *, title: str) ->
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
-    figure.savefig(path, dpi=150)
+    image = BytesIO()
+    figure.savefig(image, format="png", dpi=150)
+    write_whole(path, image.getvalue())

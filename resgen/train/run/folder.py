@@ -5,6 +5,9 @@ metrics.jsonl                             one line an epoch
 last.pt previous.pt best.pt               checkpoints
 result.json                               how it ended
 curves.png                                the figure
+.lock                                     the process that writes there, while it does
+
+Each file is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -14,17 +17,20 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from resgen.errors import UserError
+from resgen.files import write_whole
 from resgen.spec.writing import block_text
 from resgen.tensors import checkpoint
 from resgen.train.device.engine import Engine
 from resgen.train.recipe import Recipe
-from resgen.train.run import metrics
+from resgen.train.run import lock, metrics
 from resgen.train.run.network import Network
 from resgen.train.run.settings import Settings
 
@@ -36,50 +42,76 @@ _OURS = (
 )  # fmt: skip
 
 
-def prepare(out: Path, settings: Settings, runs: Iterable[Path]) -> None:
-    """Makes the folders of all runs ready. Raises UserError where one may not be used."""
-    if settings.start == "resume" and not any(out.glob("*")):
-        raise UserError(f"--out {out}: there is nothing to resume; leave --resume out")
-    for folder in dict.fromkeys([out, *runs]):
-        _prepare(folder, settings)
+@contextmanager
+def prepared(out: Path, settings: Settings, runs: Iterable[Path]) -> Iterator[None]:
+    """Makes the folders of all runs ready, and keeps other runs out until the end.
+
+    Raises UserError where one may not be used; nothing in any of them is changed then.
+    """
+    folders = list(dict.fromkeys([out, *runs]))
+    with ExitStack() as locks:
+        try:
+            if settings.start == "resume" and not (out.is_dir() and _names(out)):
+                raise UserError(f"--out {out}: there is nothing to resume; leave --resume out")
+            for folder in folders:
+                _take(folder, settings, locks)
+            for folder in folders if settings.start == "force" else ():
+                for name in _OURS:
+                    (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"--out {out}: cannot be written: {error.strerror}") from None
+        yield
 
 
-def _prepare(folder: Path, settings: Settings) -> None:
+def _names(folder: Path) -> list[str]:
+    """What a folder holds, but for the lock."""
+    return sorted(path.name for path in folder.iterdir() if path.name != lock.NAME)
+
+
+def _take(folder: Path, settings: Settings, locks: ExitStack) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder}: is a file; name a folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        held = sorted(path.name for path in folder.iterdir())
-        if held and settings.start == "new":
-            raise UserError(
-                f"--out {folder}: not empty (it holds {held[0]}); "
-                "add --resume to go on, --force to start over, or name another"
-            )
-        if settings.start == "force":
-            for name in _OURS:
-                (folder / name).unlink(missing_ok=True)
-        probe = folder / ".write"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(f"--out {folder}: cannot be written: {error.strerror}") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    locks.enter_context(lock.held(folder))
+    held = _names(folder)
+    if held and settings.start == "new":
+        raise UserError(
+            f"--out {folder}: not empty (it holds {held[0]}); "
+            "add --resume to go on, --force to start over, or name another"
+        )
 
 
 def write_record(folder: Path, network: Network, recipe: Recipe, record: dict[str, Any]) -> None:
-    """The resolved spec, the recipe and the environment, beside the run's results."""
-    # All keys are written out; what they were taken from need not lie beside the run.
-    spec = {key: value for key, value in network.spec.items() if key != "extends"}
-    for name, plain in ((SPEC, spec), (RECIPE, recipe.model_dump(mode="json"))):
-        (folder / name).write_text(block_text(plain), encoding="utf-8")
-    (folder / ENVIRONMENT).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    """The resolved spec, the recipe and the environment, beside the run's results.
+
+    The environment of a run that was resumed is a list: one entry for each time it was started.
+    """
+    for name, plain in ((SPEC, network.spec), (RECIPE, recipe.model_dump(mode="json"))):
+        write_whole(folder / name, block_text(plain))
+    records = [*_environments(folder / ENVIRONMENT), record]
+    write_whole(folder / ENVIRONMENT, json.dumps(records, indent=2) + "\n")
 
 
-def environment(settings: Settings, engine: Engine, processes: int) -> dict[str, Any]:
-    """Versions, device, git revision, seed and command: what a rerun would need to know."""
+def _environments(path: Path) -> list[Any]:
+    """The entries that are there; none of a file that is damaged, which nothing depends on."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return found if isinstance(found, list) else [found]
+
+
+def environment(settings: Settings, engine: Engine, processes: int, step: int) -> dict[str, Any]:
+    """Versions, device, git revision, seed and command: what a rerun would need to know.
+
+    `step` is the one that the run starts or goes on at.
+    """
     import torch
     import torchvision
 
     return {
+        "started": datetime.now().astimezone().isoformat(" ", "seconds"),
+        "step": step,
         "command": settings.command,
         "seed": settings.seed,
         "engine": str(engine),
@@ -120,14 +152,19 @@ class Result:
 
 def write_result(folder: Path, result: Result) -> None:
     """result.json."""
-    text = json.dumps(asdict(result), indent=2) + "\n"
-    (folder / RESULT).write_text(text, encoding="utf-8")
+    write_whole(folder / RESULT, json.dumps(asdict(result), indent=2) + "\n")
 
 
 def finished(folder: Path) -> Result | None:
-    """How a run ended, if it did."""
-    path = folder / RESULT
-    return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    """How a run ended, if it did; None of a damaged file too, which is then made anew."""
+    try:
+        found = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        result = Result(**{field.name: found[field.name] for field in fields(Result)})
+        numbers = [value for name, value in asdict(result).items() if name != "name"]
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
+    known = (float, int, type(None))
+    return result if all(isinstance(number, known) for number in numbers) else None
 
 
 def command_line() -> str:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from resgen.errors import UserError
+from resgen.files import write_whole
+
 NAME = "metrics.jsonl"
+KEYS = (
+    "epoch", "step", "rate", "train_loss", "train_error", "heldout_loss", "heldout_error",
+    "images_per_second", "data_wait", "seconds",
+)  # fmt: skip
+"""The numbers of a row."""
 TIMES = ("images_per_second", "data_wait", "seconds")
 """The keys in which a resumed run's rows differ from an uninterrupted one's."""
 
@@ -20,30 +27,44 @@ def without_times(rows: Iterable[Row]) -> list[Row]:
     return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
 
 
-def append(folder: Path, row: Row) -> None:
-    """Adds one row and waits until it is on disk."""
-    with (folder / NAME).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+def write(folder: Path, rows: Iterable[Row]) -> None:
+    """All rows of a run, so that one that could not be written comes with the next."""
+    write_whole(folder / NAME, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def read(folder: Path) -> list[Row]:
-    """The whole rows of a run; a last line that was cut short is left out."""
+    """The rows of a run; a last line that was cut short is left out.
+
+    Raises UserError for any other line that is no row.
+    """
     path = folder / NAME
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: damaged: {error}; delete it to go on without its rows") from None
     rows: list[Row] = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+    for number, line in enumerate(lines, 1):
+        row = _row(line)
+        if row is not None:
+            rows.append(row)
+        elif number < len(lines):
+            raise UserError(
+                f"{path}: damaged: line {number} is no row; delete this line to go on without it"
+            )
     return rows
+
+
+def _row(line: str) -> Row | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    sound = isinstance(row, dict) and all(isinstance(row.get(key), int | float) for key in KEYS)
+    return row if sound else None
 
 
 def cut_back(folder: Path, step: int) -> list[Row]:
     """Drops the rows written after a checkpoint's step; the rows that stay."""
     rows = [row for row in read(folder) if row["step"] <= step]
-    fresh = folder / f"{NAME}.new"
-    fresh.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    os.replace(fresh, folder / NAME)
+    write(folder, rows)
     return rows

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
 
 from resgen.cost import cost
 from resgen.cost.memory import training_step
@@ -13,6 +15,9 @@ from resgen.errors import CheckFailed, UserError
 from resgen.plan import resolve
 from resgen.proof import proof
 from resgen.spec import load_spec
+from resgen.spec.loading import CHECKPOINTS, resolved_data
+from resgen.spec.model import Spec
+from resgen.train.data.images import Wanted
 from resgen.train.data.seeds import derive
 from resgen.weights import init_from
 
@@ -26,7 +31,7 @@ class Network:
 
     name: str
     spec: dict[str, Any]
-    """The spec as plain values, from which a checkpoint rebuilds the network."""
+    """The full spec as plain values, that needs no other file: what a checkpoint is known by."""
     channels: int
     size: tuple[int, int]
     classes: int
@@ -45,6 +50,10 @@ class Network:
     """(holds, sentence) for each part of the proof."""
     init: Callable[[nn.Module, Path, Literal["keep", "drop"]], str] = field(repr=False)
     """Gives a module the weights of a file; what became of each name, in a line."""
+
+    def wanted(self, data: Wanted) -> Wanted:
+        """The data as this network takes it."""
+        return replace(data, channels=self.channels, size=self.size, classes=self.classes)
 
     def module(self, seed: int) -> nn.Module:
         """The module with the initial weights of a seed."""
@@ -99,7 +108,7 @@ def load(path_or_name: str, *, train_side: int | None = None) -> Network:
 
     return Network(
         name=spec.name,
-        spec=spec.model_dump(mode="json", exclude_unset=True),
+        spec=resolved_data(spec),
         channels=spec.input.channels,
         size=size,
         classes=spec.classes,
@@ -113,6 +122,26 @@ def load(path_or_name: str, *, train_side: int | None = None) -> Network:
         prove=prove,
         init=init,
     )
+
+
+def written_out(saved: dict[str, Any]) -> dict[str, Any]:
+    """The spec of a checkpoint as `Network.spec` has it; earlier ones hold what was typed."""
+    try:
+        return resolved_data(Spec.model_validate(saved))
+    except ValidationError:
+        return saved
+
+
+def refuse_checkpoints(paths_or_names: list[str]) -> None:
+    """Raises UserError where a network to train from a new draw is named by a trained one."""
+    for name in paths_or_names:
+        path = Path(name)
+        if path.suffix in CHECKPOINTS:
+            raise UserError(
+                f"{path}: a checkpoint names its network only, and training would begin from new "
+                f"weights; add --init-from {path} to begin from its weights, or name the network "
+                f"by its spec ({path.parent / 'spec.yaml'})"
+            )
 
 
 def load_all(paths_or_names: list[str], *, train_side: int | None = None) -> list[Network]:

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from textwrap import wrap
 
-from resgen.errors import UserError
+from resgen.train.data.facts import Facts, check, fixed, split_name
+from resgen.train.data.images import Wanted
+from resgen.train.data.order import Order, shares
 from resgen.train.recipe import Recipe
 from resgen.train.recipe.groups import groups
 from resgen.train.recipe.rate import Rate
 from resgen.train.run.network import Network
 
 
-def training_images(name: str, heldout: int | None) -> int:
-    """How many images a data name trains on, without reading them."""
-    kind, _, path = name.partition(":")
-    fixed = {"digits": (1797, 360), "synthetic": (1280, 256)}
-    fixed |= dict.fromkeys(("cifar10", "cifar100"), (50_000, 5_000))
-    if kind in fixed:
-        count, held = fixed[kind]
-        return count - (heldout or held)
-    train = Path(path) / "train"
-    if kind != "folder" or not train.is_dir():
-        raise UserError(f"--data {name}: no such data")
-    count = sum(len(files) for _, _, files in os.walk(train))
-    held = 0 if (Path(path) / "val").is_dir() else heldout or max(1, count // 10)
-    return count - held
+def known(wanted: Wanted) -> Facts:
+    """What is known of a data set without reading its images. Raises UserError."""
+    kind, path = split_name(wanted.name)
+    if kind != "folder":
+        return fixed(kind, wanted)
+    from resgen.train.data import folder
+
+    return folder.facts(Path(path), wanted)
 
 
 def _groups(network: Network, recipe: Recipe) -> list[str]:
@@ -42,15 +37,19 @@ def _groups(network: Network, recipe: Recipe) -> list[str]:
     ]
 
 
-def outlook(networks: Sequence[Network], recipe: Recipe, *, data: str, images: int) -> str:
-    """The whole plan as text."""
-    if recipe.batch > images:
-        raise UserError(f"a batch of {recipe.batch} is more than the {images} training images")
-    rate = Rate(recipe, images // recipe.batch)
+def outlook(networks: Sequence[Network], recipe: Recipe, data: Wanted) -> str:
+    """The whole plan as text. Raises UserError where training would."""
+    for network in networks:
+        wanted = network.wanted(data)
+        facts = known(wanted)
+        check(facts, wanted)
+    order = Order(facts.train, recipe.batch, 0, recipe.augment.repeats)
+    shares(recipe.batch, processes=1, pieces=recipe.accumulate)
+    rate = Rate(recipe, order.steps)
     lines = [
         *wrap(recipe.description, 80),
         "",
-        f"{data}: {images:,} training images, batch {recipe.batch}, "
+        f"{data.name}: {facts.train:,} training images, batch {recipe.batch}, "
         f"{rate.epoch_steps:,} steps an epoch",
         f"length: {rate.total:,} steps = {rate.total / rate.epoch_steps:.4g} epochs",
         "",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-import resgen
-from resgen.errors import UserError
+from resgen.errors import Diverged, UserError
 from resgen.tensors import checkpoint
 from resgen.train.data import sources
 from resgen.train.data.feed import Feed, MemoryFeed
@@ -30,8 +30,9 @@ from resgen.train.run.network import Network
 from resgen.train.run.settings import Settings
 from resgen.train.run.setup import Setup
 from resgen.train.run.signals import Stop
-from resgen.train.run.state import data_facts, start_random
+from resgen.train.run.state import data_facts, identity, same_run, start_random
 from resgen.train.run.trainer import Trainer
+from resgen.version import __version__
 from resgen.words import aligned
 
 
@@ -46,59 +47,95 @@ class Job:
     engine: Engine
     world: World
 
-    def data_for(self, network: Network) -> Wanted:
-        """The data as this network takes it."""
-        return replace(
-            self.data, channels=network.channels, size=network.size, classes=network.classes
-        )
-
     def folder(self, network: Network) -> Path:
         """A single network's run lies in the folder itself, several lie side by side in it."""
         out = self.settings.out
         return out if len(self.networks) == 1 else out / network.name
 
 
+class Ended(NamedTuple):
+    """The results of the networks that came to their end, and why the others did not."""
+
+    results: list[Result]
+    diverged: list[Diverged]
+
+    def refuse_diverged(self) -> None:
+        """Raises Diverged, naming each network that did, where there are any."""
+        if len(self.diverged) == 1:
+            raise self.diverged[0]
+        if self.diverged:
+            count = len(self.results) + len(self.diverged)
+            said = "; ".join(map(str, self.diverged))
+            raise Diverged(f"{len(self.diverged)} of {count} networks diverged: {said}")
+
+
 def train(job: Job) -> list[Result]:
+    """`train_each`, and raises Diverged at the end if any network did."""
+    ended = train_each(job)
+    ended.refuse_diverged()
+    return ended.results
+
+
+def train_each(job: Job) -> Ended:
     """Trains the networks one after another; one figure shows them all.
 
-    Everything that can be wrong is looked at before the first network trains.
+    Everything that can be wrong is looked at before the first network trains. A network that
+    diverges ends its own run; the others go on.
     """
     world, settings = job.world, job.settings
-    results: list[Result] = []
+    ended = Ended([], [])
     if settings.tensorboard == "on":
         board.require()
-    with Log(voice=settings.voice if world.first else "quiet") as log, Stop() as stop:
+    voice = settings.voice if world.first else "quiet"
+    with Log(voice=voice) as log, Stop() as stop, ExitStack() as folders:
         loaded: dict[Wanted, Data] = {}
         agree(world, _facts(job))
         setups = [_setup(job, network, loaded) for network in job.networks]
         agree(world, {"data": [data_facts(setup.data) for setup in setups]})
         if world.first:
-            run_folder.prepare(settings.out, settings, {job.folder(each) for each in job.networks})
+            used = [job.folder(network) for network in job.networks]
+            folders.enter_context(run_folder.prepared(settings.out, settings, used))
         world.wait()
-        log.line(f"{settings.out}: seed {settings.seed}, {job.engine}")
-        if settings.recipe:
-            log.line(f"recipe {settings.recipe}")
-        for note in settings.notes:
-            log.line(f"  note: {note}")
-        if world.size > 1:
-            each = -(-job.recipe.batch // (world.size * job.recipe.accumulate))
-            log.line(f"{world.size} processes, {each} of {job.recipe.batch} images each at a time")
-        for line in dict.fromkeys(setup.data.describe() for setup in setups):
-            log.line(line)
-        for note in dict.fromkeys(note for setup in setups for note in setup.data.notes):
-            log.line(f"  note: {note}")
+        if len(setups) > 1:
+            for setup in setups:
+                _checkpoint(setup)
+        _introduce(job, setups, log)
         for setup in setups:
-            results.append(_train_one(setup, log, stop))
+            try:
+                ended.results.append(_train_one(setup, log, stop))
+            except Diverged as error:
+                # Without its traceback, which would keep the network's memory.
+                ended.diverged.append(Diverged(str(error)))
+                if len(setups) > 1:
+                    log.line(f"  {error}")
             if world.first:
-                _draw(job, setups[: len(results)])
-    return results
+                with log.unless_missed():
+                    _draw(job, setups)
+    return ended
+
+
+def _introduce(job: Job, setups: Sequence[Setup], log: Log) -> None:
+    """What is common to all networks: settings, recipe, data."""
+    world, settings = job.world, job.settings
+    log.line(f"{settings.out}: seed {settings.seed}, {job.engine}")
+    if settings.recipe:
+        log.line(f"recipe {settings.recipe}")
+    for note in settings.notes:
+        log.line(f"  note: {note}")
+    if world.size > 1:
+        each = -(-job.recipe.batch // (world.size * job.recipe.accumulate))
+        log.line(f"{world.size} processes, {each} of {job.recipe.batch} images each at a time")
+    for line in dict.fromkeys(setup.data.describe() for setup in setups):
+        log.line(line)
+    for note in dict.fromkeys(note for setup in setups for note in setup.data.notes):
+        log.line(f"  note: {note}")
 
 
 def _facts(job: Job) -> dict[str, Any]:
     """What all processes must have been started with, by the names a user knows."""
     settings, engine = job.settings, job.engine
     return {
-        "resgen": resgen.__version__,
+        "resgen": __version__,
         "torch": torch.__version__,
         "network": [network.spec for network in job.networks],
         "recipe": job.recipe.model_dump(mode="json"),
@@ -120,7 +157,7 @@ def _facts(job: Job) -> dict[str, Any]:
 
 
 def _setup(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
-    wanted, recipe = job.data_for(network), job.recipe
+    wanted, recipe = network.wanted(job.data), job.recipe
     if wanted not in loaded:
         # One process of each machine may download; the others read what it brought.
         if wanted.download == "allowed" and job.world.local_rank > 0:
@@ -157,6 +194,23 @@ def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:
     )  # fmt: skip
 
 
+def _checkpoint(setup: Setup) -> dict[str, Any] | None:
+    """What to go on from, if there is something. Raises UserError where it is of another run."""
+    last = setup.folder / checkpoint.LAST
+    if setup.settings.start != "resume":
+        return None
+    if not last.exists():
+        if last.with_name(checkpoint.PREVIOUS).exists():
+            raise UserError(f"{last}: missing, but {checkpoint.PREVIOUS} is there; rename it")
+        return None
+    found = checkpoint.load(last)
+    if setup.settings.batch == "auto":
+        setup = _in_pieces(setup, found["recipe"]["accumulate"])
+    same_run(found, identity(setup), last)
+    metrics.read(setup.folder)
+    return found
+
+
 def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
     network, settings, world = setup.network, setup.settings, setup.world
     start_random(settings.seed)
@@ -165,13 +219,7 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
         f"{network.name}: {network.params:,} parameters, {network.macs:,} MACs an image; "
         f"{network.verdict(module)}"
     )
-    last = setup.folder / checkpoint.LAST
-    found = None
-    if settings.start == "resume":
-        if last.exists():
-            found = checkpoint.load(last)
-        elif last.with_name(checkpoint.PREVIOUS).exists():
-            raise UserError(f"{last}: missing, but {checkpoint.PREVIOUS} is there; rename it")
+    found = _checkpoint(setup)
     agree(world, {"checkpoint": None if found is None else found["sha256"]})
     if settings.init_from is not None and found is None:
         said = network.init(module, settings.init_from, settings.head)
@@ -181,9 +229,6 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
         count = recompute_blocks(module)
         log.line(f"  {count} blocks are computed twice to save memory")
     setup = _fitted(setup, module, found, log)
-    if world.first:
-        record = run_folder.environment(settings, setup.engine, world.size)
-        run_folder.write_record(setup.folder, network, setup.recipe, record)
     trainer = Trainer(setup, module, log)
     if found is not None:
         trainer.resume(found)
@@ -193,15 +238,21 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
         )
         if ended is not None:  # the test set has been read; it is not read again
             return ended
+    if world.first:
+        record = run_folder.environment(settings, setup.engine, world.size, trainer.state.step)
+        run_folder.write_record(setup.folder, network, setup.recipe, record)
     result = trainer.fit(stop)
     if world.first:
-        run_folder.write_result(setup.folder, result)
+        with log.unless_missed():
+            run_folder.write_result(setup.folder, result)
     return result
 
 
-def _fitted(
-    setup: Setup, module: torch.nn.Module, found: dict[str, object] | None, log: Log
-) -> Setup:
+def _in_pieces(setup: Setup, pieces: int) -> Setup:
+    return replace(setup, recipe=setup.recipe.model_copy(update={"accumulate": pieces}))
+
+
+def _fitted(setup: Setup, module: torch.nn.Module, found: dict[str, Any] | None, log: Log) -> Setup:
     """The setup with as many accumulations as the memory needs, if that was asked for."""
     batch, size = setup.recipe.batch, setup.world.size
     need = None
@@ -211,7 +262,7 @@ def _fitted(
         assert need is not None
         if found is not None:
             # A resumed run goes on as it was begun, or its bits would differ.
-            pieces = int(found["recipe"]["accumulate"])  # type: ignore[index]
+            pieces = int(found["recipe"]["accumulate"])
         else:
             free = machine.free_memory(setup.engine.device) or need.step(batch)
             works = fit.real_step(module, setup.network, setup.engine)
@@ -221,7 +272,7 @@ def _fitted(
             # All processes must agree; the one with the least memory decides.
             (pieces,) = setup.world.largest(pieces)
         log.line(f"  --batch auto: {batch} images a step in {pieces} pieces")
-        setup = replace(setup, recipe=setup.recipe.model_copy(update={"accumulate": pieces}))
+        setup = _in_pieces(setup, pieces)
     images = -(-batch // (size * setup.recipe.accumulate))
     step = (
         # The closed form knows nothing of recomputed blocks; there the measurement serves.
@@ -234,7 +285,10 @@ def _fitted(
 
 
 def _draw(job: Job, setups: Sequence[Setup]) -> None:
-    runs = {setup.network.name: metrics.read(setup.folder) for setup in setups}
+    read = {setup.network.name: metrics.read(setup.folder) for setup in setups}
+    runs = {name: rows for name, rows in read.items() if rows}
+    if not runs:
+        return
     title = f"{setups[0].data.name}, seed {job.settings.seed}"
     figures.draw_curves(runs, job.settings.out / run_folder.CURVES, title=title)
 
@@ -243,12 +297,13 @@ def table(results: Sequence[Result], networks: Sequence[Network]) -> str:
     """The last table: errors in %, each labelled with the images it was counted on."""
     header = ("network", "params", "training", "held out", "best held out", "test", "time")
     rows = []
-    for result, network in zip(results, networks, strict=True):
+    params = {network.name: network.params for network in networks}
+    for result in results:
         test = "-" if result.test_error is None else f"{100 * result.test_error:.2f} %"
         best = f"{100 * result.best_error:.2f} % (epoch {result.best_epoch:.4g})"
         rows.append(
             (
-                result.name, f"{network.params:,}", f"{100 * result.train_error:.2f} %",
+                result.name, f"{params[result.name]:,}", f"{100 * result.train_error:.2f} %",
                 f"{100 * result.last_error:.2f} %", best, test, duration(result.seconds),
             )
         )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from resgen.train.recipe import optimizers
 from resgen.train.run.agreement import differences
 from resgen.train.run.fitting import same_tensors
 from resgen.train.run.loop import Clock, Count
+from resgen.train.run.network import written_out
 from resgen.train.run.setup import Setup
 
 
@@ -113,18 +114,24 @@ class State:
             f"checkpoint is {self.setup.folder / checkpoint.LAST}"
         )
 
+    def before_step(self) -> Callable[[], None]:
+        """What takes back a step that stops between its pieces: its counts and statistics."""
+        pieces = self.setup.recipe.accumulate
+        changed = [self.count.sums, *self.module.buffers()] if pieces > 1 else []
+        old = [tensor.clone() for tensor in changed]
+
+        def take_back() -> None:
+            for tensor, value in zip(changed, old, strict=True):
+                tensor.copy_(value)
+
+        return take_back
+
     def plain(self) -> dict[str, Any]:
         """Tensors and plain values, with what tells this run from others."""
-        setup = self.setup
         return {
-            "name": setup.network.name,
-            "network": setup.network.spec,
-            "recipe": setup.recipe.model_dump(mode="json"),
-            "data": data_facts(setup.data),
-            "files": setup.data.files,
-            "seed": setup.settings.seed,
+            **identity(self.setup),
+            "files": self.setup.data.files,
             "step": self.step,
-            "total": setup.rate.total,
             "warm": self.warm,
             "best": list(self.best),
             "count": self.count.sums.clone(),
@@ -133,7 +140,7 @@ class State:
             "model": self.module.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
             "optimizer": self.optimizer.state_dict(),
-            "random": random_states(setup.engine),
+            "random": random_states(self.setup.engine),
         }  # fmt: skip
 
     def save(self, *, best: bool = False) -> None:
@@ -189,6 +196,18 @@ def data_facts(data: Data) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def identity(setup: Setup) -> dict[str, Any]:
+    """What tells a run from others, as plain values."""
+    return {
+        "name": setup.network.name,
+        "network": setup.network.spec,
+        "recipe": setup.recipe.model_dump(mode="json"),
+        "data": data_facts(setup.data),
+        "seed": setup.settings.seed,
+        "total": setup.rate.total,
+    }  # fmt: skip
+
+
 def start_random(seed: int) -> None:
     """Starts Python's, NumPy's and torch's generators anew, each at a value of its own."""
     random.seed(derive(seed, "python"))
@@ -223,6 +242,7 @@ def restore_random(states: dict[str, Any], engine: Engine) -> None:
 
 def same_run(saved: dict[str, Any], mine: dict[str, Any], path: Path) -> None:
     """Raises UserError where a checkpoint is of another network, recipe, data set or seed."""
+    saved = {**saved, "network": written_out(saved["network"])}
     for key in ("network", "data", "seed", "recipe", "total"):
         for where, before, now in differences(saved[key], mine[key], key):
             raise UserError(

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from resgen.errors import Diverged, Interrupted
+from resgen.errors import Diverged, Interrupted, UserError
 from resgen.tensors import checkpoint
 from resgen.train.data.feed import Piece
 from resgen.train.data.order import shares
 from resgen.train.data.seeds import derive
 from resgen.train.run import metrics
 from resgen.train.run.board import Board
-from resgen.train.run.evaluation import evaluate, measure_batch_norm
+from resgen.train.run.evaluation import judge
 from resgen.train.run.folder import Result
 from resgen.train.run.log import Log, duration
 from resgen.train.run.loop import Count, Stepper, first_bad_layer
@@ -46,6 +47,8 @@ class Trainer:
         )  # fmt: skip
         self.rows: list[metrics.Row] = []
         self.saved = time.monotonic()
+        self.unjudged = False
+        """Whether all steps of an epoch are taken and its held-out images could not be read."""
 
     def _called(self) -> nn.Module:
         """What steps call; evaluation and the search for a bad layer keep the bare module."""
@@ -62,6 +65,9 @@ class Trainer:
     def resume(self, saved: dict[str, Any]) -> None:
         """Continues from a checkpoint. Raises UserError where it is of another run."""
         self.state.restore(saved)
+        # An epoch that was judged has begun to count anew.
+        ended = self.state.step in (self._epoch_end(self.state.step - 1), self.rate.total)
+        self.unjudged = ended and bool(saved["count"].view(-1, 3)[:, 2].sum() > 0)
         if self.setup.world.first:
             self.rows = metrics.cut_back(self.setup.folder, self.state.step)
         self.setup.world.wait()
@@ -83,17 +89,19 @@ class Trainer:
             state.save()
         board = None
         if setup.settings.tensorboard == "on" and setup.world.first:
-            board = Board(setup.folder, step=state.step)
+            with self.log.unless_missed():
+                board = Board(setup.folder, step=state.step)
         self.log.open(setup.network.name, total=self.rate.total, done=state.step)
         self.saved = time.monotonic()
-        while state.step < self.rate.total:
-            for _ in self._steps_of_epoch():
+        while self.unjudged or state.step < self.rate.total:
+            for _ in () if self.unjudged else self._steps_of_epoch():
                 # Processes must act at the same step; asking each other costs, so not at each.
                 if setup.world.size == 1 or state.step % ASK_EVERY == 0:
                     self._act(stop)
             self._end_epoch()
             if board is not None:
-                board.add(self.rows[-1])
+                with self.log.unless_missed():
+                    board.add(self.rows[-1])
             self.saved = time.monotonic()
             if setup.world.largest(stop.asked is not None)[0]:
                 raise self._interrupted(stop)
@@ -119,10 +127,15 @@ class Trainer:
         if leave:
             raise self._interrupted(stop)
 
+    def _epoch_end(self, step: int) -> int:
+        """The step at which the epoch of a step, or the run, has taken all of its own."""
+        epoch = self.setup.order.steps
+        return min((step // epoch + 1) * epoch, self.rate.total)
+
     def _steps_of_epoch(self) -> Iterator[int]:
         """Takes the steps up to the epoch's end, yielding after each but the last."""
-        setup, state, epoch = self.setup, self.state, self.setup.order.steps
-        end = min((state.step // epoch + 1) * epoch, self.rate.total)
+        setup, state = self.setup, self.state
+        end = self._epoch_end(state.step)
         share = shares(
             setup.recipe.batch, processes=setup.world.size, pieces=setup.recipe.accumulate
         )[setup.world.rank]
@@ -133,7 +146,13 @@ class Trainer:
             # Dropout and stochastic depth draw from torch's own generator.
             torch.manual_seed(derive(setup.settings.seed, "step", state.step, setup.world.rank))
             rate = self.rate(state.step, warm=state.warm)
-            if not self.stepper(batches, step=state.step, rate=rate):
+            take_back = state.before_step()
+            try:
+                fine = self.stepper(batches, step=state.step, rate=rate)
+            except UserError as error:
+                take_back()
+                raise self._unreadable(error) from None
+            if not fine:
                 self._diverged(state.step)
             if state.average is not None:
                 state.average.update_parameters(state.module)
@@ -181,7 +200,11 @@ class Trainer:
         self._refuse_bad()
         setup, state, world = self.setup, self.state, self.setup.world
         train_loss, train_error = state.counted().read()
-        loss, error = self.evaluate("heldout")
+        try:
+            loss, error = judge(state.judged, setup, "heldout")
+        except UserError as unread:
+            raise self._unreadable(unread) from None
+        self.unjudged = False
         row = {
             "epoch": round(state.step / setup.order.steps, 4),
             "step": state.step,
@@ -200,7 +223,8 @@ class Trainer:
         self.rows.append(row)
         state.end_epoch()
         if world.first:
-            metrics.append(setup.folder, row)
+            with self.log.unless_missed():
+                metrics.write(setup.folder, self.rows)
         state.save(best=better)
         self._report(row)
 
@@ -220,30 +244,18 @@ class Trainer:
             f"{100 * row['data_wait']:.0f} % waiting for data, {duration(left)} left"
         )
 
-    def evaluate(self, which: str) -> tuple[float, float]:
-        """(loss, error) on `heldout` or `test`, of the averaged weights where they are kept."""
-        setup = self.setup
-        module = self.state.judged
-        # Running statistics differ between processes; all judge with the first one's.
-        setup.world.copy_first(module.buffers())
-        if setup.recipe.precise_bn:
-            steps = range(min(setup.recipe.precise_bn, setup.order.steps))
-            # The same images in every process, so that all keep the same statistics.
-            images = setup.feed.still("train", [setup.order.indices(step) for step in steps])
-            measure_batch_norm(module, images, engine=setup.engine)
-        split = setup.data.heldout if which == "heldout" else setup.data.test
-        assert split is not None
-        return evaluate(
-            module, setup.feed, which, len(split),
-            batch=min(512, setup.recipe.batch), engine=setup.engine, world=setup.world,
-        )  # fmt: skip
-
     def _result(self) -> Result:
+        setup = self.setup
+        if not self.rows or self.rows[-1]["step"] != self.state.step:
+            raise UserError(
+                f"{setup.folder / metrics.NAME}: has no row of the last epoch, of which the result "
+                "is made; put the file back, or train anew with --force"
+            )
         last = self.rows[-1]
-        test = self.evaluate("test")[1] if self.setup.data.test is not None else None
+        test = judge(self.state.judged, setup, "test")[1] if setup.data.test is not None else None
         return Result(
-            self.setup.network.name, last["train_error"], last["heldout_error"], self.state.best[0],
-            self.state.best[1] / self.setup.order.steps, test,
+            setup.network.name, last["train_error"], last["heldout_error"], self.state.best[0],
+            self.state.best[1] / setup.order.steps, test,
             round(sum(row["seconds"] for row in self.rows), 1),
         )  # fmt: skip
 
@@ -257,6 +269,20 @@ class Trainer:
 
     def _where_to_go_on(self) -> str:
         return f"saved in {self.setup.folder}; go on with --resume"
+
+    def _unreadable(self, error: UserError) -> UserError:
+        """The same for an image that cannot be read; what was reached before it is saved."""
+        if self.setup.world.size > 1:
+            return error  # the others wait for this process elsewhere, and saving takes all
+        self.state.clock.stop()
+        self._refuse_bad()
+        with suppress(UserError):
+            self.state.save()
+            return UserError(
+                f"{error}; stopped after step {self.state.step} of {self.rate.total}, "
+                f"{self._where_to_go_on()}"
+            )
+        return error
 
     def _refuse_bad(self) -> None:
         """Raises Diverged if a step since the last look was refused, or led out of all numbers."""

@@ -283,13 +283,13 @@ def test_measured_memory_is_the_closed_forms(job: Make, spec: str, precision: st
 
 
 def test_recomputing_with_an_average_trains_the_same_network(job: Make) -> None:
-    runs = [
+    both = [
         job(how, recipe_={"length": "5 steps", "ema": {"decay": 0.5}}, recompute=how)
         for how in ("off", "blocks")
     ]
-    for each in runs:
+    for each in both:
         runs.train(each)
-    kept, again = (checkpoint.load(each.settings.out / "last.pt") for each in runs)
+    kept, again = (checkpoint.load(each.settings.out / "last.pt") for each in both)
     for part in ("model", "average"):
         assert checkpoint.digest({"x": kept[part]}) == checkpoint.digest({"x": again[part]})
 

@@ -1,0 +1,106 @@
+"""The log prints text as it is, and never ends what it tells of."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resgen.errors import UserError
+from resgen.train.run.log import Log
+
+LINES = (
+    "import sys\nfrom resgen.train.run.log import Log\n"
+    "with Log() as log:\n"
+    "    for number in range(3000):\n        log.line(f'line {number}')\n"
+    "print('done')\n"
+)
+
+
+@pytest.mark.parametrize("text", ["runs/:loop:/x", "[red]runs[/red]", "[/]", "a" * 300, "\\[b]"])
+@pytest.mark.parametrize("terminal", ["no", "yes"])
+def test_a_path_is_printed_as_it_is(
+    text: str, terminal: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if terminal == "yes":
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "1000")
+    with Log() as log:
+        log.open(text, total=3, done=0)
+        log.step(1, text)
+        log.line(text)
+    err = capsys.readouterr().err
+    assert text in err
+    if terminal == "yes":
+        assert err.count(text) >= 3  # the bar's title and its state, and the line above it
+
+
+def test_what_reads_the_log_may_leave(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-c", LINES], stdout=out, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.stderr.close()
+        assert process.wait() == 0
+    assert (tmp_path / "out").read_text() == "done\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_the_logs_disk_may_be_full() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", LINES], stdout=subprocess.PIPE, stderr=full, check=False
+        )
+    assert (done.returncode, done.stdout) == (0, b"done\n")
+
+
+def test_there_may_be_no_stderr_at_all() -> None:
+    shell = ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, LINES]
+    done = subprocess.run(shell, stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (0, b"done\n")
+
+
+def test_a_bar_survives_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    monkeypatch.setenv("TERM", "xterm")
+    with Log() as log:
+        log.open("net", total=3, done=0)
+        log.step(1, "state")
+        log.line("line")
+
+
+@pytest.mark.parametrize("voice", ["full", "quiet"])
+def test_what_could_not_be_written_is_noted_once_at_the_end(
+    voice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Log(voice=voice) as log:  # type: ignore[arg-type]
+        for _ in range(2):
+            with log.unless_missed():
+                raise UserError("curves.png: cannot be written: No space left on device")
+        with log.unless_missed():
+            raise OSError(errno.ENOSPC, "No space left on device", "events")
+        assert "note" not in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "note: curves.png: cannot be written: No space left on device\n"
+        "note: [Errno 28] No space left on device: 'events'\n"
+    )
+
+
+def test_what_is_a_mistake_of_ours_is_not_noted_away() -> None:
+    with pytest.raises(ZeroDivisionError), Log() as log, log.unless_missed():
+        raise ZeroDivisionError

@@ -1,0 +1,199 @@
+"""Several networks, and images that cannot be read: what goes on, and from where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from resgen.errors import Diverged, UserError
+from resgen.tensors import checkpoint
+from resgen.train.data.feed import Batch, MemoryFeed, Piece
+from resgen.train.run import metrics, runs
+from resgen.train.run.loop import Stepper
+from resgen.train.run.trainer import Trainer
+
+Make = Callable[..., runs.Job]
+PARTS = ("model", "average", "optimizer", "random", "best", "count")
+
+
+def assert_equal_bits(one: Path, other: Path) -> None:
+    states = [checkpoint.load(out / "last.pt") for out in (one, other)]
+    for part in PARTS:
+        digests = {checkpoint.digest({"x": state[part]}) for state in states}
+        assert len(digests) == 1, part
+    rows = [metrics.without_times(metrics.read(out)) for out in (one, other)]
+    assert rows[0] == rows[1]
+
+
+# ---- a network that diverges among others
+
+
+@pytest.fixture
+def diverging(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The names of networks whose 13th step, in the second epoch, is no number."""
+    names: set[str] = set()
+    training: list[str] = []
+    fit, call = Trainer.fit, Stepper.__call__
+
+    def named(trainer: Trainer, stop: Any) -> Any:
+        training.append(trainer.setup.network.name)
+        return fit(trainer, stop)
+
+    def poisoned(stepper: Stepper, batches: Any, *, step: int, rate: float) -> bool:
+        if step == 12 and training[-1] in names:
+            images, labels = next(batches)
+            batches = iter([Batch(images * float("nan"), labels)])
+        return call(stepper, batches, step=step, rate=rate)
+
+    monkeypatch.setattr(Trainer, "fit", named)
+    monkeypatch.setattr(Stepper, "__call__", poisoned)
+    return names
+
+
+def test_the_networks_after_one_that_diverges_are_trained(
+    job: Make, tiny: Callable[..., str], tmp_path: Path, diverging: set[str]
+) -> None:
+    diverging.add("b")
+    made = job(specs=[tiny("a"), tiny("b"), tiny("c")])
+    ended = runs.train_each(made)
+    assert [result.name for result in ended.results] == ["a", "c"]
+    with pytest.raises(Diverged, match=r"^b: the loss or its gradient became NaN or infinite in"):
+        ended.refuse_diverged()
+    assert (tmp_path / "run" / "curves.png").exists()
+    state = checkpoint.load(tmp_path / "run" / "b" / "last.pt")
+    assert state["step"] == 11
+    assert not (tmp_path / "run" / "b" / "result.json").exists()
+    table = runs.table(ended.results, made.networks)
+    assert [line.split()[0] for line in table.splitlines()[1:3]] == ["a", "c"]
+
+
+def test_all_that_diverged_are_named_at_the_end(
+    job: Make, tiny: Callable[..., str], diverging: set[str]
+) -> None:
+    diverging |= {"a", "c"}
+    with pytest.raises(Diverged, match=r"^2 of 3 networks diverged: a: the loss .*; c: the loss"):
+        runs.train(job(specs=[tiny("a"), tiny("b"), tiny("c")]))
+
+
+def test_a_network_that_diverged_is_forgotten(
+    job: Make, tiny: Callable[..., str], diverging: set[str]
+) -> None:
+    diverging.add("a")
+    (error,) = runs.train_each(job(specs=[tiny("a"), tiny("b")])).diverged
+    assert error.__traceback__ is None
+    assert error.__context__ is None
+
+
+# ---- an image that cannot be read
+
+
+def unreadable(
+    monkeypatch: pytest.MonkeyPatch, *, step: int = -1, piece: int = 0, split: str = ""
+) -> None:
+    """The images of a step's piece, or of a split that is judged, cannot be read."""
+    train, still = MemoryFeed.train, MemoryFeed.still
+
+    def training(feed: MemoryFeed, pieces: Iterable[Piece]) -> Iterator[Batch]:
+        number = 0
+        asked: list[Piece] = []
+
+        def watched() -> Iterator[Piece]:
+            for each in pieces:
+                asked.append(each)
+                yield each
+
+        for batch in train(feed, watched()):
+            number = sum(each.step == asked[-1].step for each in asked) - 1
+            if (asked[-1].step, number) == (step, piece):
+                raise UserError("cat/3.png: unreadable image")
+            yield batch
+
+    def judging(feed: MemoryFeed, which: str, indices: Iterable[Tensor]) -> Iterator[Batch]:
+        for batch in still(feed, which, indices):
+            if which == split:
+                raise UserError("cat/3.png: unreadable image")
+            yield batch
+
+    monkeypatch.setattr(MemoryFeed, "train", training)
+    monkeypatch.setattr(MemoryFeed, "still", judging)
+
+
+EVERYTHING: dict[str, Any] = {
+    "ema": {"decay": 0.9}, "accumulate": 3, "precise_bn": 2, "augment": {"mixup": 0.2},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe_", [{}, EVERYTHING], ids=["plain", "everything"])
+@pytest.mark.parametrize(
+    ("where", "saved"),
+    [({"step": 0}, 0), ({"step": 13}, 13), ({"step": 13, "piece": 2}, 13), ({"split": "heldout"}, 11)],
+    ids=["first step", "a step", "its last piece", "held out"],
+)  # fmt: skip
+def test_after_an_image_that_cannot_be_read_a_run_goes_on_with_the_same_bits(
+    job: Make, tmp_path: Path, recipe_: dict[str, Any], where: dict[str, Any], saved: int
+) -> None:
+    if where.get("piece") and not recipe_:
+        where = {"step": 13}  # its only one
+    runs.train(job("whole", recipe_=recipe_))
+    with pytest.MonkeyPatch.context() as patch:
+        unreadable(patch, **where)
+        with pytest.raises(UserError) as caught:
+            runs.train(job("cut", recipe_=recipe_))
+    assert str(caught.value) == (
+        f"cat/3.png: unreadable image; stopped after step {saved} of 22, saved in "
+        f"{tmp_path / 'cut'}; go on with --resume"
+    )
+    assert checkpoint.load(tmp_path / "cut" / "last.pt")["step"] == saved
+    runs.train(job("cut", recipe_=recipe_, start="resume"))
+    assert_equal_bits(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_run_that_cannot_save_before_it_ends_says_which_image_it_was(
+    job: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable(monkeypatch, step=13)
+    save, calls = checkpoint.save, []
+
+    def full(*arguments: Any, **options: Any) -> None:
+        calls.append(1)
+        if len(calls) > 2:
+            raise UserError("last.pt: the checkpoint could not be written")
+        save(*arguments, **options)
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    with pytest.raises(UserError, match=r"^cat/3\.png: unreadable image$"):
+        runs.train(job())
+
+
+# ---- the weights of a run
+
+
+def test_a_run_starts_from_the_averaged_weights_of_another(
+    job: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.train(job("first", recipe_={"ema": {"decay": 0.9}}))
+    state = checkpoint.load(tmp_path / "first" / "last.pt")
+    average = {
+        name.removeprefix("module."): value
+        for name, value in state["average"].items()
+        if name != "n_averaged"
+    }
+    assert not torch.equal(average["conv1.weight"], state["model"]["conv1.weight"])
+    begun: list[dict[str, Tensor]] = []
+    fit = Trainer.fit
+
+    def spy(trainer: Trainer, stop: Any) -> Any:
+        weights = trainer.state.module.state_dict()
+        begun.append({name: value.clone() for name, value in weights.items()})
+        return fit(trainer, stop)
+
+    monkeypatch.setattr(Trainer, "fit", spy)
+    path = tmp_path / "first" / "last.pt"
+    runs.train(job("second", init_from=path, voice="full", recipe_={"length": "1 steps"}))
+    assert checkpoint.digest(begun[0]) == checkpoint.digest(average)
+    assert f"{path}: loaded {len(average)} averaged tensors, names" in capsys.readouterr().err
