@@ -38,7 +38,7 @@ def _simple(key: str, value: Any) -> Any:
 
 def spec_text(data: Mapping[str, Any], *comments: str) -> str:
     """The YAML of plain values, one stage a line, comments on top."""
-    lines = [f"# {comment}" for comment in comments]
+    lines = [f"# {line}" for comment in comments for line in comment.splitlines()]
     order = [*_FIRST, *(key for key in data if key not in (*_FIRST, *_LAST)), *_LAST]
     for key in (key for key in order if key in data):
         value = data[key]
