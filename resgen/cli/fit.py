@@ -13,8 +13,10 @@ from resgen.cost.budget import amount
 from resgen.errors import UserError
 from resgen.files import check_place, write_new
 from resgen.search.fit import fit as fitted
-from resgen.spec import load_spec
-from resgen.spec.text import spec_text
+from resgen.spec import Spec, load_spec
+from resgen.spec.mistakes import Document
+from resgen.spec.reading import validate
+from resgen.spec.text import plain, spec_text
 from resgen.words import short
 
 
@@ -74,6 +76,8 @@ def fit(
     if output is not None:
         check_place(output, force=force, endings=(".yaml", ".yml"))
     loaded = load_spec(spec)
+    if name is not None:
+        validate(Spec, Document(f"--name {name}", {**plain(loaded), "name": name}, {}, {}))
     found = fitted(loaded, most, measure, by=by, divisor=divisor)
     data = {**found.data, "name": name or f"{loaded.name}-{text}".replace(",", "")}
     have = getattr(found.books, measure)

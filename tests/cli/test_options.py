@@ -14,6 +14,7 @@ import resgen.cli
 from resgen.cli import app, build, fit, sample, summarize, train
 from resgen.cli.options import Apart, Needs
 from resgen.errors import UserError
+from resgen.spec import load_spec
 
 PAGE = 60
 FILES = sorted(Path(resgen.cli.__file__).parent.glob("*.py"))
@@ -231,3 +232,18 @@ def test_one_file_for_two_pictures_is_refused(tmp_path: Path) -> None:
     words = ["summarize", "resnet18", "--no-measure", "--draw", path, "--plot", path]
     result = CliRunner().invoke(app, words)
     assert str(result.exception) == f"--draw and --plot: both are {path}; name two files"
+
+
+def test_what_is_written_reads_back_whatever_its_source_is_called(tmp_path: Path) -> None:
+    space = tmp_path / "a b\nc: d.yaml"
+    space.write_text("extends: imagenet/resnet18\nname: one\nclasses: {from: 10, to: 90}\n")
+    out = tmp_path / "out"
+    result = CliRunner().invoke(app, ["sample", str(space), "-n", "1", "-o", str(out)])
+    assert result.exit_code == 0
+    assert load_spec(str(out / "one-0.yaml")).name == "one-0"
+
+
+def test_a_name_that_no_spec_may_have_is_refused() -> None:
+    result = CliRunner().invoke(app, ["fit", "resnet18", "--macs", "1G", "--name", "a/b"])
+    assert isinstance(result.exception, UserError)
+    assert str(result.exception).startswith("--name a/b: name: ")

@@ -35,9 +35,8 @@ def test_output_that_cannot_be_written_is_said(words: str, reason: str) -> None:
 
 
 def test_a_reader_that_leaves_is_no_failure() -> None:
-    # Far more than a pipe holds, to a reader that takes a line.
-    done = shell(f"{RESGEN} list --format json | head -1")
-    assert (done.stdout, done.stderr, done.returncode) == ("{\n", "", 0)
+    done = shell(f"{RESGEN} build resnet18 | true")
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
 
 
 def test_a_reader_that_leaves_costs_neither_files_nor_checks(tmp_path: Path) -> None:
