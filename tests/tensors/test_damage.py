@@ -71,10 +71,13 @@ def script(path: Path) -> None:
         torch.jit.script(nn.Linear(2, 2)).save(str(path))
 
 
-def quantized(kind: str) -> Tensor:
+def odd(kind: str) -> Tensor:
+    """Tensors of which torch warns when they are made."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if kind == "tensor":
+        if kind == "rows":
+            return W.to_sparse_csr()
+        if kind == "quantized":
             return torch.quantize_per_tensor(W, 0.1, 0, torch.qint8)
         scales, zeros = torch.tensor([0.1, 0.1]), torch.tensor([0, 0])
         return torch.quantize_per_channel(W, scales, zeros, 0, torch.qint8)
@@ -155,9 +158,9 @@ BAD: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     ),
     "meta": ("f.pth", holding(W.to("meta")), "fc.weight is on torch's meta device: it has a shape"),
     "sparse": ("f.pth", holding(W.to_sparse()), "fc.weight is not dense; save it with .to_dense()"),
-    "sparse rows": ("f.pth", holding(W.to_sparse_csr()), "fc.weight is not dense; save it with"),
-    "quantized": ("f.pth", holding(quantized("tensor")), "fc.weight is quantized; save it with"),
-    "quantized rows": ("f.pth", holding(quantized("rows")), "fc.weight is quantized; save it"),
+    "sparse rows": ("f.pth", holding(odd("rows")), "fc.weight is not dense; save it with"),
+    "quantized": ("f.pth", holding(odd("quantized")), "fc.weight is quantized; save it with"),
+    "quantized rows": ("f.pth", holding(odd("quantized rows")), "fc.weight is quantized; save it"),
     "repeated": (
         "f.pth", holding(torch.zeros(1).expand(10**6, 10**6)),
         "fc.weight says it has 1,000,000,000,000 values and repeats fewer; save it with .clone()",
