@@ -104,6 +104,9 @@ def _unpacked(path: Path, form: Form, kind: str) -> Iterator[Path]:
         try:
             with tarfile.open(archive) as files:
                 files.extractall(place, filter="data")
+                # The checksum stands at the end, where tarfile does not read.
+                while files.fileobj is not None and files.fileobj.read(2**20):
+                    pass
         except OSError as error:
             # gzip tells of damage by the class of a failed read, without its number.
             what = f"cannot be unpacked: {error.strerror}" if error.errno else "damaged archive"
