@@ -326,7 +326,9 @@ def main() -> int:
         for kind in KINDS if words.kind == "all" else (words.kind,):
             numbers = range(words.first, words.first + words.draws)
             ends, faults = run(kind, words.seed, numbers, Path(folder))
-            print(f"{kind}: {words.draws:,} drawn:", ", ".join(f"{n:,} {e}" for e, n in ends.items()))
+            print(
+                f"{kind}: {words.draws:,} drawn:", ", ".join(f"{n:,} {e}" for e, n in ends.items())
+            )
             for fault in faults:
                 print(f"--- {kind} {fault.number}: {fault.what}\n{fault.data[:1500]}")
             bad += len(faults)

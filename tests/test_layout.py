@@ -26,7 +26,7 @@ ROOMS = {
     "plan": "model tables blocks resolve forms",
     "cost": "books budget conventions autograd memory",
     "source": "parts writing classes network file module",
-    "proof": "measure proof",
+    "proof": "effort measure proof",
     "weights": "weights",
     "report": "kinds draw explain rows plots tables formats",
     "search": "catalog fit sample",

@@ -13,7 +13,7 @@ from resgen.cost.conventions import CONVENTIONS
 from resgen.cost.memory import largest_batch, step_lines, training_step
 from resgen.errors import CheckFailed, UserError
 from resgen.plan import Plan, resolve
-from resgen.proof import Proof
+from resgen.proof import Proof, effort
 from resgen.report.formats import SORTS, Entry, render
 from resgen.report.plots import outcome, plot_file
 from resgen.spec import load_spec
@@ -160,6 +160,8 @@ def _over(plan: Plan, budget: Budget, batch: int, precision: str, optimizer: str
 
 
 def _proof(plan: Plan) -> Proof:
+    if line := effort.notice(plan):
+        typer.echo(line, err=True)
     from resgen.proof import prove
     from resgen.source.module import build_undrawn
 

@@ -35,8 +35,7 @@ def load_spec(source: Spec | str | os.PathLike[str] | Mapping[str, Any]) -> Spec
         document = load_document(shipped.find("spec", os.fspath(source)))
     else:
         raise TypeError(
-            "a spec is given as a path, a shipped name or its keys, "
-            f"not as {type(source).__name__}"
+            f"a spec is given as a path, a shipped name or its keys, not as {type(source).__name__}"
         )
     spec = validate(Spec, document)
     spec._document = document

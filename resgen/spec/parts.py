@@ -101,7 +101,7 @@ class Stem(Keys):
 class ShortcutMode(Keys):
     """How a block's input reaches its output; a word alone is its kind."""
 
-    owners = {
+    owners: ClassVar[dict[str, tuple[str, ...]]] = {
         "scale": ("scaled",),
         "residual_scale": ("scaled",),
         "gate_bias": ("gated", "gated-shortcut"),
@@ -147,7 +147,7 @@ class ShortcutMode(Keys):
 class Attention(Keys):
     """Attention over channels; a word alone is its kind."""
 
-    owners = {
+    owners: ClassVar[dict[str, tuple[str, ...]]] = {
         "ratio": ("se",),
         "ratio_of": ("se",),
         "divisor": ("se",),
