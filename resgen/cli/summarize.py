@@ -18,7 +18,7 @@ from resgen.cost.conventions import CONVENTIONS
 from resgen.cost.memory import Training
 from resgen.errors import CheckFailed, UserError
 from resgen.plan import Plan, resolve
-from resgen.proof import Proof
+from resgen.proof import Proof, effort
 from resgen.report.formats import SORTS, Entry, render
 from resgen.report.plots import Outcome, check_plot, outcome, plot_file
 from resgen.spec import load_spec
@@ -221,6 +221,8 @@ def summarize(
 
 
 def _proof(plan: Plan) -> Proof:
+    if line := effort.notice(plan):
+        typer.echo(line, err=True)
     from resgen.proof import prove
     from resgen.source.module import build_undrawn
 

@@ -16,7 +16,7 @@ from resgen.errors import UserError
 from resgen.plan import Plan, elements
 from resgen.words import memory
 
-MAX_SECONDS, MAX_BYTES = 3600, 16 * 2**30
+MAX_SECONDS, MAX_BYTES = 1800, 16 * 2**30
 """The most that is spent on measuring one network."""
 
 LONG, LARGE = 10, 2**30
@@ -24,7 +24,7 @@ LONG, LARGE = 10, 2**30
 
 _RATE = 15e9
 _A_VALUE = 10e-9
-_A_LAYER = 6e-3
+_A_LAYER = 10e-3
 _ALIVE = 6
 
 

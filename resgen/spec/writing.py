@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import yaml
 
 from resgen.spec.reading import Loader
@@ -20,17 +18,17 @@ class _Dumper(yaml.SafeDumper):
         for first in {**Loader.yaml_implicit_resolvers, **yaml.SafeDumper.yaml_implicit_resolvers}
     }
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: object) -> bool:
         """A value is written out wherever it stands."""
         return True
 
 
-def flow_text(value: Any) -> str:
+def flow_text(value: object) -> str:
     """A value in one line: {depth: 3, width: 64}."""
     text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=10**6)
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def block_text(value: Any) -> str:
+def block_text(value: object) -> str:
     """A mapping a key a line, what is innermost in flow style."""
     return yaml.dump(value, Dumper=_Dumper, default_flow_style=None, sort_keys=False, width=100)

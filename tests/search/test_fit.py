@@ -113,3 +113,11 @@ def test_every_shipped_spec_survives_being_written(tmp_path: Path) -> None:
         path.write_text(spec_text(plain(spec), "a comment"))
         ours, theirs = resolve(load_spec(path)), resolve(spec)
         assert (ours.stem, ours.stages, ours.head) == (theirs.stem, theirs.stages, theirs.head)
+
+
+@pytest.mark.parametrize("name", ["1e5", "1", "null", "0x10"])
+def test_a_fit_named_like_a_number_is_read_again(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "fit.yaml"
+    words = ["fit", "digits/resnet20", "--macs", "1M", "--name", name, "-o", str(path)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert load_spec(path).name == name

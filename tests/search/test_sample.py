@@ -103,6 +103,11 @@ def test_the_command_lists_sorts_and_writes(space: Path, tmp_path: Path) -> None
          "a range has the keys from, to, step and scale (linear or log)"),
         ("width: {any: []}", "any takes a list of at least one value, and stands alone"),
         ("width: {from: 0, to: 8, scale: log}", "a log scale must start at 1 or above (got 0)"),
+        ("width: {to: 64}", "from, to and step must be whole numbers; from and to are required"),
+        (f"width: {{from: 1, to: 1{'0' * 320}}}",
+         "from, to and step may be at most 1,000,000,000,000,000"),
+        ("width: {from: 1, to: .inf}",
+         "from, to and step must be whole numbers; from and to are required"),
     ],
 )  # fmt: skip
 def test_a_choice_that_is_none_is_named_with_its_place(
@@ -113,6 +118,60 @@ def test_a_choice_that_is_none_is_named_with_its_place(
     with pytest.raises(UserError) as caught:
         sample(path, draws=1)
     assert str(caught.value) == f"{path}:4:10: stem.width: {message}"
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("{from: 1}", "from, to and step must be whole numbers; from and to are required"),
+        ("{to: 8}", "from, to and step must be whole numbers; from and to are required"),
+        ("{any: []}", "any takes a list of at least one value, and stands alone"),
+        ("{from: 0, to: 8, scale: log}", "a log scale must start at 1 or above (got 0)"),
+    ],
+)
+def test_a_choice_inside_a_choice_is_looked_at_too(
+    tmp_path: Path, choice: str, message: str
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(SPACE.replace("{any: [16, 32]}", f"{{any: [16, {choice}]}}"))
+    with pytest.raises(UserError) as caught:
+        sample(path, draws=1)
+    assert str(caught.value) == f"{path}:3:41: stem.width.any[1]: {message}"
+
+
+@pytest.mark.parametrize("line", ["name: {any: [a, b]}", "name: null", "name: 5"])
+def test_the_name_of_a_space_is_a_word(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(SPACE.replace("name: candidate", line))
+    with pytest.raises(UserError) as caught:
+        sample(path, draws=1)
+    assert str(caught.value) == f"{path}:1:7: name: must be a word, which all draws have"
+
+
+def test_the_base_of_a_space_is_no_choice(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(SPACE + "extends: {any: [resnet50, resnet18]}\n")
+    with pytest.raises(UserError, match="extends: must be a word, which all draws have"):
+        sample(path, draws=1)
+
+
+def test_why_a_draw_is_none_is_said_as_of_a_spec(tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(SPACE.replace("{any: [16, 32]}", "{any: ['16']}"))
+    _, tally = sample(path, draws=2)
+    assert tally.invalid == 2
+    assert tally.first_reason == f"{path}:3:30: stem.width: must be a whole number (got '16')"
+
+
+@pytest.mark.parametrize("name", ["1e", "5E", "null-1e"])
+def test_a_draw_named_like_a_number_is_read_again(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(SPACE.replace("candidate", name))
+    out = tmp_path / "found"
+    assert run(str(path), "-n", "8", "-o", str(out)).exit_code == 0
+    written = sorted(out.iterdir())
+    assert written
+    assert {load_spec(file).name for file in written} == {file.stem for file in written}
 
 
 def test_a_spec_without_choices_has_nothing_to_sample() -> None:

@@ -61,23 +61,30 @@ def measure(module: nn.Module, network: Network, recipe: Recipe, engine: Engine)
 
 
 def pieces_that_fit(
-    need: Need, batch: int, free: int, works: Callable[[int], bool] = lambda _: True
+    need: Need,
+    batch: int,
+    free: int,
+    works: Callable[[int], bool] = lambda _: True,
+    *,
+    least: int = 1,
 ) -> int:
     """The fewest pieces, 1, 2, 4, ..., whose step fits; `works` tries a real step on n images.
 
-    Raises UserError where not even one image fits.
+    No piece has fewer than `least` images. Raises UserError where not even those fit.
     """
     pieces = 1
     while True:
         images = -(-batch // pieces)
         if need.step(images) <= SHARE * free and works(images):
             return pieces
-        if images == 1:
+        following = min(2 * pieces, batch)
+        if images == 1 or batch // following < least:
+            what = "one image fits" if images == 1 else f"{images} images fit"
             raise UserError(
-                f"--batch auto: not even one image fits: a step needs {need.step(1) / 2**30:.2f} "
+                f"--batch auto: not even {what}: a step needs {need.step(images) / 2**30:.2f} "
                 f"GiB and {free / 2**30:.2f} GiB are free"
             )
-        pieces = min(2 * pieces, batch)
+        pieces = following
 
 
 def sentence(step: int, engine: Engine) -> str:

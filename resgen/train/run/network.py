@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +13,8 @@ from pydantic import ValidationError
 from resgen.cost import cost
 from resgen.cost.memory import training_step
 from resgen.errors import CheckFailed, UserError
-from resgen.plan import resolve
+from resgen.plan import Plan, resolve
+from resgen.plan.layers import BatchNorm
 from resgen.proof import proof
 from resgen.spec import load_spec
 from resgen.spec.loading import CHECKPOINTS, resolved_data
@@ -43,6 +45,8 @@ class Network:
     """Of the images trained on; `size` is that of the images tested on."""
     train_macs: int
     """For one image of `train_size`."""
+    least_images: int
+    """At a time in training: two where a batch norm sees one value a channel of an image."""
     step_bytes: Callable[[int, str, str], int] = field(repr=False)
     """The closed form of a step's peak memory at a batch, precision and optimizer."""
     make: Callable[[], nn.Module] = field(repr=False)
@@ -117,6 +121,7 @@ def load(path_or_name: str, *, train_side: int | None = None) -> Network:
         parameters=tuple((name, tuple(shape)) for name, shape in plan.named_parameters()),
         train_size=train_size,
         train_macs=books.macs if trained is plan else cost(trained).macs,
+        least_images=_least_images(trained),
         step_bytes=step_bytes,
         make=make,
         prove=prove,
@@ -142,6 +147,14 @@ def refuse_checkpoints(paths_or_names: list[str]) -> None:
                 f"weights; add --init-from {path} to begin from its weights, or name the network "
                 f"by its spec ({path.parent / 'spec.yaml'})"
             )
+
+
+def _least_images(plan: Plan) -> int:
+    """One value has no variance: a batch norm over 1x1 images needs two of them."""
+    blocks = [run.block.layers for stage in plan.stages for run in stage.runs]
+    layers = chain(plan.stem, plan.head, *blocks)
+    single = any(isinstance(at.op, BatchNorm) and at.output[1:] == (1, 1) for at in layers)
+    return 2 if single else 1
 
 
 def load_all(paths_or_names: list[str], *, train_side: int | None = None) -> list[Network]:

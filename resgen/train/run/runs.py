@@ -168,6 +168,12 @@ def _setup(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
     data = loaded[wanted]
     order = Order(len(data.train), recipe.batch, job.settings.seed, recipe.augment.repeats)
     shares(recipe.batch, processes=job.world.size, pieces=recipe.accumulate)
+    least = recipe.batch // (job.world.size * recipe.accumulate)
+    if least < network.least_images:
+        raise UserError(
+            f"{network.name}: its smallest images are 1x1, and a batch norm needs two of them at "
+            f"a time in training; the batch of {recipe.batch} gives it {least}: raise batch"
+        )
     feed = _feed(job, data, order, network)
     return Setup(
         network, recipe, data, feed, order, job.engine, job.world, job.settings,
@@ -267,7 +273,8 @@ def _fitted(setup: Setup, module: torch.nn.Module, found: dict[str, Any] | None,
             free = machine.free_memory(setup.engine.device) or need.step(batch)
             works = fit.real_step(module, setup.network, setup.engine)
             state = {name: value.clone() for name, value in module.state_dict().items()}
-            pieces = fit.pieces_that_fit(need, -(-batch // size), free, works)
+            least = setup.network.least_images
+            pieces = fit.pieces_that_fit(need, -(-batch // size), free, works, least=least)
             module.load_state_dict(state)
             # All processes must agree; the one with the least memory decides.
             (pieces,) = setup.world.largest(pieces)

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from resgen.errors import UserError
 from resgen.spec.reading import read_document, set_values
 from resgen.spec.shipped import find, names
 from resgen.train.recipe import Recipe, read_recipe, schema
@@ -84,6 +85,35 @@ def test_an_editor_refuses_what_resgen_refuses(keys: dict[str, Any]) -> None:
 def test_numbers_far_from_the_recipes_are_noted(changes: list[str], notes: list[str]) -> None:
     preset = read_recipe("he2015-cifar")
     assert far_changes(preset, set_values(preset, changes)) == notes
+
+
+@pytest.mark.parametrize(
+    "length", ["1234567 steps", "0.0000001 epochs", "30 epochs", "2.5 epochs", "0.1 epochs"]
+)
+def test_a_length_is_written_with_all_its_digits(length: str) -> None:
+    recipe = Recipe.model_validate({**RECIPE, "length": length})
+    assert str(recipe.length) == length
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+@pytest.mark.parametrize("length", ["9" * 400 + " epochs", "9" * 20 + " steps"])
+def test_a_length_beyond_all_bounds_is_refused(length: str) -> None:
+    with pytest.raises(ValidationError, match="may be at most 1,000,000,000,000"):
+        Recipe.model_validate({**RECIPE, "length": length})
+
+
+@pytest.mark.parametrize("keys", [{"batch": "128"}, {"batch": True}, {"clip": float("inf")}])
+def test_a_value_of_another_kind_is_no_number(keys: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Recipe.model_validate({**RECIPE, **keys})
+
+
+def test_a_copy_of_a_recipe_is_checked() -> None:
+    preset = read_recipe("he2015-cifar")
+    assert preset.model_copy(update={"accumulate": 4}).accumulate == 4
+    with pytest.raises(UserError) as caught:
+        preset.model_copy(update={"accumulate": 0})
+    assert str(caught.value) == "recipe: accumulate: must be at least 1 (got 0)"
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
