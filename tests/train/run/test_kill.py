@@ -40,7 +40,7 @@ def test_a_run_killed_at_random_moments_ends_as_one_that_was_not(
     start: Start, start_two: Pair, tiny: Callable[..., str], pictures: str, tmp_path: Path,
     source: str, processes: int,
 ) -> None:  # fmt: skip
-    where, _, workers = source.partition(", ")
+    _, _, workers = source.partition(", ")
     data = ["--data", pictures, "--workers", workers[0]] if workers else ["--data", "digits"]
     spec = tiny(classes=2 if workers else 10, more=DROPPING)
     batch = 8 if workers else 240
