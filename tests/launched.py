@@ -5,6 +5,7 @@ They are forked from a server that has imported everything once: a run takes as 
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -21,7 +22,7 @@ from PIL import Image
 
 from resgen.train.run import metrics
 
-LONG = 300.0
+LONG = 240.0
 """Seconds after which a process is taken for hanging, on a machine with much else to do."""
 
 
@@ -36,6 +37,8 @@ def _run(arguments: list[str], folder: Path, name: str, env: dict[str, str]) -> 
     os.chdir(folder)
     for number, stream in enumerate(("out", "err"), start=1):
         os.dup2(os.open(f"{name}.{stream}", os.O_CREAT | os.O_WRONLY | os.O_TRUNC), number)
+    faulthandler.register(signal.SIGUSR2)
+    multiprocessing.set_start_method("fork", force=True)  # as in a shell, not as it was started
     os.environ.update(env)
     sys.argv = ["resgen", *arguments]
     import torch
@@ -68,8 +71,8 @@ class Run:
         assert self.process.pid is not None
         (os.killpg if group else os.kill)(self.process.pid, number)
 
-    def others(self) -> list[int]:
-        """The other processes of its session."""
+    def others(self) -> dict[int, str]:
+        """The other processes of its session, but for the one in which Python counts resources."""
         assert self.process.pid is not None
         found = []
         for entry in Path("/proc").glob("[0-9]*/stat"):
@@ -81,16 +84,31 @@ class Run:
             pid = int(entry.parent.name)
             if int(session) == self.process.pid != pid and state != "Z":
                 found.append(pid)
-        return found
+        commands = {pid: _command(pid) for pid in found}
+        # One that is just ending has no command line any more.
+        return {pid: it for pid, it in commands.items() if it and "resource_tracker" not in it}
+
+    def hangs(self) -> AssertionError:
+        """Where it stands, and its end."""
+        self.signal(signal.SIGUSR2)
+        time.sleep(2)
+        self.signal(signal.SIGKILL, group=True)
+        return AssertionError(f"it hangs; it said: {self.err}")
 
     def end(self) -> int:
         """Its exit code; a negative one is a signal's."""
         self.process.join(LONG)
         if self.process.is_alive():
-            self.signal(signal.SIGKILL, group=True)
-            raise AssertionError(f"it hangs; it said: {self.err}")
+            raise self.hangs()
         assert self.process.exitcode is not None
         return self.process.exitcode
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 Start = Callable[..., Run]
@@ -144,7 +162,8 @@ def until(true: Callable[[], object], *, alive: Run) -> None:
     end = time.monotonic() + LONG
     while not true():
         assert alive.alive(), f"it ended before: {alive.err}"
-        assert time.monotonic() < end, f"it does not come: {alive.err}"
+        if time.monotonic() > end:
+            raise alive.hangs()
         time.sleep(0.005)
 
 

@@ -133,7 +133,7 @@ class FileFeed:
     def _loaded(self, batches: Iterable[list[Key]]) -> Iterator[Batch]:
         self.turn += 1
         turn, self.keys.batches = self.turn, batches
-        with workers.born_deaf():
+        with workers.born():
             iterator = iter(self.loader)
         for loaded in iterator:
             assert turn == self.turn, "the loader makes one sequence of batches at a time"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,16 +29,26 @@ def deaf(_: int) -> None:
 
 
 @contextmanager
-def born_deaf() -> Iterator[None]:
-    """Holds the signals back; a worker forked meanwhile hears none before it is `deaf`."""
-    if not hasattr(signal, "pthread_sigmask"):
+def born() -> Iterator[None]:
+    """Where workers are started: deaf from the first, and their death no signal to the run.
+
+    The signals are held back meanwhile, so that a forked worker hears none before `deaf`. And
+    torch would raise a worker's death wherever the main thread is, in the middle of a step or
+    of a checkpoint; without its handler it is found where the next batch is waited for.
+    """
+    if (
+        not hasattr(signal, "pthread_sigmask")
+        or threading.current_thread() is not threading.main_thread()
+    ):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    handler = signal.getsignal(signal.SIGCHLD)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGCHLD, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @contextmanager
@@ -49,7 +60,6 @@ def ended(loader: DataLoader[Any]) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        # torch's watch over its workers raises this wherever the main thread is.
         if "DataLoader worker (pid" not in str(error):
             raise
         raise UserError(

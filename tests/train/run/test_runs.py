@@ -131,7 +131,10 @@ EVERYTHING: dict[str, Any] = {
 @pytest.mark.parametrize("recipe_", [{}, EVERYTHING], ids=["plain", "everything"])
 @pytest.mark.parametrize(
     ("where", "saved"),
-    [({"step": 0}, 0), ({"step": 13}, 13), ({"step": 13, "piece": 2}, 13), ({"split": "heldout"}, 11)],
+    [
+        ({"step": 0}, 0), ({"step": 13}, 13), ({"step": 13, "piece": 2}, 13),
+        ({"split": "heldout"}, 11),
+    ],
     ids=["first step", "a step", "its last piece", "held out"],
 )  # fmt: skip
 def test_after_an_image_that_cannot_be_read_a_run_goes_on_with_the_same_bits(
