@@ -79,8 +79,7 @@ class Trainer:
             self.state.save()
         board = None
         if setup.settings.tensorboard == "on" and setup.world.first:
-            with self.log.unless_missed():
-                board = Board(setup.folder, step=self.state.step)
+            board = Board(setup.folder, step=self.state.step)
         self.log.open(setup.network.name, total=self.rate.total, done=self.state.step)
         saved = time.monotonic()
         while self.unjudged or self.state.step < self.rate.total:
