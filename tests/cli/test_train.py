@@ -14,8 +14,11 @@ from PIL import Image
 from resgen import cost, load_spec, resolve
 from resgen.cli import app
 from resgen.cli.train import train
-from resgen.errors import UserError
+from resgen.errors import Diverged, UserError
 from resgen.train.run import board, metrics
+from resgen.train.run.folder import Result
+from resgen.train.run.signals import Stop
+from resgen.train.run.trainer import Trainer
 
 
 @pytest.fixture
@@ -257,3 +260,121 @@ def test_weights_of_another_network_are_refused(
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(UserError, match=r"other\.pth: "):
         command("--epochs", "1", "--out", "run", "--init-from", "other.pth")
+
+
+def test_a_checkpoint_alone_is_not_trained_from_a_new_draw(
+    command: Callable[..., None], tmp_path: Path
+) -> None:
+    command("--epochs", "1", "--out", "run", "--quiet")
+    spec = next(tmp_path.glob("*.yaml"))
+    for more in ([], ["--plan"]):
+        with pytest.raises(UserError) as caught:
+            train(["run/last.pt"], out=Path("other"), plan=bool(more))
+        assert str(caught.value) == (
+            "run/last.pt: a checkpoint names its network only, and training would begin from new "
+            "weights; add --init-from run/last.pt to begin from its weights, or name the network "
+            "by its spec (run/spec.yaml)"
+        )
+    assert not (tmp_path / "other").exists()
+    path = Path("run/last.pt")
+    train([str(path)], out=Path("other"), init_from=path, epochs=1, device="cpu")
+    assert load_spec("other/spec.yaml").name == load_spec(spec).name
+    train([str(path)], out=Path("run"), resume=True, epochs=1, device="cpu")
+
+
+def test_the_table_of_the_others_is_printed_before_exit_code_3(
+    tiny: Callable[..., str],
+    command: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fit = Trainer.fit
+
+    def failing(trainer: Trainer, stop: Stop) -> Result:
+        if trainer.setup.network.name == "tiny":
+            raise Diverged("tiny: became NaN")
+        return fit(trainer, stop)
+
+    monkeypatch.setattr(Trainer, "fit", failing)
+    with pytest.raises(Diverged, match=r"^tiny: became NaN$") as caught:
+        command(tiny("other"), "--epochs", "1", "--out", "run", "--device", "cpu", "--quiet")
+    assert caught.value.exit_code == 3
+    out = capsys.readouterr().out.splitlines()
+    assert out[1].startswith("other ")
+    assert not any(line.startswith("tiny") for line in out)
+
+
+def test_a_spec_of_a_long_name_has_a_folder(
+    tiny: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f"{'n' * 250}.yaml"
+    Path(tiny()).rename(path)
+    train([str(path)], epochs=1, device="cpu")
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name == f"{'n' * 80}-digits-digits-0"
+
+
+def test_a_reader_of_the_log_that_leaves_does_not_end_the_training(
+    tiny: Callable[..., str], tmp_path: Path
+) -> None:
+    words = [sys.executable, "-m", "resgen", "train", tiny(), "--epochs", "2", "--device", "cpu"]
+    process = subprocess.Popen(
+        [*words, "--out", "run"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert process.stdout is not None
+    process.stderr.readline()
+    process.stderr.close()
+    assert process.stdout.read().splitlines()[1].startswith("tiny ")
+    assert process.wait() == 0
+    assert len(metrics.read(tmp_path / "run")) == 2
+
+
+def test_tensorboard_that_cannot_write_does_not_end_the_training(
+    command: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    add, calls = board.Board.add, []
+
+    def blocked_once(self: board.Board, row: metrics.Row) -> None:
+        folder = tmp_path / "run" / "tensorboard"
+        calls.append(row)
+        if len(calls) == 1:
+            folder.write_text("a file where the folder should be")
+        elif folder.is_file():
+            folder.unlink()
+        add(self, row)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(board.Board, "add", blocked_once)
+        command("--epochs", "3", "--out", "run", "--device", "cpu", "--tensorboard", "on")
+    assert "note: [Errno 17] File exists: " in capsys.readouterr().err.splitlines()[-1]
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    seen = [event.value for event in events.Scalars("heldout_error")]
+    assert seen == pytest.approx([row["heldout_error"] for row in metrics.read(tmp_path / "run")])
+    assert len(seen) == 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_events_that_do_not_fit_leave_no_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard")
+    made = board.Board(tmp_path, step=0)
+    row = dict.fromkeys(metrics.KEYS, 1)
+    made.add(row)
+    (path,) = (tmp_path / "tensorboard").iterdir()
+    before = path.read_bytes()
+    monkeypatch.setattr(made, "_path", Path("/dev/full"))
+    with pytest.raises(OSError, match="No space left"):
+        made.add(row)
+    monkeypatch.setattr(made, "_path", path)
+    made.add(row)
+    assert path.read_bytes().startswith(before)
+    once = len(path.read_bytes()) - len(before)
+    made.add(row)
+    assert 2 * (len(path.read_bytes()) - len(before) - once) == once

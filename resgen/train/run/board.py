@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
+import time
+from contextlib import suppress
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +23,55 @@ def require() -> None:
 
 
 class Board:
-    """Writes each row's numbers under their names, over the global step."""
+    """Writes each row's numbers under their names, over the global step.
+
+    In the thread of the training: torch's writer has one of its own, and where that one finds
+    the disk full, the training waits for it for ever.
+    """
 
     def __init__(self, folder: Path, *, step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
+        name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
+        self._path = folder / "tensorboard" / name
         # What an interrupted run wrote beyond its checkpoint is dropped.
-        self._writer: Any = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
+        begin = SessionLog(status=SessionLog.START)
+        self._waiting: list[Any] = [
+            Event(wall_time=time.time(), step=step + 1, file_version="brain.Event:2"),
+            Event(wall_time=time.time(), step=step + 1, session_log=begin),
+        ]
 
     def add(self, row: Row) -> None:
-        """One epoch's numbers."""
-        for name, value in row.items():
-            if name not in ("epoch", "step"):
-                self._writer.add_scalar(name, value, row["step"])
-        self._writer.flush()
+        """One epoch's numbers, and those that could not be written before; may raise OSError."""
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        values = [
+            Summary.Value(tag=name, simple_value=value)
+            for name, value in row.items()
+            if name not in ("epoch", "step")
+        ]
+        event = Event(wall_time=time.time(), step=row["step"], summary=Summary(value=values))
+        self._waiting.append(event)
+        records = BytesIO()
+        writer = RecordWriter(records)
+        for each in self._waiting:
+            writer.write(each.SerializeToString())
+        _append(self._path, records.getvalue())
+        self._waiting = []
+
+
+def _append(path: Path, data: bytes) -> None:
+    """All of the data at the end of a file, or none of it."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            written = file.write(data)
+            if written != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        except OSError:
+            with suppress(OSError):
+                file.truncate(before)
+            raise

@@ -89,8 +89,7 @@ class Trainer:
             state.save()
         board = None
         if setup.settings.tensorboard == "on" and setup.world.first:
-            with self.log.unless_missed():
-                board = Board(setup.folder, step=state.step)
+            board = Board(setup.folder, step=state.step)
         self.log.open(setup.network.name, total=self.rate.total, done=state.step)
         self.saved = time.monotonic()
         while self.unjudged or state.step < self.rate.total:

@@ -209,16 +209,17 @@ def test_a_full_disk_at_the_start_is_one_sentence_and_nothing_half(
     assert {key: after[key] for key in before} == before
 
 
+@pytest.mark.parametrize("names", [("curves.png", "result.json"), (metrics.NAME, "result.json")])
 def test_what_is_not_the_training_does_not_end_it(
-    job: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    job: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    names: tuple[str, ...],
+) -> None:  # fmt: skip
     runs.train(job("whole"))
     with monkeypatch.context() as patch:
-        names = ("curves.png", "result.json", metrics.NAME)
         patch.setattr(files.os, "replace", full(*names))
         (result,) = runs.train(job())
     err = capsys.readouterr().err.splitlines()
-    assert len(err) == 3, err
+    assert len(err) == len(names), err
     for name in names:
         path = tmp_path / "run" / name
         assert f"note: {path}: cannot be written: No space left on device" in err

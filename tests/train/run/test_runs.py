@@ -132,16 +132,16 @@ EVERYTHING: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("where", "saved"),
     [
-        ({"step": 0}, 0), ({"step": 13}, 13), ({"step": 13, "piece": 2}, 13),
-        ({"split": "heldout"}, 11),
+        pytest.param({"step": 0}, 0, id="first step"),
+        pytest.param({"step": 13, "piece": 2}, 13, id="last piece of a step"),
+        pytest.param({"split": "heldout"}, 11, id="held out"),
     ],
-    ids=["first step", "a step", "its last piece", "held out"],
-)  # fmt: skip
+)
 def test_after_an_image_that_cannot_be_read_a_run_goes_on_with_the_same_bits(
     job: Make, tmp_path: Path, recipe_: dict[str, Any], where: dict[str, Any], saved: int
 ) -> None:
     if where.get("piece") and not recipe_:
-        where = {"step": 13}  # its only one
+        where = {"step": 13}  # it has one piece
     runs.train(job("whole", recipe_=recipe_))
     with pytest.MonkeyPatch.context() as patch:
         unreadable(patch, **where)
