@@ -38,7 +38,7 @@ ROOMS = {
     ),
     "train.run": (
         "log signals lock metrics board figures loop network fit fitting outlook settings folder "
-        "setup evaluation agreement state trainer runs"
+        "setup evaluation agreement state trainer job runs"
     ),
     "cli": "streams options build fit list sample summarize train",
 }

@@ -222,6 +222,7 @@ def train(
 
     from resgen.train.device import engine, processes
     from resgen.train.run import runs
+    from resgen.train.run.job import Job
     from resgen.train.run.signals import Stop
 
     if record.deterministic:
@@ -230,7 +231,7 @@ def train(
     settings = _settings(specs, task, start, machine, reading, record, notes)
     wanted = reading.wanted(task.data)
     with Stop(), processes.joined(motor.device) as world:
-        ended = runs.train_each(runs.Job(networks, recipe, wanted, settings, motor, world))
+        ended = runs.train_each(Job(networks, recipe, wanted, settings, motor, world))
         if world.first and ended.results:
             typer.echo(runs.table(ended.results, networks))
         ended.refuse_diverged()

@@ -4,53 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 
 from resgen.errors import Diverged, UserError
 from resgen.tensors import checkpoint
-from resgen.train.data import sources
-from resgen.train.data.feed import Feed, MemoryFeed
-from resgen.train.data.images import Data, Images, Wanted
-from resgen.train.data.order import Order, shares
+from resgen.train.data.images import Data, Wanted
 from resgen.train.device import machine
-from resgen.train.device.engine import Engine
-from resgen.train.device.processes import World
 from resgen.train.device.recompute import recompute_blocks
-from resgen.train.recipe import Recipe
 from resgen.train.run import board, figures, fit, metrics
 from resgen.train.run import folder as run_folder
 from resgen.train.run.agreement import agree
 from resgen.train.run.folder import Result
+from resgen.train.run.job import Job, facts, made_ready
 from resgen.train.run.log import Log, duration
 from resgen.train.run.network import Network
-from resgen.train.run.settings import Settings
 from resgen.train.run.setup import Setup
 from resgen.train.run.signals import Stop
 from resgen.train.run.state import data_facts, identity, same_run, start_random
 from resgen.train.run.trainer import Trainer
-from resgen.version import __version__
 from resgen.words import aligned
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to train, on what, how."""
-
-    networks: Sequence[Network]
-    recipe: Recipe
-    data: Wanted
-    settings: Settings
-    engine: Engine
-    world: World
-
-    def folder(self, network: Network) -> Path:
-        """A single network's run lies in the folder itself, several lie side by side in it."""
-        out = self.settings.out
-        return out if len(self.networks) == 1 else out / network.name
 
 
 class Ended(NamedTuple):
@@ -89,8 +64,8 @@ def train_each(job: Job) -> Ended:
     voice = settings.voice if world.first else "quiet"
     with Log(voice=voice) as log, Stop() as stop, ExitStack() as folders:
         loaded: dict[Wanted, Data] = {}
-        agree(world, _facts(job))
-        setups = [_setup(job, network, loaded) for network in job.networks]
+        agree(world, facts(job))
+        setups = [made_ready(job, network, loaded) for network in job.networks]
         agree(world, {"data": [data_facts(setup.data) for setup in setups]})
         if world.first:
             used = [job.folder(network) for network in job.networks]
@@ -129,75 +104,6 @@ def _introduce(job: Job, setups: Sequence[Setup], log: Log) -> None:
         log.line(line)
     for note in dict.fromkeys(note for setup in setups for note in setup.data.notes):
         log.line(f"  note: {note}")
-
-
-def _facts(job: Job) -> dict[str, Any]:
-    """What all processes must have been started with, by the names a user knows."""
-    settings, engine = job.settings, job.engine
-    return {
-        "resgen": __version__,
-        "torch": torch.__version__,
-        "network": [network.spec for network in job.networks],
-        "recipe": job.recipe.model_dump(mode="json"),
-        "data": {
-            "name": job.data.name, "heldout": job.data.heldout,
-            "download": job.data.download, "bad_images": job.data.bad_images,
-        },
-        "seed": settings.seed,
-        "start": settings.start,
-        "batch": settings.batch,
-        "sync_bn": settings.sync_bn,
-        "recompute": settings.recompute,
-        "init_from": str(settings.init_from),
-        "head": settings.head,
-        "device": engine.device.type,
-        "precision": engine.precision,
-        "layout": engine.layout,
-    }  # fmt: skip
-
-
-def _setup(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
-    wanted, recipe = network.wanted(job.data), job.recipe
-    if wanted not in loaded:
-        # One process of each machine may download; the others read what it brought.
-        if wanted.download == "allowed" and job.world.local_rank > 0:
-            job.world.wait()
-        loaded[wanted] = sources.load(wanted)
-        if wanted.download == "allowed" and job.world.local_rank == 0:
-            job.world.wait()
-    data = loaded[wanted]
-    order = Order(len(data.train), recipe.batch, job.settings.seed, recipe.augment.repeats)
-    shares(recipe.batch, processes=job.world.size, pieces=recipe.accumulate)
-    least = recipe.batch // (job.world.size * recipe.accumulate)
-    if least < network.least_images:
-        raise UserError(
-            f"{network.name}: its smallest images are 1x1, and a batch norm needs two of them at "
-            f"a time in training; the batch of {recipe.batch} gives it {least}: raise batch"
-        )
-    feed = _feed(job, data, order, network)
-    return Setup(
-        network, recipe, data, feed, order, job.engine, job.world, job.settings,
-        job.folder(network),
-    )  # fmt: skip
-
-
-def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:
-    engine = job.engine
-    if isinstance(data.train, Images):
-        return MemoryFeed.of(
-            data, recipe=job.recipe.augment, order=order, channels=network.channels,
-            size=network.size, train_size=network.train_size, device=engine.device,
-            layout=engine.memory_format,
-        )  # fmt: skip
-    from resgen.train.data.filefeed import FileFeed
-
-    workers = job.settings.workers
-    return FileFeed(
-        data, recipe=job.recipe.augment, order=order, channels=network.channels,
-        size=network.size, train_size=network.train_size, device=engine.device,
-        layout=engine.memory_format,
-        processes=machine.workers(job.world.local_size) if workers is None else workers,
-    )  # fmt: skip
 
 
 def _checkpoint(setup: Setup) -> dict[str, Any] | None:

@@ -261,10 +261,11 @@ class Trainer:
     # ---- stopping
 
     def _interrupted(self, stop: Stop) -> Interrupted:
-        return Interrupted(
-            f"{stop.asked or 'a signal to another process'}: stopped after step "
-            f"{self.state.step} of {self.rate.total}, {self._where_to_go_on()}"
-        )
+        return Interrupted(f"{stop.asked or 'a signal to another process'}: {self._stopped()}")
+
+    def _stopped(self) -> str:
+        step, total = self.state.step, self.rate.total
+        return f"stopped after step {step} of {total}, {self._where_to_go_on()}"
 
     def _where_to_go_on(self) -> str:
         return f"saved in {self.setup.folder}; go on with --resume"
@@ -277,10 +278,7 @@ class Trainer:
         self._refuse_bad()
         with suppress(UserError):
             self.state.save()
-            return UserError(
-                f"{error}; stopped after step {self.state.step} of {self.rate.total}, "
-                f"{self._where_to_go_on()}"
-            )
+            return UserError(f"{error}; {self._stopped()}")
         return error
 
     def _refuse_bad(self) -> None:
@@ -291,8 +289,7 @@ class Trainer:
 
     def _diverged(self, step: int) -> None:
         # A batch is a function of its step, so the one that failed can be made again.
-        setup = self.setup
-        world = setup.world
+        setup, world = self.setup, self.setup.world
         (share,) = shares(setup.recipe.batch, processes=world.size, pieces=1)[world.rank]
         batch = next(setup.feed.train([Piece(step, share)]))
         where = first_bad_layer(self.state.module, batch, setup.recipe, setup.engine)

@@ -1,0 +1,111 @@
+"""What to train, on what, how; and each network made ready for its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from resgen.errors import UserError
+from resgen.train.data import sources
+from resgen.train.data.feed import Feed, MemoryFeed
+from resgen.train.data.images import Data, Images, Wanted
+from resgen.train.data.order import Order, shares
+from resgen.train.device import machine
+from resgen.train.device.engine import Engine
+from resgen.train.device.processes import World
+from resgen.train.recipe import Recipe
+from resgen.train.run.network import Network
+from resgen.train.run.settings import Settings
+from resgen.train.run.setup import Setup
+from resgen.version import __version__
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train, on what, how."""
+
+    networks: Sequence[Network]
+    recipe: Recipe
+    data: Wanted
+    settings: Settings
+    engine: Engine
+    world: World
+
+    def folder(self, network: Network) -> Path:
+        """A single network's run lies in the folder itself, several lie side by side in it."""
+        out = self.settings.out
+        return out if len(self.networks) == 1 else out / network.name
+
+
+def facts(job: Job) -> dict[str, Any]:
+    """What all processes must have been started with, by the names a user knows."""
+    settings, engine = job.settings, job.engine
+    return {
+        "resgen": __version__,
+        "torch": torch.__version__,
+        "network": [network.spec for network in job.networks],
+        "recipe": job.recipe.model_dump(mode="json"),
+        "data": {
+            "name": job.data.name, "heldout": job.data.heldout,
+            "download": job.data.download, "bad_images": job.data.bad_images,
+        },
+        "seed": settings.seed,
+        "start": settings.start,
+        "batch": settings.batch,
+        "sync_bn": settings.sync_bn,
+        "recompute": settings.recompute,
+        "init_from": str(settings.init_from),
+        "head": settings.head,
+        "device": engine.device.type,
+        "precision": engine.precision,
+        "layout": engine.layout,
+    }  # fmt: skip
+
+
+def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
+    """All that a network's run is made of; data that are `loaded` are not read again."""
+    wanted, recipe = network.wanted(job.data), job.recipe
+    if wanted not in loaded:
+        # One process of each machine may download; the others read what it brought.
+        if wanted.download == "allowed" and job.world.local_rank > 0:
+            job.world.wait()
+        loaded[wanted] = sources.load(wanted)
+        if wanted.download == "allowed" and job.world.local_rank == 0:
+            job.world.wait()
+    data = loaded[wanted]
+    order = Order(len(data.train), recipe.batch, job.settings.seed, recipe.augment.repeats)
+    shares(recipe.batch, processes=job.world.size, pieces=recipe.accumulate)
+    least = recipe.batch // (job.world.size * recipe.accumulate)
+    if least < network.least_images:
+        raise UserError(
+            f"{network.name}: its smallest images are 1x1, and a batch norm needs two of them at "
+            f"a time in training; the batch of {recipe.batch} gives it {least}: raise batch"
+        )
+    feed = _feed(job, data, order, network)
+    return Setup(
+        network, recipe, data, feed, order, job.engine, job.world, job.settings,
+        job.folder(network),
+    )  # fmt: skip
+
+
+def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:
+    engine = job.engine
+    if isinstance(data.train, Images):
+        return MemoryFeed.of(
+            data, recipe=job.recipe.augment, order=order, channels=network.channels,
+            size=network.size, train_size=network.train_size, device=engine.device,
+            layout=engine.memory_format,
+        )  # fmt: skip
+    from resgen.train.data.filefeed import FileFeed
+
+    workers = job.settings.workers
+    return FileFeed(
+        data, recipe=job.recipe.augment, order=order, channels=network.channels,
+        size=network.size, train_size=network.train_size, device=engine.device,
+        layout=engine.memory_format,
+        processes=machine.workers(job.world.local_size) if workers is None else workers,
+    )  # fmt: skip
