@@ -1,4 +1,4 @@
-"""What is drawn: shipped specs and recipes, design spaces made of them, and assignments, spoiled."""
+"""What is drawn: shipped specs and recipes, design spaces and assignments, spoiled."""
 
 from __future__ import annotations
 
