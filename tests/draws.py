@@ -1,4 +1,4 @@
-"""What is drawn: shipped specs, recipes, design spaces made of them, assignments; spoiled."""
+"""What is drawn: shipped specs and recipes, design spaces and assignments, spoiled."""
 
 from __future__ import annotations
 
