@@ -106,7 +106,7 @@ def _composed(text: str) -> Node | None:
     plain = not any(sign in text for sign in _SIGNS) and len(text) < MAX_VALUES
     # libyaml goes down a C stack: what could open thousands of lists is not for it.
     if plain and sum(map(text.count, "[{-?")) < 1000:
-        with suppress(yaml.YAMLError):  # said below, however PyYAML was built
+        with suppress(yaml.YAMLError, UnicodeError):  # said below, however PyYAML was built
             return _FastLoader(text).get_single_node()  # type: ignore[no-any-return]
     loader = Loader(text)
     try:
@@ -216,7 +216,7 @@ def _mapping(node: MappingNode, path: Path_, document: Document) -> dict[str, An
 
 def _value(node: Node, path: Path_, document: Document) -> Any:
     document.values[path] = _place(node, document.file)
-    if len(path) > MAX_DEPTH:  # by aliases
+    if len(path) >= MAX_DEPTH:
         raise UserError(f"{document.values[path]}: nested too deeply")
     if isinstance(node, MappingNode):
         return _mapping(node, path, document)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from PIL import Image
 
 from resgen import cost, load_spec, resolve
@@ -21,20 +22,20 @@ from resgen.train.run.signals import Stop
 from resgen.train.run.trainer import Trainer
 
 
+def typed(*words: str) -> None:
+    """`resgen train WORDS`, in this process; errors come out as they are raised."""
+    app = typer.Typer()
+    app.command()(train)
+    app(list(words), standalone_mode=False)
+
+
 @pytest.fixture
 def command(
     tiny: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., None]:
-    import typer
-
+    """`resgen train` of a tiny network in tmp_path."""
     monkeypatch.chdir(tmp_path)
-    app = typer.Typer()
-    app.command()(train)
-
-    def invoke(*arguments: str) -> None:
-        app([tiny(), *arguments], standalone_mode=False)
-
-    return invoke
+    return lambda *arguments: typed(tiny(), *arguments)
 
 
 @pytest.mark.parametrize(
@@ -139,9 +140,10 @@ def test_two_specs_of_one_name_are_refused(
 
 
 def test_plan_tells_schedule_groups_and_cost_without_training(
-    command: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command("--plan", "--data", "cifar10", "--recipe", "he2015-cifar")
+    monkeypatch.chdir(tmp_path)
+    typed("cifar/resnet20", "--plan", "--data", "cifar10", "--recipe", "he2015-cifar")
     out = capsys.readouterr().out
     assert "45,000 training images, batch 128, 351 steps an epoch" in out
     assert "     32,000    91.17        0.01  milestone" in out
@@ -269,17 +271,17 @@ def test_a_checkpoint_alone_is_not_trained_from_a_new_draw(
     spec = next(tmp_path.glob("*.yaml"))
     for more in ([], ["--plan"]):
         with pytest.raises(UserError) as caught:
-            train(["run/last.pt"], out=Path("other"), plan=bool(more))
+            typed("run/last.pt", "--out", "other", *more)
         assert str(caught.value) == (
             "run/last.pt: a checkpoint names its network only, and training would begin from new "
             "weights; add --init-from run/last.pt to begin from its weights, or name the network "
             "by its spec (run/spec.yaml)"
         )
     assert not (tmp_path / "other").exists()
-    path = Path("run/last.pt")
-    train([str(path)], out=Path("other"), init_from=path, epochs=1, device="cpu")
+    short = ("run/last.pt", "--epochs", "1", "--device", "cpu")
+    typed(*short, "--out", "other", "--init-from", "run/last.pt")
     assert load_spec("other/spec.yaml").name == load_spec(spec).name
-    train([str(path)], out=Path("run"), resume=True, epochs=1, device="cpu")
+    typed(*short, "--out", "run", "--resume")
 
 
 def test_the_table_of_the_others_is_printed_before_exit_code_3(
@@ -310,7 +312,7 @@ def test_a_spec_of_a_long_name_has_a_folder(
     monkeypatch.chdir(tmp_path)
     path = tmp_path / f"{'n' * 250}.yaml"
     Path(tiny()).rename(path)
-    train([str(path)], epochs=1, device="cpu")
+    typed(str(path), "--epochs", "1", "--device", "cpu")
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name == f"{'n' * 80}-digits-digits-0"
 
@@ -351,7 +353,7 @@ def test_tensorboard_that_cannot_write_does_not_end_the_training(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(board.Board, "add", blocked_once)
-        command("--epochs", "3", "--out", "run", "--device", "cpu", "--tensorboard", "on")
+        command("--epochs", "3", "--out", "run", "--device", "cpu", "--tensorboard")
     assert "note: [Errno 17] File exists: " in capsys.readouterr().err.splitlines()[-1]
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     seen = [event.value for event in events.Scalars("heldout_error")]
