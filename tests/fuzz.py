@@ -87,7 +87,7 @@ def _spec(data: bytes, folder: Path, chance: random.Random) -> str:
             text = spec_text({**found.data, "name": spec.name})
             scaled = resolve(Spec.model_validate({**found.data, "name": spec.name}))
             _same(text, scaled, "the fit")
-        if chance.random() < 0.25:
+        if plan.blocks < 30 and chance.random() < 0.25:
             _built(plan)
             return "built"
     return "taken"

@@ -40,7 +40,7 @@ def resolve(spec: Spec) -> Plan:
         spec.classes,
         stem,
         stages,
-        chain(shape, *_head(spec, shape)),
+        _head_layers(spec, shape),
         _about(spec),
     )
     if spec.depth is not None:
@@ -230,6 +230,13 @@ def _stem_pool(pool: str, settings: LayerSettings, width: int) -> Steps:
     if len(steps) == 1:
         return [("maxpool", steps[0][1])]
     return [(f"maxpool.{i}", op) for i, (_, op) in enumerate(steps)]
+
+
+def _head_layers(spec: Spec, shape: Shape) -> tuple[Layer, ...]:
+    try:
+        return chain(shape, *_head(spec, shape))
+    except Mismatch as error:
+        raise spec.mistake(str(error), "head") from None
 
 
 def _head(spec: Spec, shape: Shape) -> Steps:

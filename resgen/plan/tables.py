@@ -75,7 +75,24 @@ ACTIVATIONS: dict[str, Callable[[bool], Op]] = {
     "hardswish": lambda inplace: L.Hardswish(),
 }
 
-CONVOLUTIONS: dict[str, type[L.Conv]] = {"plain": L.Conv, "standardized": L.StandardizedConv}
+
+def standardized(
+    into: int, out: int, kernel: int, stride: int, padding: int, dilation: int, groups: int,
+    bias: bool,
+) -> L.Conv:  # fmt: skip
+    """A standardized convolution; Mismatch where a filter has one weight, and so no deviation."""
+    if into // groups * kernel**2 == 1:
+        raise Mismatch(
+            f"a standardized {kernel}x{kernel} convolution of {into} channels in {groups} groups "
+            "has one weight a filter, and one has no deviation to divide by"
+        )
+    return L.StandardizedConv(into, out, kernel, stride, padding, dilation, groups, bias)
+
+
+CONVOLUTIONS: dict[str, Callable[[int, int, int, int, int, int, int, bool], L.Conv]] = {
+    "plain": L.Conv,
+    "standardized": standardized,
+}
 
 ANTIALIAS: dict[str, Callable[[int, int], Op]] = {
     "blur": L.BlurPool,

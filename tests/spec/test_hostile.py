@@ -104,6 +104,18 @@ SENTENCES = {
         GOOD.replace("conv3x3, width: 16", "deep-tiered, width: 20"),
         "spec.yaml:3:7: stem: a deep-tiered stem needs a width divisible by 8 (got 20)",
     ),
+    "a head its norm cannot divide": (
+        GOOD + "head: {width: 24}\nnorm: {kind: group, groups: 16}\n",
+        "spec.yaml:10:7: head: group norm: 24 channels cannot be divided by 16 groups",
+    ),
+    "a filter of one weight, standardized": (
+        GOOD.replace("input: {channels: 3", "input: {channels: 1").replace(
+            "{depth: 2, width: 16}", "{depth: 1, width: 16, mid_width: 1, block: bottleneck}"
+        )
+        + "convolution: standardized\n",
+        "spec.yaml:7:5: stages[0]: a standardized 1x1 convolution of 1 channels in 1 groups has "
+        "one weight a filter, and one has no deviation to divide by",
+    ),
     "lists in lists": (
         GOOD.replace("name: net", f"name: {'[' * 40}{']' * 40}"),
         "spec.yaml:1:38: nested too deeply",
