@@ -25,7 +25,7 @@ from resgen.spec.mistakes import Document, Path_, Place, describe, dotted, noun
 
 Model = TypeVar("Model", bound=BaseModel)
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 500_000
 MAX_VALUES = 20_000
 MAX_DEPTH = 32
 """Of mappings and lists inside each other."""
@@ -117,6 +117,8 @@ def _composed(text: str) -> Node | None:
 
 def parse_document(text: str, file: str, *, what: str = "spec") -> Document:
     """One YAML text as plain values; see `read_document`."""
+    if len(text) > MAX_BYTES:
+        raise UserError(f"{file}: over {MAX_BYTES:,} characters; this is no {what}")
     try:
         node = _composed(text)
     except _Refused as error:
@@ -260,7 +262,8 @@ def set_values(model: Model, assignments: Sequence[str]) -> Model:
         path_text, separator, text = assignment.partition("=")
         if not separator or not path_text:
             raise UserError(f"--set {assignment}: write it as path.to.key=value")
-        found = parse_document(f"value: {text or 'null'}", f"--set {assignment}").data
+        what = noun(type(model))
+        found = parse_document(f"value: {text or 'null'}", f"--set {assignment}", what=what).data
         if found.keys() != {"value"}:
             raise UserError(f"--set {assignment}: give one value; for another key, another --set")
         _assign(data, path_text, found["value"], assignment)

@@ -195,6 +195,13 @@ def test_an_assignment_that_is_none_is_said_in_one_sentence(assignment: str, sen
     assert str(caught.value) == sentence
 
 
+def test_an_assignment_of_a_million_characters_is_none() -> None:
+    with pytest.raises(UserError) as caught:
+        set_values(read_recipe("digits"), ["length=" + "a b " * 250_000])
+    assert str(caught.value).startswith("--set length=a b a b ")
+    assert str(caught.value).endswith("over 500,000 characters; this is no recipe")
+
+
 # Read as a number, as nothing or as a truth where nobody quotes them.
 NAMES = ("1e5", "1", "0x10", "0o17", "1.5", "null", "true", "NULL", "1e-5", "no", "0777", "1_0")
 
