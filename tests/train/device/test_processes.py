@@ -37,6 +37,7 @@ SCRIPT = (
     + """
 from pathlib import Path
 from torch import nn
+from resgen.train.device import processes
 from resgen.train.run import runs
 from resgen.train.data.images import Wanted
 from resgen.train.device.engine import Engine
@@ -53,7 +54,7 @@ def make():
 network = Network(
     "n", {"name": "n"}, channels=1, size=(8, 8), classes=10, params=0, macs=0, parameters=(),
     train_size=(8, 8), train_macs=0, step_bytes=lambda *_: 0, make=make,
-    prove=lambda _: [(True, "")], init=lambda *_: "",
+    prove=lambda _: [(True, "")], init=lambda *_: "", least_images=1,
 )
 engine = Engine(torch.device("cpu"), "fp32", "contiguous", "off")
 
