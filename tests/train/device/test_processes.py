@@ -131,7 +131,7 @@ def test_one_process_writes_and_speaks(runs: Callable[..., Path]) -> None:
     assert said.count("held-out images") == 2  # two runs, one line each
     assert "2 processes, 64 of 127 images each at a time" in said
     assert checkpoint.load(out / "last.pt")["step"] == 13
-    assert json.loads((out / "environment.json").read_text())["processes"] == 2
+    assert json.loads((out / "environment.json").read_text())[0]["processes"] == 2
 
 
 def test_a_mistake_ends_all_processes_with_its_sentence(

@@ -73,7 +73,8 @@ def test_the_window_of_the_warm_up_is_that_of_all_processes_across_a_resume(
 
     def look(state: State) -> None:
         recipe = state.setup.recipe
-        schedule = recipe.schedule.model_copy(update={"warmup_until_error": 0.001})
+        until = {"warmup": None, "warmup_until_error": 0.001, "warmup_from": 0.1}
+        schedule = recipe.schedule.model_copy(update=until)
         bare = object.__new__(Trainer)
         recipe = recipe.model_copy(update={"schedule": schedule})
         bare.setup, bare.state = replace(state.setup, recipe=recipe), state
