@@ -39,10 +39,12 @@ def build(module: nn.Module, recipe: Optimizer, *, device: torch.device) -> torc
 
 
 def restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Loads what the steps have gathered; the groups stay the recipe's and the device's.
+    """Loads what the steps have gathered, and the rate of the last of them.
 
-    A run begun on a CPU would otherwise go on without fused updates on a GPU, where alone
-    they drop a bad step, and the other way round.
+    All else of the groups stays the recipe's and the device's: a run begun on a CPU would
+    otherwise go on without fused updates on a GPU, where alone they drop a bad step.
     """
     groups = optimizer.state_dict()["param_groups"]
+    for mine, theirs in zip(groups, saved["param_groups"], strict=False):
+        mine["lr"] = theirs.get("lr", mine["lr"])
     optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})

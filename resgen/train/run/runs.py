@@ -40,8 +40,10 @@ class Ended(NamedTuple):
             raise self.diverged[0]
         if self.diverged:
             count = len(self.results) + len(self.diverged)
-            said = "; ".join(map(str, self.diverged))
-            raise Diverged(f"{len(self.diverged)} of {count} networks diverged: {said}")
+            names = ", ".join(str(each).partition(":")[0] for each in self.diverged)
+            raise Diverged(
+                f"{len(self.diverged)} of {count} networks diverged: {names}; {self.diverged[0]}"
+            )
 
 
 def train(job: Job) -> list[Result]:

@@ -37,6 +37,7 @@ SCRIPT = (
     + """
 from pathlib import Path
 from torch import nn
+from resgen.train.device import processes
 from resgen.train.run import runs
 from resgen.train.data.images import Wanted
 from resgen.train.device.engine import Engine
@@ -53,7 +54,7 @@ def make():
 network = Network(
     "n", {"name": "n"}, channels=1, size=(8, 8), classes=10, params=0, macs=0, parameters=(),
     train_size=(8, 8), train_macs=0, step_bytes=lambda *_: 0, make=make,
-    prove=lambda _: [(True, "")], init=lambda *_: "",
+    prove=lambda _: [(True, "")], init=lambda *_: "", least_images=1,
 )
 engine = Engine(torch.device("cpu"), "fp32", "contiguous", "off")
 
@@ -130,7 +131,7 @@ def test_one_process_writes_and_speaks(runs: Callable[..., Path]) -> None:
     assert said.count("held-out images") == 2  # two runs, one line each
     assert "2 processes, 64 of 127 images each at a time" in said
     assert checkpoint.load(out / "last.pt")["step"] == 13
-    assert json.loads((out / "environment.json").read_text())["processes"] == 2
+    assert json.loads((out / "environment.json").read_text())[0]["processes"] == 2
 
 
 def test_a_mistake_ends_all_processes_with_its_sentence(

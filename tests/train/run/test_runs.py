@@ -76,7 +76,7 @@ def test_all_that_diverged_are_named_at_the_end(
     job: Make, tiny: Callable[..., str], diverging: set[str]
 ) -> None:
     diverging |= {"a", "c"}
-    with pytest.raises(Diverged, match=r"^2 of 3 networks diverged: a: the loss .*; c: the loss"):
+    with pytest.raises(Diverged, match=r"^2 of 3 networks diverged: a, c; a: the loss "):
         runs.train(job(specs=[tiny("a"), tiny("b"), tiny("c")]))
 
 
