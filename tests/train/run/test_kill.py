@@ -77,7 +77,12 @@ def test_a_run_killed_at_random_moments_ends_as_one_that_was_not(
                 steps = max(steps, _step(tmp_path / "cut"))
                 continue
         assert [run.end() for run in runs] == [0] * processes, [run.err for run in runs]
-        break
+        if killed:
+            break
+        # It was over before its moment came; the next moments are earlier ones.
+        duration *= 0.6
+        assert duration > 0.05, "it was never killed"
+        shutil.rmtree(tmp_path / "cut")
     states = [checkpoint.load(tmp_path / name / "last.pt") for name in ("whole", "cut")]
     assert states[1]["step"] == states[0]["total"]
     assert_equal_bits(*states)
@@ -85,7 +90,6 @@ def test_a_run_killed_at_random_moments_ends_as_one_that_was_not(
     assert rows[0] == rows[1]
     assert records(tmp_path / "whole") == records(tmp_path / "cut")
     shutil.rmtree(tmp_path / "cut")
-    assert killed, "it was never killed"
 
 
 def _step(folder: Path) -> int:
