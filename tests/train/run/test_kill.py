@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,8 @@ def test_a_run_killed_at_random_moments_ends_as_one_that_was_not(
             if not ended:
                 killed += 1
                 for run in runs:
-                    run.signal(signal.SIGKILL, group=True)
+                    with suppress(ProcessLookupError):  # it may end before the signal comes
+                        run.signal(signal.SIGKILL, group=True)
                     run.process.join()
                 steps = max(steps, _step(tmp_path / "cut"))
                 continue
