@@ -17,6 +17,7 @@ from torchvision.ops import sigmoid_focal_loss
 import resgen
 from resgen.errors import CheckFailed, Diverged
 from resgen.tensors import checkpoint
+from resgen.train.data import sources
 from resgen.train.data.feed import Batch
 from resgen.train.data.images import Images, Wanted
 from resgen.train.device.engine import Engine
@@ -207,7 +208,7 @@ def test_held_out_error_is_counted_by_hand(job: Make) -> None:
     module = resgen.build_module(str(chosen.settings.out / "spec.yaml"))
     module.load_state_dict(state["model"])
     module.eval()
-    data = runs.sources.load(Wanted(channels=1, size=(8, 8)))
+    data = sources.load(Wanted(channels=1, size=(8, 8)))
     assert isinstance(data.heldout, Images)
     images = (data.heldout.pixels.float() / 255 - data.mean[0]) / data.std[0]
     with torch.no_grad():
@@ -315,12 +316,12 @@ def test_batch_auto_keeps_the_global_batch(
 ) -> None:
     chosen = job(batch="auto")
     need = fit.measure(chosen.networks[0].module(0), chosen.networks[0], chosen.recipe, cpu)
-    monkeypatch.setattr(runs.machine, "free_memory", lambda _: int(need.step(40) / fit.SHARE))
+    monkeypatch.setattr(job_.machine, "free_memory", lambda _: int(need.step(40) / fit.SHARE))
     runs.train(chosen)
     state = checkpoint.load(chosen.settings.out / "last.pt")
     assert (state["recipe"]["batch"], state["recipe"]["accumulate"]) == (128, 4)
     # Resumed with more memory, the run goes on in the pieces it was begun with.
-    monkeypatch.setattr(runs.machine, "free_memory", lambda _: 2**40)
+    monkeypatch.setattr(job_.machine, "free_memory", lambda _: 2**40)
     runs.train(job(batch="auto", start="resume"))
 
 
