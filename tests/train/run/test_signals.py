@@ -15,7 +15,7 @@ import pytest
 
 from resgen.errors import Interrupted, UserError
 from resgen.tensors import checkpoint
-from resgen.train.data import workers
+from resgen.train.data import sources, workers
 from resgen.train.run import metrics, runs, signals
 from resgen.train.run.metrics import without_times
 from resgen.train.run.signals import Stop
@@ -84,7 +84,7 @@ def slow_load(*_: Any) -> None:
 def test_a_signal_while_data_are_loaded_ends_at_once(
     job: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(runs.sources, "load", slow_load)
+    monkeypatch.setattr(sources, "load", slow_load)
     with pytest.raises(Interrupted) as caught:
         runs.train(job())
     assert str(caught.value) == "SIGTERM: stopped before the first step; there was nothing to save"
