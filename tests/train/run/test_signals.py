@@ -27,18 +27,28 @@ Make = Callable[..., runs.Job]
 DROPPING = "drop_path: 0.3\nhead: {dropout: 0.3}\n"
 
 
+def ignored(pid: int) -> set[signal.Signals]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (mask,) = (int(line.split()[1], 16) for line in lines if line.startswith("SigIgn"))
+    return {number for number in signal.Signals if mask >> (number - 1) & 1}
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_whole_group_saves_and_ends_the_workers_too(
     start: Start, tiny: Callable[..., str], pictures: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     spec = tiny(classes=2, more=DROPPING)
+    # Images take longer than steps, so that the signal meets a run that waits for its workers.
     command = [
-        "train", spec, "--data", pictures, "--set", "batch=4", "--epochs", "12", "--device", "cpu",
-        "--workers", "2",
+        "train", spec, "--data", pictures, "--set", "batch=12", "--set", "augment.random=randaugment",
+        "--set", "augment.random_ops=8", "--epochs", "12", "--device", "cpu", "--workers", "2",
     ]  # fmt: skip
     run = start(*command, "--out", "cut")
     until(lambda: rows(run, "cut"), alive=run)
     assert len(run.others()) >= 2
+    assert all(number in ignored(pid) for pid in run.others())
+    time.sleep(0.1)  # into the next epoch
     run.signal(number, group=True)
     assert run.end() == 130, run.err
     assert f"error: {number.name}: stopped after step " in run.err
