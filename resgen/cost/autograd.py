@@ -11,14 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from resgen.plan import Block, Layer, Op, Plan, elements
+from resgen.plan import Block, Layer, Op, Plan, Shape, elements
 from resgen.plan import layers as L
+from resgen.plan.layers import Branches, Residual, inside, leaves
 
 FULL = 4
 
 
 class _Tensor(NamedTuple):
-    """A tensor in the making: its storage, its bytes and the bytes of one element."""
+    """A tensor in the making: its storage, its bytes and the bytes of one element.
+
+    A part of another has that one's storage, which is kept whole.
+    """
 
     key: int
     size: int
@@ -34,11 +38,13 @@ class Tape:
         self.last_use: dict[int, int] = {}
         self.nodes: list[tuple[int, int]] = []
         self.casts = 0
+        self._whole: dict[int, int] = {}
         self._keys = 0
 
     def tensor(self, count: int, item: int) -> _Tensor:
         """A new tensor of `count` elements."""
         self._keys += 1
+        self._whole[self._keys] = count * item
         return _Tensor(self._keys, count * item, item)
 
     def like(self, shape: L.Shape, item: int) -> _Tensor:
@@ -48,7 +54,7 @@ class Tape:
     def keep(self, *tensors: _Tensor) -> None:
         """Holds tensors for the node in the making; a storage is held once."""
         for tensor in tensors:
-            self.kept[tensor.key] = tensor.size
+            self.kept[tensor.key] = self._whole[tensor.key]
             # The way back frees a storage at the first node that kept it.
             self.last_use.setdefault(tensor.key, len(self.nodes))
 
@@ -60,7 +66,7 @@ class Tape:
         """x as the convolutions take it: cast under autocast, itself otherwise."""
         if not self.half or x.item == 2:
             return x
-        return _Tensor(self.tensor(0, 2).key, x.size // x.item * 2, 2)
+        return self.tensor(x.size // x.item, 2)
 
     def weight(self, count: int) -> None:
         """Under autocast, keeps the cast copy of a weight."""
@@ -102,27 +108,32 @@ def _chain(tape: Tape, x: _Tensor, layers: tuple[Layer, ...]) -> _Tensor:
 def _as_written(block: Block) -> Block:
     """A path calls its one activation several times: in place only if the first call is."""
     first: dict[str, Op] = {}
-    for layer in block.main + block.after:
+    for layer in leaves(block.main + block.after):
         first.setdefault(layer.name, layer.op)
 
     def written(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-        return tuple(layer._replace(op=first[layer.name]) for layer in layers)
+        return tuple(layer._replace(op=first.get(layer.name, layer.op)) for layer in layers)
 
     return block._replace(main=written(block.main), after=written(block.after))
 
 
 def _block(tape: Tape, x: _Tensor, block: Block) -> _Tensor:
-    shared = _chain(tape, x, block.main[: block.leaves_after])
-    y = _chain(tape, shared, block.main[block.leaves_after :])
-    if block.shortcut.kind != "none":
-        s = _chain(tape, shared if block.leaves_after else x, block.shortcut.layers)
-        if block.merge.gate:
-            g = RULES[block.merge.gate.op.keeps](tape, s, block.merge.gate)
-            rest = tape.like(block.output, g.item)
+    return _chain(tape, _unit(tape, x, block, block.joined), block.after)
+
+
+def _unit(tape: Tape, x: _Tensor, unit: Block | Residual, output: Shape) -> _Tensor:
+    """merge(main(x), shortcut(x')), of a block or of a unit inside a path."""
+    shared = _chain(tape, x, unit.main[: unit.leaves_after])
+    y = _chain(tape, shared, unit.main[unit.leaves_after :])
+    if unit.shortcut.kind != "none":
+        s = _chain(tape, shared if unit.leaves_after else x, unit.shortcut.layers)
+        if unit.merge.gate:
+            g = RULES[unit.merge.gate.op.keeps](tape, s, unit.merge.gate)
+            rest = tape.like(output, g.item)
             tape.keep(g, y, rest, s)
-        y = tape.like(block.output, max(y.item, s.item))
+        y = tape.like(output, max(y.item, s.item))
         tape.node(0, 2 * y.size)
-    return _chain(tape, y, block.after)
+    return y
 
 
 def _conv(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
@@ -139,7 +150,8 @@ def _conv(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
 def _standardized(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     *_, conv = layer.op.parts(layer.input)
     weight = conv.op.params()["weight"]
-    tape.keep(tape.tensor(2 * weight[0], FULL))
+    vectors = 3 if isinstance(layer.op, L.ScaledConv) else 2
+    tape.keep(tape.tensor(vectors * weight[0], FULL))
     if not tape.half:  # under autocast only the cast of the standardized weight is kept
         tape.keep(tape.tensor(elements(weight), FULL))
     return _conv(tape, x, conv)
@@ -234,6 +246,70 @@ def _gate(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     return _chain(tape, x, layer.op.parts(layer.input))
 
 
+def _part(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+    return _chain(tape, x, inside(layer.op))
+
+
+def _residual(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+    unit = layer.op
+    assert isinstance(unit, Residual)
+    return _unit(tape, x, unit, layer.output)
+
+
+def _branches(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+    op = layer.op
+    assert isinstance(op, Branches)
+    ends: list[_Tensor] = []
+    for index, (path, shape) in enumerate(zip(op.paths, op.inputs, strict=True)):
+        enters = x._replace(size=tape.batch * elements(shape) * x.item) if op.takes else x
+        if index and op.carry == "chain":
+            enters = ends[-1]
+        elif index and op.carry == "sum":
+            enters = tape.like(shape, max(enters.item, ends[-1].item))
+            tape.node(0, 2 * enters.size)
+        ends.append(_chain(tape, enters, path))
+    item = max(end.item for end in ends)
+    if op.joiner:
+        stacked = tape.tensor(sum(end.size // end.item for end in ends), item)
+        return _joined(tape, stacked, op.joiner)
+    if op.join == "product":
+        tape.keep(*ends)
+    if len(ends) == 1:
+        return ends[0]
+    out = tape.like(layer.output, item)
+    tape.node(0, out.size + sum(end.size for end in ends))
+    return out
+
+
+def _joined(tape: Tape, stacked: _Tensor, layer: Layer) -> _Tensor:
+    """A weighted sum of stacked branches: keeps them, and the weights."""
+    out = tape.like(layer.output, stacked.item)
+    if parts := layer.op.parts(layer.input):
+        tape.keep(stacked, _chain(tape, out, parts[:-1]))
+    else:  # weights that are drawn need no gradient, and so not what they weigh
+        tape.keep(tape.tensor(2 * tape.batch, FULL))
+    tape.node(0, out.size + stacked.size)
+    return out
+
+
+def _layer_norm(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+    if x.item != FULL:  # autocast runs it in fp32
+        x = tape.like(layer.input, FULL)
+    pixels = elements(layer.input[1:])
+    tape.keep(x, tape.tensor(tape.batch * pixels, FULL), tape.tensor(tape.batch * pixels, FULL))
+    out = tape.like(layer.output, FULL)
+    tape.node(2 * FULL * layer.input[0], x.size + out.size)
+    return out
+
+
+def _response(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+    vectors = (tape.tensor(tape.batch * layer.input[0], FULL) for _ in range(3))
+    tape.keep(x, *vectors, tape.tensor(2 * tape.batch, FULL))
+    out = tape.like(layer.output, FULL)
+    tape.node(2 * FULL * layer.input[0], x.size + 2 * out.size)
+    return out
+
+
 def _shortcut_gate(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     g = _chain(tape, x, layer.op.parts(layer.input)[:1])
     rest = tape.like(layer.output, g.item)
@@ -261,6 +337,12 @@ RULES: dict[str, Callable[[Tape, _Tensor, Layer], _Tensor]] = {
     "attended": _attention,
     "parts": _gate,
     "gated": _shortcut_gate,
+    "part": _part,
+    "residual": _residual,
+    "branches": _branches,
+    "joined": _part,
+    "pixel-statistics": _layer_norm,
+    "response": _response,
 }
 
 

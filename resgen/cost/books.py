@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from resgen.plan import Block, Layer, Plan, Stage, elements
+from resgen.plan.layers import residuals
 
 COUNTING = (
     "1 MAC = one multiply-add; FLOPs = 2 x MACs; convolutions and linear layers without "
@@ -121,6 +122,8 @@ def _enter(
             pool += amount
         elif line == "linear":
             linear += amount
+        elif line == "residual":
+            residual_adds += amount
         else:
             assert line == "elementwise", line
             elementwise += amount
@@ -138,7 +141,7 @@ def _enter(
 
 
 class ShortcutCosts(NamedTuple):
-    """How many blocks have each kind of shortcut, and what the shortcuts add to the plain twin."""
+    """How many shortcuts there are of each kind, how many blocks have none, and what the shortcuts add to the plain twin."""
 
     identity: int
     identity_padded: int
@@ -154,8 +157,15 @@ def shortcut_costs(plan: Plan) -> ShortcutCosts:
     added = Cost()
     for stage in plan.stages:
         for run in stage.runs:
-            counts[run.block.shortcut.kind] += run.count
-            added = added.plus(cost_of_layers(run.block.shortcut_layers), run.count)
+            units = list(run.block.units)
+            for unit in units:
+                counts[unit.shortcut.kind] += run.count
+                added = added.plus(cost_of_layers(unit.added), run.count)
+            if not units and run in stage.blocks:
+                counts["none"] += run.count
+    for unit in residuals(plan.stem + plan.head):
+        counts[unit.shortcut.kind] += 1
+        added = added.plus(cost_of_layers(unit.added))
     return ShortcutCosts(
         counts["identity"] + counts["identity-padded"],
         counts["identity-padded"],

@@ -19,27 +19,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from resgen.plan.layers import Conv, Layer, Linear, Shape, elements
-
-
-class Shortcut(NamedTuple):
-    """How a block's input reaches its output.
-
-    kind: none | identity | identity-padded | projection; the last two change the shape.
-    layers: what lies on it; nothing for a plain identity.
-    """
-
-    kind: str
-    layers: tuple[Layer, ...] = ()
-
-
-PLAIN = Shortcut("none")
-
-
-class Merge(NamedTuple):
-    """y = F + S, or y = gate F + (1 - gate) S where a gate is given (exclusive gating)."""
-
-    gate: Layer | None = None
+from resgen.plan.layers import (
+    JOINED,
+    PLAIN,
+    Branches,
+    Conv,
+    Layer,
+    Linear,
+    Merge,
+    Part,
+    Residual,
+    Shape,
+    Shortcut,
+    elements,
+    inside,
+    leaves,
+    residuals,
+    without_shortcuts,
+)
 
 
 class Block(NamedTuple):
@@ -61,12 +58,27 @@ class Block(NamedTuple):
     @property
     def plain(self) -> Block:
         """The same block without its shortcut."""
-        return self._replace(shortcut=PLAIN, merge=Merge(), leaves_after=0)
+        main, after = without_shortcuts(self.main), without_shortcuts(self.after)
+        return self._replace(
+            main=main, after=after, shortcut=PLAIN, merge=JOINED, leaves_after=0, zero_init=""
+        )
 
     @property
     def residual_adds(self) -> int:
         """Elements added where the shortcut joins."""
-        return 0 if self.shortcut.kind == "none" else elements(self.output)
+        return 0 if self.shortcut.kind == "none" else elements(self.joined)
+
+    @property
+    def joined(self) -> Shape:
+        """The shape the main path puts out, where the shortcut joins it."""
+        return self.after[0].input if self.after else self.output
+
+    @property
+    def units(self) -> Iterator[Residual]:
+        """Every residual unit: those inside its paths, and the block's own."""
+        yield from residuals(self.main + self.after + self.shortcut.layers)
+        if self.shortcut.kind != "none":
+            yield Residual(self.main, self.shortcut, self.merge, self.leaves_after, self.joined)
 
     @property
     def shortcut_layers(self) -> tuple[Layer, ...]:
@@ -88,15 +100,24 @@ class Run(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """Blocks in a row under one module name."""
+    """Blocks in a row under one module name.
+
+    before: whether the first of them is no block but what the spec puts `before` them.
+    """
 
     name: str
     runs: tuple[Run, ...]
+    before: bool = False
+
+    @property
+    def blocks(self) -> tuple[Run, ...]:
+        """The runs of blocks, less what stands before them."""
+        return self.runs[1:] if self.before else self.runs
 
     @property
     def depth(self) -> int:
         """The number of blocks."""
-        return sum(run.count for run in self.runs)
+        return sum(run.count for run in self.blocks)
 
     @property
     def output(self) -> Shape:
@@ -128,11 +149,10 @@ class Plan:
     @property
     def weighted_layers(self) -> int:
         """Convolutions of the main path plus the linear layer: the number in a network's name."""
-        kinds = (Conv, Linear)
-        count = sum(isinstance(layer.op, kinds) for layer in self.stem + self.head)
+        count = _weighted(self.stem + self.head)
         for stage in self.stages:
             for run in stage.runs:
-                count += run.count * sum(isinstance(layer.op, kinds) for layer in run.block.main)
+                count += run.count * _weighted(run.block.main)
         return count
 
     def plain(self) -> Plan:
@@ -141,7 +161,9 @@ class Plan:
             stage._replace(runs=tuple(run._replace(block=run.block.plain) for run in stage.runs))
             for stage in self.stages
         )
-        return replace(self, name=f"{self.name} without shortcuts", stages=stages)
+        stem, head = without_shortcuts(self.stem), without_shortcuts(self.head)
+        name = f"{self.name} without shortcuts"
+        return replace(self, name=name, stem=stem, stages=stages, head=head)
 
     def named_blocks(self) -> Iterator[tuple[str, Block]]:
         """("layer1.0", block), ... in order, repeats written out."""
@@ -160,11 +182,46 @@ class Plan:
         for layer in self.head:
             yield from _named("", layer)
 
+    def named_units(self) -> Iterator[tuple[str, Residual]]:
+        """(name of the block, unit) of every residual unit; outside of blocks the name is ""."""
+        yield from (("", unit) for unit in residuals(self.stem + self.head))
+        for name, block in self.named_blocks():
+            yield from ((name, unit) for unit in block.units)
+
+    def named_additions(self) -> Iterator[tuple[str, int]]:
+        """(full dotted name of the module it stands in, elements) of every addition."""
+        yield from _additions("", self.stem)
+        for prefix, block in self.named_blocks():
+            if block.residual_adds:
+                yield prefix, block.residual_adds
+            yield from _additions(prefix, block.layers)
+        yield from _additions("", self.head)
+
     def named_parameters(self) -> Iterator[tuple[str, Shape]]:
         """(full dotted name, shape) of every parameter."""
         for name, layer in self.named_layers():
             for parameter, shape in layer.op.params().items():
                 yield f"{name}.{parameter}", shape
+
+
+def _additions(prefix: str, layers: tuple[Layer, ...]) -> Iterator[tuple[str, int]]:
+    for layer in layers:
+        op = layer.op
+        if isinstance(op, Part):
+            inner = ".".join(part for part in (prefix, layer.name) if part)
+            yield from _additions(inner, op.layers)
+        elif isinstance(op, Branches):
+            yield from ((prefix, size) for size in op.additions)
+            yield from _additions(prefix, inside(op))
+        elif isinstance(op, Residual):
+            if op.shortcut.kind != "none":
+                yield prefix, elements(op.output)
+            yield from _additions(prefix, inside(op))
+
+
+def _weighted(layers: tuple[Layer, ...]) -> int:
+    """Convolutions and linear layers, those of branches among them; a module's own inside count."""
+    return sum(isinstance(layer.op, Conv | Linear) for layer in leaves(layers))
 
 
 def _named(prefix: str, layer: Layer) -> Iterator[tuple[str, Layer]]:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import NamedTuple
 
+from resgen.plan import ends
 from resgen.plan import layers as L
-from resgen.plan.blocks import Numbers, Structure
-from resgen.plan.layers import Layer, Shape, chain
-from resgen.plan.model import Plan, Run, Stage
-from resgen.plan.tables import (
-    ANTIALIAS,
-    ORDERS,
-    Mismatch,
-    Steps,
-    activation_name,
-    convolution,
-    norm_and_activation,
-)
+from resgen.plan.blocks import Structure
+from resgen.plan.layers import Layer, Shape
+from resgen.plan.model import Block, Plan, Run, Stage
+from resgen.plan.numbers import Mismatch, Numbers
+from resgen.plan.orders import fill_of
 from resgen.spec import Spec
-from resgen.spec.block import StageKeys
-from resgen.spec.parts import Stem
-from resgen.spec.settings import LayerSettings, inner_widths
+from resgen.spec.definitions import Use
+from resgen.spec.rules import rows_of
+from resgen.spec.settings import inner_widths
 
 
 def resolve(spec: Spec) -> Plan:
@@ -32,15 +27,14 @@ def resolve(spec: Spec) -> Plan:
     """
     image: Shape = (spec.input.channels, *spec.input.size)
     stem = _stem_layers(spec, image)
-    stages = _stages(spec, stem)
-    shape = stages[-1].output
+    stages = _stages(spec, image, stem)
     plan = Plan(
         spec.name,
         image,
         spec.classes,
         stem,
         stages,
-        _head_layers(spec, shape),
+        _head_layers(spec, stem, stages),
         _about(spec),
     )
     if spec.depth is not None:
@@ -54,34 +48,37 @@ def resolve(spec: Spec) -> Plan:
 
 def _stem_layers(spec: Spec, image: Shape) -> tuple[Layer, ...]:
     try:
-        stem = chain(image, *_stem(spec.stem, spec.outside, image[0]))
+        return ends.stem(spec, image)
     except Mismatch as error:
-        raise spec.mistake(str(error), "stem") from None
-    for layer in stem:
-        if min(layer.input[1:]) < _stride(layer):
-            raise spec.mistake(
-                f"the stem would shrink the image below 1x1: {layer.name} strides by "
-                f"{_stride(layer)} over {_image(layer.input)}; give the network a larger input or "
-                "another stem",
-                "stem",
-            )
-    return stem
+        raise spec.mistake(str(error), *(error.place or ("stem",))) from None
 
 
-def _stride(layer: Layer) -> int:
-    return int(getattr(layer.op, "stride", 1))
+def _head_layers(
+    spec: Spec, stem: tuple[Layer, ...], stages: tuple[Stage, ...]
+) -> tuple[Layer, ...]:
+    names = {layer.name.partition(".")[0] for layer in L.leaves(stem)}
+    try:
+        made = ends.head(spec, stages, names | {stage.name for stage in stages})
+    except Mismatch as error:
+        raise spec.mistake(str(error), *(error.place or ("head",))) from None
+    if not made:
+        raise spec.mistake("a head of no layers; give it at least flatten", "head")
+    return made
 
 
 def _image(shape: Shape) -> str:
     return f"{shape[1]}x{shape[2]}"
 
 
-def _stages(spec: Spec, stem: tuple[Layer, ...]) -> tuple[Stage, ...]:
+def _stages(spec: Spec, image: Shape, stem: tuple[Layer, ...]) -> tuple[Stage, ...]:
     """The stages one after another; past `output_stride`, strides become dilations."""
-    shape = stem[-1].output
-    in_stem = bool(ORDERS[spec.outside.order].before) and spec.stem.first_activation == "stem"
+    shape = stem[-1].output if stem else image
+    preact = not isinstance(spec.stem, Use) and spec.stem.first_activation == "stem"
+    in_stem = preact and bool(fill_of(spec.outside.order).before)
     structures = _structures(spec)
-    shrunk, dilation = math.prod(_stride(layer) for layer in stem), 1
+    shrunk, dilation = round(image[1] / shape[1]) if len(shape) == 3 else 1, 1
+    if not isinstance(spec.stem, Use):
+        shrunk = math.prod(int(getattr(layer.op, "stride", 1)) for layer in stem)
     if spec.output_stride and shrunk > spec.output_stride:
         raise spec.mistake(
             f"the stem alone shrinks the image {shrunk} times; give at least that",
@@ -93,19 +90,22 @@ def _stages(spec: Spec, stem: tuple[Layer, ...]) -> tuple[Stage, ...]:
         if spec.output_stride and shrunk * stride > spec.output_stride:
             stride, dilation = 1, dilation * stage.stride
         shrunk *= stride
-        if min(shape[1:]) < stride:
+        if min(shape[1:], default=1) < stride:
             raise spec.mistake(
                 f"stage {index + 1} would shrink the image below 1x1: it strides by {stride} over "
                 f"{_image(shape)}; give the network a larger input or a smaller stride",
                 "stages",
                 index,
             )
-        numbers = _Strides(stride, dilation, first_dilation)
+        strides = _Strides(stride, dilation, first_dilation)
         try:
-            runs = _runs(stage, structures[index], shape, numbers, in_stem and index == 0)
+            made = _Maker(spec, index, structures[index], strides)
+            runs = made.runs(shape, preactivated=in_stem and index == 0)
         except Mismatch as error:
-            raise spec.mistake(str(error), "stages", index) from None
-        stages.append(Stage(f"layer{index + 1}", runs))
+            where = f" (in stage {index + 1})" if error.place else ""
+            place = error.place or ("stages", index)
+            raise spec.mistake(f"{error}{where}", *place) from None
+        stages.append(Stage(f"layer{index + 1}", runs, before=stage.before is not None))
         shape = stages[-1].output
     return tuple(stages)
 
@@ -117,7 +117,7 @@ def _structures(spec: Spec) -> list[tuple[Structure, ...]]:
     for stage in spec.stage_settings:
         for settings in stage:
             if id(settings) not in known:
-                known[id(settings)] = Structure(settings, drop_path)
+                known[id(settings)] = Structure(settings, spec.library, drop_path)
     return [tuple(known[id(settings)] for settings in stage) for stage in spec.stage_settings]
 
 
@@ -137,127 +137,79 @@ class _Strides(NamedTuple):
     first_dilation: int
 
 
-def _runs(
-    stage: StageKeys,
-    structures: tuple[Structure, ...],
-    shape: Shape,
-    strides: _Strides,
-    preactivated: bool,
-) -> tuple[Run, ...]:
-    """The blocks of one stage, equal neighbours as one run."""
-    # Without `blocks`, the second block stands for all that follow it.
-    written_out = stage.depth if stage.blocks else min(stage.depth, 2)
-    width, structure = stage.width, structures[0]
-    inner = inner_widths(structure.settings, width)
-    made = structure.block(
-        shape, Numbers(shape[0], inner, width, *strides), preactivated=preactivated
-    )
-    runs = [Run(made, 1, 0)]
-    for number in range(1, written_out):
-        if len(structures) > 1:
-            structure = structures[number]
-            inner = inner_widths(structure.settings, width)
-        numbers = Numbers(width, inner, width, 1, strides.dilation, strides.dilation)
-        made = structure.block(made.output, numbers)
-        if runs[-1].block == made:
-            runs[-1] = runs[-1]._replace(count=runs[-1].count + 1)
-        else:
-            runs.append(Run(made, 1, number))
-    if written_out < stage.depth:
-        runs[-1] = runs[-1]._replace(count=runs[-1].count + stage.depth - written_out)
-    return tuple(runs)
+class _Maker:
+    """Makes the blocks of one stage."""
 
+    def __init__(
+        self, spec: Spec, index: int, structures: tuple[Structure, ...], strides: _Strides
+    ) -> None:
+        self.spec, self.index, self.structures, self.strides = spec, index, structures, strides
+        self.stage = spec.stages[index]
 
-class _StemRow(NamedTuple):
-    """(kernel, stride, share of the width in eighths) of each convolution, and the pool."""
+    def runs(self, shape: Shape, *, preactivated: bool) -> tuple[Run, ...]:
+        """The blocks of the stage, equal neighbours as one run."""
+        stage, strides = self.stage, self.strides
+        runs: list[Run] = []
+        if stage.before:
+            made = self._before(stage.before, shape)
+            shape = made.output
+            runs.append(Run(made, 1, 0))
+            if "stride" in self.asked(stage.before):
+                strides = strides._replace(stride=1, first_dilation=strides.dilation)
+        elif stage.stride > 1 and not self.spec.output_stride:
+            self._check_stride()
+        # Without `blocks`, the second block stands for all that follow it.
+        written_out = stage.depth if stage.blocks else min(stage.depth, 2)
+        start = len(runs)
+        for number in range(written_out):
+            structure = self.structures[min(number, len(self.structures) - 1)]
+            width = stage.width
+            if stage.blocks:
+                width = stage.blocks[number].width or width
+            first, mid, groups = inner_widths(structure.settings, width)
+            if number:
+                strides = _Strides(1, strides.dilation, strides.dilation)
+            numbers = Numbers(shape[0], width, mid, first, groups, *strides,
+                              0, self.spec.classes, _NONE, [0])  # fmt: skip
+            made = structure.block(shape, numbers, preactivated=preactivated and not number)
+            shape = made.output
+            if runs[start:] and runs[-1].block == made:
+                runs[-1] = runs[-1]._replace(count=runs[-1].count + 1)
+            else:
+                runs.append(Run(made, 1, start + number))
+        if written_out < stage.depth:
+            runs[-1] = runs[-1]._replace(count=runs[-1].count + stage.depth - written_out)
+        return tuple(runs)
 
-    convs: tuple[tuple[int, int, int], ...]
-    pool: str
-
-
-STEMS: dict[str, _StemRow] = {
-    "conv3x3": _StemRow(((3, 1, 8),), "none"),
-    "conv3x3-s2": _StemRow(((3, 2, 8),), "none"),
-    "conv7x7": _StemRow(((7, 2, 8),), "none"),
-    "conv7x7-pool": _StemRow(((7, 2, 8),), "max"),
-    "deep": _StemRow(((3, 2, 4), (3, 1, 4), (3, 1, 8)), "max"),
-    "deep-tiered": _StemRow(((3, 2, 3), (3, 1, 4), (3, 1, 8)), "max"),
-}
-
-
-def _stem(stem: Stem, settings: LayerSettings, channels: int) -> Steps:
-    row, width = STEMS[stem.kind], stem.width
-    act = activation_name(settings)
-    preact = bool(ORDERS[settings.order].before) and stem.first_activation == "block"
-    steps: Steps = []
-    into = channels
-    least = math.lcm(*(8 // math.gcd(eighths, 8) for _, _, eighths in row.convs))
-    if width % least:
-        raise Mismatch(f"a {stem.kind} stem needs a width divisible by {least} (got {width})")
-    for number, (kernel, stride, eighths) in enumerate(row.convs, start=1):
-        out = width * eighths // 8
-        last = number == len(row.convs)
-        steps.append(("conv1", convolution(settings, into, out, kernel, stride)))
-        if not last:
-            steps += norm_and_activation("na", settings, out, ("conv1", "conv1"), inplace=True)
-        into = out
-    if len(row.convs) > 1:
-        steps = [(f"conv1.{i}", op) for i, (_, op) in enumerate(steps)]
-    if not preact:
-        steps += norm_and_activation("na", settings, width, ("bn1", act), inplace=True)
-    return steps + _stem_pool(stem.pool or row.pool, settings, width)
-
-
-def _stem_pool(pool: str, settings: LayerSettings, width: int) -> Steps:
-    antialias = settings.antialias
-    if pool == "none":
-        return []
-    if pool == "conv":
-        steps: Steps = [
-            ("", convolution(settings, width, width, 3, 1 if antialias != "none" else 2))
-        ]
-        if antialias != "none":
-            steps.append(("", ANTIALIAS[antialias](width, 2)))
-        steps += norm_and_activation("na", settings, width, ("", ""), inplace=True)
-    elif antialias == "avgpool":
-        steps = [("", L.AvgPool(2, 2))]
-    elif antialias == "blur":
-        steps = [("", L.MaxPool(3, 1, 1)), ("", L.BlurPool(width, 2))]
-    elif pool == "max-zero-padded":
-        steps = [("", L.ZeroPad(1)), ("", L.MaxPool(3, 2))]
-    else:
-        steps = [("", L.MaxPool(3, 2, 1))]
-    if len(steps) == 1:
-        return [("maxpool", steps[0][1])]
-    return [(f"maxpool.{i}", op) for i, (_, op) in enumerate(steps)]
-
-
-def _head_layers(spec: Spec, shape: Shape) -> tuple[Layer, ...]:
-    try:
-        return chain(shape, *_head(spec, shape))
-    except Mismatch as error:
-        raise spec.mistake(str(error), "head") from None
-
-
-def _head(spec: Spec, shape: Shape) -> Steps:
-    settings, width = spec.settings(-1, -1), shape[0]
-    act = activation_name(settings)
-    final = ORDERS[settings.order].final
-    if settings.order == "linear" and spec.head.width:
-        final = ""  # the head's convolution takes the linear output as it is
-    steps = norm_and_activation(final, settings, width, ("final_bn", f"final_{act}"), inplace=True)
-    if spec.head.width:
-        steps.append(("head_conv", convolution(settings, width, spec.head.width, 1)))
-        width = spec.head.width
-        steps += norm_and_activation(
-            "na", settings, width, ("head_bn", f"head_{act}"), inplace=True
+    def _before(self, use: Use, shape: Shape) -> Block:
+        """What stands before the blocks, as a block of its own."""
+        settings = self.structures[0].settings
+        plain = dataclasses.replace(
+            settings, block=use, order="none", zero_init="none", antialias="none"
         )
-    steps += [("avgpool", L.GlobalAvgPool(1)), ("flatten", L.Flatten())]
-    if spec.head.dropout:
-        steps.append(("dropout", L.Dropout(spec.head.dropout)))
-    if spec.classes:
-        steps.append(("fc", L.Linear(width, spec.classes)))
-    return steps
+        numbers = Numbers(shape[0], self.stage.width, 0, 0, 1, *self.strides,
+                          0, self.spec.classes, _NONE, [0])  # fmt: skip
+        place = ("stages", self.index, "before")
+        structure = Structure(plain, self.spec.library, None, place, "transition")
+        return structure.block(shape, numbers)
+
+    def asked(self, use: Use) -> frozenset[str]:
+        """What a path asks for, by name."""
+        rows = rows_of(use, self.spec.library)
+        return self.spec.library.names_of(rows) if rows is not None else _WHOLE
+
+    def _check_stride(self) -> None:
+        """Refuses a stage whose stride nothing takes."""
+        if self.stage.depth and "stride" not in self.asked(self.structures[0].settings.block):
+            raise Mismatch(
+                f"its stride {self.stage.stride} is taken by no row: say stride: stage in the "
+                "first block's path, or in `before`",
+                ("stages", self.index, "stride"),
+            )
+
+
+_NONE: dict[str, int | float | str] = {}
+_WHOLE = frozenset(["stride"])
 
 
 def _about(spec: Spec) -> tuple[tuple[str, str], ...]:
@@ -268,10 +220,16 @@ def _about(spec: Spec) -> tuple[tuple[str, str], ...]:
         return words[0] if len(set(words)) == 1 else ", ".join(words)
 
     return (
-        ("block", said([settings.block for settings in stages])),
+        ("block", said([settings.block.name or "own" for settings in stages])),
         ("shortcut", said([settings.shortcut.kind for settings in stages])),
         ("order", said([settings.order for settings in stages])),
-        ("stem", f"{spec.stem.kind} {spec.stem.width}"),
+        ("stem", _stem_words(spec)),
         ("depths", ", ".join(str(stage.depth) for stage in spec.stages)),
         ("widths", ", ".join(str(stage.width) for stage in spec.stages)),
     )
+
+
+def _stem_words(spec: Spec) -> str:
+    if isinstance(spec.stem, Use):
+        return spec.stem.name or "own"
+    return f"{spec.stem.kind} {spec.stem.width}"

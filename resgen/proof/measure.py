@@ -47,6 +47,24 @@ ACCOUNTED = frozenset(
         "aten::hardswish",
         "aten::hardswish_",
         "aten::mul",
+        "aten::hardtanh",
+        "aten::hardtanh_",
+        "aten::hardsigmoid",
+        "aten::hardsigmoid_",
+        "aten::mish",
+        "aten::mish_",
+        "aten::tanh",
+        "aten::addcmul",
+        "aten::div",
+        "aten::linalg_vector_norm",
+        "aten::clamp",
+        "aten::clamp_min",
+        "aten::ones_like",
+        "aten::softmax",
+        "aten::sum",
+        "aten::channel_shuffle",
+        "aten::pixel_unshuffle",
+        "aten::upsample_nearest2d",
         "aten::rsub",
         "aten::pad",
         "aten::expand_as",
@@ -59,7 +77,7 @@ class Measurement(NamedTuple):
     """Counts of one image through a module, by full dotted layer name.
 
     macs, norms: what fvcore counted in each layer. additions: elements of each traced
-    addition, by the block it stands in. witness: MACs of torch's FlopCounterMode.
+    addition, smallest first, by the module it stands in. witness: MACs of torch's FlopCounterMode.
     unknown: operators without a rule, and how many. parameters: name -> shape.
     """
 
@@ -140,12 +158,9 @@ def _one_thread() -> Iterator[None]:
 def _trace(
     module: nn.Module, image: torch.Tensor
 ) -> tuple[dict[str, Counter[str]], dict[str, tuple[int, ...]], Counter[str]]:
-    sizes: list[int] = []
-
     def addition(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
-        sizes.append(prod(outputs[0].type().sizes()))
-        # One per call, so that the count by module says how many stand where.
-        return Counter({"add": 1})
+        # One per call under its size, so that the count by module says which stand where.
+        return Counter({f"{_ADD}{prod(outputs[0].type().sizes())}": 1})
 
     logger = logging.getLogger("fvcore.nn.jit_analysis")
     level = logger.level
@@ -164,19 +179,25 @@ def _trace(
             unsupported = analysis.unsupported_ops()
     finally:
         logger.setLevel(level)
-    # The trace is in the order of execution, and so are the sizes: hand them out to the
-    # innermost modules that hold additions, in the order of their names' first call.
-    return counted, _additions(counted, sizes), unsupported
+    return counted, _additions(counted), unsupported
 
 
-def _additions(counted: dict[str, Counter[str]], sizes: list[int]) -> dict[str, tuple[int, ...]]:
-    own = _own_counts(counted)
-    remaining = iter(sizes)
-    return {
-        name: tuple(next(remaining) for _ in range(operators["add"]))
-        for name, operators in own.items()
-        if operators.get("add")
-    }
+_ADD = "add of "
+
+
+def _additions(counted: dict[str, Counter[str]]) -> dict[str, tuple[int, ...]]:
+    """Elements of each addition, smallest first, by the module it stands in."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name, operators in _own_counts(counted).items():
+        sizes = [
+            int(operator.removeprefix(_ADD))
+            for operator, times in operators.items()
+            if operator.startswith(_ADD)
+            for _ in range(times)
+        ]
+        if sizes:
+            found[name] = tuple(sorted(sizes))
+    return found
 
 
 def _own_counts(counted: dict[str, Counter[str]]) -> dict[str, Counter[str]]:

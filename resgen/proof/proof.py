@@ -53,10 +53,10 @@ def closed_form(plan: Plan) -> tuple[Check, ...]:
     whole, twin, added = cost(plan), cost(plan.plain()), shortcut_costs(plan)
     params, macs = whole.params - twin.params, whole.macs - twin.macs
     free = [
-        (name, cost_of_layers(block.shortcut_layers))
-        for name, block in plan.named_blocks()
-        if block.shortcut.kind in ("identity", "identity-padded")
-        and not any(layer.op.parts(layer.input) for layer in block.shortcut_layers)
+        (name, cost_of_layers(unit.added))
+        for name, unit in plan.named_units()
+        if unit.shortcut.kind in ("identity", "identity-padded")
+        and not any(layer.op.parts(layer.input) for layer in unit.added)
     ]
     checks = []
     if free:
@@ -94,9 +94,9 @@ def _n(blocks: Sequence[object]) -> str:
 
 def _weighted_shortcuts(plan: Plan) -> str:
     kinds = {
-        "projections" if block.shortcut.kind == "projection" else "gates"
-        for _, block in plan.named_blocks()
-        if cost_of_layers(block.shortcut_layers).params
+        "projections" if unit.shortcut.kind == "projection" else "gates"
+        for _, unit in plan.named_units()
+        if cost_of_layers(unit.added).params
     }
     return " and ".join(sorted(kinds, reverse=True))
 
@@ -161,9 +161,10 @@ def _witness(plan: Plan, seen: Measurement) -> Check:
 
 
 def _additions(plan: Plan, seen: Measurement) -> Check:
-    ours = {
-        name: (block.residual_adds,) for name, block in plan.named_blocks() if block.residual_adds
-    }
+    found: dict[str, list[int]] = {}
+    for name, size in plan.named_additions():
+        found.setdefault(name, []).append(size)
+    ours = {name: tuple(sorted(sizes)) for name, sizes in found.items()}
     for name in sorted(ours.keys() | seen.additions.keys()):
         if ours.get(name, ()) != seen.additions.get(name, ()):
             text = (
@@ -174,8 +175,12 @@ def _additions(plan: Plan, seen: Measurement) -> Check:
     total = sum(sum(sizes) for sizes in ours.values())
     if not ours:
         return Check("additions", True, "no addition in the trace, no residual block in the plan")
-    text = f"the trace adds {len(ours)} times, once a residual block: {total:,} elements"
-    return Check("additions", True, text)
+    times = sum(map(len, ours.values()))
+    residual = cost(plan).residual_adds
+    what = "once a residual block" if total == residual else "shortcuts and sums of branches"
+    if total == residual and times > len(ours):
+        what = "once a shortcut"
+    return Check("additions", True, f"the trace adds {times} times, {what}: {total:,} elements")
 
 
 def _list(sizes: tuple[int, ...]) -> str:

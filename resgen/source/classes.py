@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-from resgen.plan import Block, Layer, Shape
-from resgen.plan.layers import Conv, DropPath
-from resgen.source.writing import Call, Raw, call_of, define, docstring, text
-
-
-def skeleton(layers: Iterable[Layer]) -> tuple[Any, ...]:
-    """What layers have in common when only their numbers differ."""
-    return tuple((layer.name, type(layer.op)) for layer in layers)
+from resgen.plan import Block, Layer
+from resgen.plan.layers import Branches, Conv, Residual
+from resgen.plan.layers.base import both
+from resgen.source.called import Called
+from resgen.source.forward import Forward, heads
+from resgen.source.shape import (
+    arguments,
+    assignments,
+    family,
+    lists,
+    modules,
+    signature,
+    skeleton,
+    unique,
+)
+from resgen.source.words import sentence
+from resgen.source.writing import Call, define, docstring
 
 
 def structure(block: Block) -> tuple[Any, ...]:
@@ -29,124 +38,6 @@ def structure(block: Block) -> tuple[Any, ...]:
         attribute if block.merge.gate or attribute != "downsample" else "",
         block.zero_init,
     )
-
-
-class Family(NamedTuple):
-    """Layers of one skeleton in several places, and the numbers that differ between them.
-
-    columns: for each (layer index, field) whose values differ, the parameter it takes.
-    parameters: parameter name -> its values, place by place.
-    """
-
-    members: tuple[tuple[Layer, ...], ...]
-    columns: dict[tuple[int, str], str]
-    parameters: dict[str, tuple[Any, ...]]
-
-    def arguments(self, member: tuple[Layer, ...]) -> dict[str, Any]:
-        """The parameters' values in one place."""
-        index = self.members.index(member)
-        return {name: values[index] for name, values in self.parameters.items()}
-
-
-_ROLES = {
-    "out_channels": "mid_width",
-    "in_channels": "mid_width",
-    "num_features": "mid_width",
-    "num_channels": "mid_width",
-    "channels": "mid_width",
-    "squeeze": "squeeze_width",
-    "num_groups": "norm_groups",
-    "rate": "drop_path",
-}
-_ORDER = ("in_width", "mid_width", "width")
-
-
-def family(members: Sequence[tuple[Layer, ...]], ends: Sequence[tuple[Shape, Shape]]) -> Family:
-    """Finds which numbers differ between the members and names them.
-
-    ends: the shape each member takes in and puts out, whose channels are called
-    `in_width` and `width`. Numbers that are equal in every member share one parameter.
-    """
-    rows = tuple(dict.fromkeys(members))
-    shapes = zip(members, ends, strict=True)
-    by_member = dict(shapes)
-    known = {
-        tuple(by_member[row][0][0] for row in rows): "in_width",
-        tuple(by_member[row][1][0] for row in rows): "width",
-    }
-    columns: dict[tuple[int, str], str] = {}
-    parameters: dict[str, tuple[Any, ...]] = {}
-    for index in range(len(rows[0])):
-        op = rows[0][index].op
-        for field in op._asdict():
-            values = tuple(getattr(row[index].op, field) for row in rows)
-            per_block = isinstance(op, DropPath) and op.steps > 0
-            if field == "steps" or (len(set(values)) == 1 and not per_block):
-                continue
-            key = (*values, "rate") if per_block else values
-            if key not in known:
-                role, number = _ROLES.get(field, field), 2
-                name = role
-                while name in known.values():
-                    name, number = f"{role}{number}", number + 1
-                known[key] = name
-            columns[index, field] = known[key]
-            parameters[known[key]] = values
-    ordered = sorted(
-        parameters, key=lambda name: (_ORDER.index(name) if name in _ORDER else 9, name)
-    )
-    return Family(rows, columns, {name: parameters[name] for name in ordered})
-
-
-def signature(parameters: dict[str, tuple[Any, ...]], extra: Sequence[str] = ()) -> list[str]:
-    """`in_width: int, width: int, *, stride: int = 1`."""
-    widths = [f"{name}: int" for name in parameters if name in _ORDER]
-    others = [
-        f"{name}: {type(values[0]).__name__}" + (" = 1" if 1 in values and name == "stride" else "")
-        for name, values in parameters.items()
-        if name not in _ORDER
-    ]
-    others = sorted(others, key=lambda part: "=" in part) + list(extra)
-    return widths + (["*", *others] if others else [])
-
-
-def arguments(call: str, values: dict[str, Any], extra: Sequence[tuple[str, Any]] = ()) -> Call:
-    """The call that gives those parameters their values: Bottleneck(64, 64, 256, stride=2)."""
-    widths = tuple(value for name, value in values.items() if name in _ORDER)
-    named = tuple(
-        (name, value)
-        for name, value in values.items()
-        if name not in _ORDER and not (name == "stride" and value == 1)
-    )
-    return Call(call, widths, named + tuple(extra))
-
-
-def assignments(layers: Sequence[Layer], columns: dict[tuple[int, str], str]) -> list[str]:
-    """`self.conv1 = nn.Conv2d(...)`; numbered names of one stem become one nn.Sequential."""
-    lines: list[str] = []
-    seen: set[str] = set()
-    for index, layer in enumerate(layers):
-        head, _, rest = layer.name.partition(".")
-        if head in seen:
-            continue
-        seen.add(head)
-        if rest:
-            calls = tuple(
-                call_of(other.op, named(columns, i))
-                for i, other in enumerate(layers)
-                if other.name.partition(".")[0] == head
-            )
-            value: Call = Call("nn.Sequential", calls)
-        else:
-            value = call_of(layer.op, named(columns, index))
-        prefix = f"self.{head} = "
-        lines.append(prefix + text(value, 8, len(prefix)))
-    return lines
-
-
-def named(columns: dict[tuple[int, str], str], index: int) -> dict[str, Any]:
-    """The arguments of one layer that are parameters of its class."""
-    return {field: Raw(name) for (i, field), name in columns.items() if i == index}
 
 
 class BlockClass:
@@ -167,18 +58,19 @@ class BlockClass:
             "",
         )
         if not self.handed_in and first.shortcut.layers:
-            self.own = family([self._own(b) + b.shortcut.layers for b in self.blocks], ends)
+            whole = [self._own(b) + tuple(modules(b.shortcut.layers)) for b in self.blocks]
+            self.own = family(whole, ends)
 
     @staticmethod
     def _own(block: Block) -> tuple[Layer, ...]:
         gate = (block.merge.gate,) if block.merge.gate else ()
-        return block.main + block.after + gate
+        return tuple(modules(block.main + block.after + gate))
 
     def call(self, block: Block, shortcut: Any, drop_path: Any) -> Call:
         """The constructor call of one block."""
         member = self._own(block)
         if not self.handed_in:
-            member += block.shortcut.layers
+            member += tuple(modules(block.shortcut.layers))
         values = self.own.arguments(member)
         if drop_path is not None and "drop_path" in values:
             values["drop_path"] = drop_path
@@ -189,7 +81,8 @@ class BlockClass:
         """The class."""
         extra = [f"{self.attribute}: nn.Module | None = None"] if self.handed_in else []
         head = ["self", *signature(self.own.parameters, extra)]
-        body = unique(assignments(self.own.members[0], self.own.columns))
+        listed = lists(self.first.layers)
+        body = unique(assignments(self.own.members[0], self.own.columns, listed))
         if self.handed_in:
             body.append(f"self.{self.attribute} = {self.attribute} or nn.Identity()")
         if self.first.zero_init:
@@ -210,10 +103,11 @@ class BlockClass:
         """y = relu(F(x) + shortcut(x)); F: 1x1, 3x3, 1x1 convolutions."""
         block = self.first
         kernels = ", ".join(
-            f"{layer.op.kernel_size}x{layer.op.kernel_size}"
+            "x".join(map(str, both(layer.op.kernel_size)))
             for layer in block.main
             if isinstance(layer.op, Conv)
         )
+        held = any(isinstance(layer.op, Branches | Residual | Called) for layer in block.layers)
         source = "preact(x)" if block.leaves_after else "x"
         shortcut = f"shortcut({source})" if self.attribute else source
         total = f"F({source})"
@@ -221,66 +115,31 @@ class BlockClass:
             total = f"g {total} + (1 - g) {shortcut}"
         elif block.shortcut.kind != "none":
             total += f" + {shortcut}"
+        if held or not kernels:
+            after = sentence(block.after, total) if block.after else total
+            return f"y = {after}; F(x) = {sentence(block.main)}."
         for head in heads(block.after):
             total = f"{head}({total})"
         return f"y = {total}; F: {kernels} convolutions."
 
     def _forward(self) -> list[str]:
-        block = self.first
-        lines: list[str] = []
-        split = block.leaves_after
-        source = "x"
+        block, forward = self.first, Forward()
+        split, source = block.leaves_after, "x"
         if split:
-            lines.append(f"preact = {nest(block.main[:split], 'x')}")
-            source = "preact"
-        value = source
-        segments = list(_segments(block.main[split:]))
-        for index, segment in enumerate(segments):
-            line = nest(segment, value)
-            if index == len(segments) - 1 and block.shortcut.kind == "none":
-                return [*lines, f"return {nest(block.after, line)}"]
-            lines.append(f"y = {line}")
-            value = "y"
+            plain = not any(isinstance(layer.op, Residual) for layer in block.main[:split])
+            source = forward.call(block.main[:split], "x", "y" if plain else "x")
+            source = forward.let("preact" if plain else "x", source)
+        line = forward.call(block.main[split:], source)
+        if block.shortcut.kind == "none":
+            return [*forward.lines, f"return {forward.call(block.after, line)}"]
+        forward.let("y", line)
         shortcut = source
         if self.attribute:
             shortcut = f"self.{self.attribute}({source})"
         joined = f"y + {shortcut}"
         if block.merge.gate:
-            lines.append(f"shortcut = {shortcut}")
-            lines.append("gate = self.gate(shortcut)")
+            forward.let("shortcut", shortcut)
+            forward.let("gate", "self.gate(shortcut)")
             joined = "gate * y + (1.0 - gate) * shortcut"
-        return [*lines, f"return {nest(block.after, joined)}"]
-
-
-def unique(lines: list[str]) -> list[str]:
-    """Each line once: one activation module serves every place that names it."""
-    return list(dict.fromkeys(lines))
-
-
-def _segments(layers: Sequence[Layer]) -> Iterable[list[Layer]]:
-    """The main path line by line: a line ends where an activation does."""
-    line: list[Layer] = []
-    for layer in layers:
-        line.append(layer)
-        if layer.op.line == "activation":
-            yield line
-            line = []
-    if line:
-        yield line
-
-
-def nest(layers: Sequence[Layer], value: str) -> str:
-    """self.relu(self.bn1(self.conv1(x)))."""
-    for head in heads(layers):
-        value = f"self.{head}({value})"
-    return value
-
-
-def heads(layers: Sequence[Layer]) -> list[str]:
-    """Module names in order, a numbered group once."""
-    heads: list[str] = []
-    for layer in layers:
-        head, _, rest = layer.name.partition(".")
-        if not (rest and heads and heads[-1] == head):
-            heads.append(head)
-    return heads
+        end = forward.call(block.after, joined)
+        return [*forward.lines, f"return {end}"]

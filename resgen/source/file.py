@@ -21,17 +21,12 @@ from typing import Any
 
 from resgen.cost import cost
 from resgen.plan import Block, Layer, Op, Plan
-from resgen.plan.layers import Conv
-from resgen.source.classes import (
-    BlockClass,
-    arguments,
-    family,
-    named,
-    signature,
-    skeleton,
-)
-from resgen.source.naming import named_blocks
+from resgen.plan.layers import Conv, inside
+from resgen.source.called import with_calls
+from resgen.source.classes import BlockClass
+from resgen.source.naming import TITLES, named_blocks
 from resgen.source.network import network_class
+from resgen.source.shape import arguments, family, named, signature, skeleton
 from resgen.source.writing import WIDTH, Call, call_of, define, text
 
 
@@ -41,25 +36,27 @@ def emit_source(plan: Plan, *, features: bool = False) -> str:
     `__all__` names exactly one class, which takes no argument. With `features`, the class
     has `forward_features`, which returns the output of the stem and of each stage.
     """
-    classes = [BlockClass(title, blocks) for title, blocks in named_blocks(plan).items()]
+    parts = _parts_used(plan)
+    taken = {"Tensor", "F", *_part_texts()}
+    header = _header(plan)
+    plan, definitions = with_calls(plan, {*taken, *TITLES.values()})
+    taken |= {cls.name for cls in definitions}
+    classes = [BlockClass(title, blocks) for title, blocks in named_blocks(plan, taken).items()]
     names = {block: cls for cls in classes for block in cls.blocks}
     projections, shortcut_calls = _projection_functions(plan, classes)
-    name = class_name(plan, {cls.name for cls in classes} | set(projections))
-    body = [
-        _header(plan),
-        "",
-        *_imports(plan, classes),
-        "",
-        f'__all__ = ["{name}"]',
-    ]
-    for part in _parts_used(plan):
+    name = class_name(plan, taken | {cls.name for cls in classes} | set(projections))
+    body: list[str] = []
+    for part in parts:
         body += ["", "", part]
+    for definition in definitions:
+        body += ["", "", *definition.lines()]
     for lines in projections.values():
         body += ["", "", *lines]
     for cls in classes:
         body += ["", "", *cls.lines()]
     body += ["", "", *network_class(plan, name, names, shortcut_calls, features=features)]
-    return "\n".join(body) + "\n"
+    top = [header, "", *_imports(body), "", f'__all__ = ["{name}"]']
+    return "\n".join(top + body) + "\n"
 
 
 def class_name(plan: Plan, taken: set[str]) -> str:
@@ -71,8 +68,7 @@ def class_name(plan: Plan, taken: set[str]) -> str:
         text_ += f"_{word}" if both_digits else _proper(word.lower())
     if not text_[0].isalpha():
         text_ = f"Net{text_}"
-    reserved = {"Tensor", "F", *_part_texts()}
-    if keyword.iskeyword(text_) or text_ in reserved | taken:
+    if keyword.iskeyword(text_) or text_ in taken:
         text_ += "Net"
     return text_
 
@@ -114,12 +110,12 @@ def _header(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def _imports(plan: Plan, classes: Sequence[BlockClass]) -> list[str]:
-    parts = "\n".join(_parts_used(plan))
+def _imports(body: Sequence[str]) -> list[str]:
+    text_ = "\n".join(body)
     lines = []
-    if "torch." in parts.replace("torch.nn", ""):
+    if re.search(r"\btorch\.(?!nn)", text_):
         lines.append("import torch")
-    if re.search(r"\bF\.", parts):
+    if re.search(r"\bF\.", text_):
         lines.append("import torch.nn.functional as F")
     return [*lines, "from torch import Tensor, nn"]
 
@@ -127,7 +123,14 @@ def _imports(plan: Plan, classes: Sequence[BlockClass]) -> list[str]:
 def _all_ops(plan: Plan) -> Iterable[Op]:
     blocks = [run.block for stage in plan.stages for run in stage.runs]
     for layer in (*plan.stem, *(x for block in blocks for x in block.layers), *plan.head):
-        yield layer.op
+        yield from _with_inner(layer.op)
+
+
+def _with_inner(op: Op) -> Iterable[Op]:
+    yield op
+    yield from (value for value in op._asdict().values() if hasattr(value, "torch"))  # type: ignore[misc]
+    for layer in inside(op):
+        yield from _with_inner(layer.op)
 
 
 @cache

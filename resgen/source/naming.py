@@ -7,6 +7,7 @@ from itertools import chain, count
 from typing import Any, NamedTuple
 
 from resgen.plan import Block, Plan
+from resgen.source.called import camel
 from resgen.source.classes import structure
 
 TITLES = {
@@ -37,7 +38,8 @@ class Kin(NamedTuple):
     @property
     def title(self) -> str:
         """The name of the usual class of this kind."""
-        return TITLES[self.blocks[0].kind]
+        kind = self.blocks[0].kind
+        return TITLES.get(kind) or camel(kind)
 
     @property
     def plain(self) -> bool:
@@ -55,7 +57,7 @@ WORDS: dict[str, Callable[[Kin, Kin], bool]] = {
 }
 
 
-def named_blocks(plan: Plan) -> dict[str, tuple[Block, ...]]:
+def named_blocks(plan: Plan, others: Set[str] = frozenset()) -> dict[str, tuple[Block, ...]]:
     """Class name -> the blocks of one structure, in the order of first use.
 
     The commonest structure of a title, of equals the earliest, has the title alone.
@@ -68,7 +70,9 @@ def named_blocks(plan: Plan) -> dict[str, tuple[Block, ...]]:
     named: dict[str, tuple[Block, ...]] = {}
     for kin in kinds:
         known = usual[kin.title]
-        name = kin.title if kin is known else _odd_name(kin, known, named.keys() | usual.keys())
+        taken = named.keys() | usual.keys() | others
+        plain = kin is known and kin.title not in others
+        name = kin.title if plain else _odd_name(kin, known, taken)
         named[name] = kin.blocks
     return named
 

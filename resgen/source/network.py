@@ -6,9 +6,11 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from resgen.plan import Block, Plan, Run
-from resgen.plan.layers import DropPath
-from resgen.source.classes import BlockClass, assignments, heads, unique
+from resgen.plan import Block, Layer, Plan, Run
+from resgen.plan.layers import Branches, Residual
+from resgen.source.classes import BlockClass
+from resgen.source.forward import Forward, heads
+from resgen.source.shape import assignments, lists, modules, unique
 from resgen.source.writing import WIDTH, Call, Raw, Star, flat, text
 
 
@@ -28,37 +30,53 @@ def network_class(
         "    def __init__(self) -> None:",
         "        super().__init__()",
     ]
-    lines += [f"        {line}" for line in unique(assignments(plan.stem, {}))]
+    lines += [f"        {line}" for line in _assigned(plan.stem)]
     position = 0
     for stage in plan.stages:
         calls: list[Any] = []
-        for run in stage.runs:
+        for index, run in enumerate(stage.runs):
             calls += _run_calls(run, position, names, shortcuts)
-            position += run.count
+            position += run.count if index or not stage.before else 0
         prefix = f"self.{stage.name} = "
         lines.append("        " + prefix + _stage_text(calls, prefix))
-    lines += [f"        {line}" for line in unique(assignments(plan.head, {}))]
+    lines += [f"        {line}" for line in _assigned(plan.head)]
     lines += _initialization()
-    pooled = next(i for i, layer in enumerate(plan.head) if layer.name == "avgpool")
-    trunk = [*heads(plan.stem)]
+    pools = (i for i, layer in enumerate(plan.head) if layer.name == "avgpool")
+    pooled = next(pools, 0)
+    trunk = _lines(plan.stem)
     if features:
         lines += _features(plan, trunk, pooled)
         forward = ["x = self.forward_features(x)[-1]"]
     else:
-        forward = _wrapped_calls(trunk)
+        forward = trunk
         forward += _wrapped_calls([stage.name for stage in plan.stages])
         if pooled:
-            forward += _wrapped_calls(heads(plan.head[:pooled]))
-    tail = heads(plan.head[pooled:])
-    forward.append("return " + _nested(tail))
+            forward += _lines(plan.head[:pooled])
+    *most, last = _lines(plan.head[pooled:], wrapped=False)
+    forward += [*most, f"return {last.removeprefix('x = ')}"]
     lines += ["", "    def forward(self, x: Tensor) -> Tensor:"]
     lines += [f"        {line}" for line in forward]
     return lines
 
 
+def _assigned(layers: tuple[Layer, ...]) -> list[str]:
+    return unique(assignments(tuple(modules(layers)), {}, lists(layers)))
+
+
+def _lines(layers: tuple[Layer, ...], *, wrapped: bool = True) -> list[str]:
+    """x = ..., in as many lines as the layers take."""
+    if not any(isinstance(layer.op, Branches | Residual) for layer in layers):
+        names = heads(layers)
+        long = 8 + len("return " + _nested(names)) > WIDTH
+        return _wrapped_calls(names) if wrapped or long else [f"x = {_nested(names)}"]
+    forward = Forward("x")
+    forward.lines.append(f"x = {forward.call(layers, 'x')}")
+    return forward.lines
+
+
 def _features(plan: Plan, trunk: list[str], pooled: int) -> list[str]:
     shapes = [plan.stages[0].runs[0].block.input, *(stage.output for stage in plan.stages)]
-    last = _nested(heads(plan.head[:pooled]), "features[-1]") if pooled else ""
+    last = plan.head[:pooled]
     lines = [
         "",
         "    def forward_features(self, x: Tensor) -> list[Tensor]:",
@@ -70,14 +88,20 @@ def _features(plan: Plan, trunk: list[str], pooled: int) -> list[str]:
             initial_indent=" " * 8,
             subsequent_indent=" " * 8,
         ),
-        *(f"        {line}" for line in _wrapped_calls(trunk)),
+        *(f"        {line}" for line in trunk),
         "        features = [x]",
         f"        for stage in ({', '.join(f'self.{stage.name}' for stage in plan.stages)}"
         + (",):" if len(plan.stages) == 1 else "):"),
         "            features.append(stage(features[-1]))",
     ]
     if last:
-        lines.append(f"        features[-1] = {last}")
+        forward = Forward("x")
+        value = forward.call(last, "features[-1]")
+        plain = not any(isinstance(layer.op, Branches | Residual) for layer in last)
+        if plain:
+            forward.lines, value = [], _nested(heads(last), "features[-1]")
+        lines += [f"        {line}" for line in forward.lines]
+        lines.append(f"        features[-1] = {value}")
     return [*lines, "        return features"]
 
 
@@ -106,15 +130,22 @@ def _run_calls(
 ) -> list[Any]:
     cls = names[run.block]
     shortcut = shortcuts.get(run.block)
-    drop = next((x.op for x in run.block.main if isinstance(x.op, DropPath) and x.op.steps), None)
+    drop = next((x.op for x in modules(run.block.main) if getattr(x.op, "steps", 0)), None)
+    top = _top_rate(drop)
     if run.count == 1:
-        rate = Raw(repr(round(drop.rate * position / drop.steps, 12))) if drop else None
+        rate = Raw(repr(round(top * position / drop.steps, 12))) if drop else None  # type: ignore[attr-defined]
         return [cls.call(run.block, shortcut, rate)]
-    rate = Raw(f"{drop.rate!r} * i / {drop.steps}") if drop else None
+    rate = Raw(f"{top!r} * i / {drop.steps}") if drop else None  # type: ignore[attr-defined]
     call = cls.call(run.block, shortcut, rate)
     if drop:
         return [Star(call, f"for i in range({position}, {position + run.count})")]
     return [Star(call, f"for _ in range({run.count})")]
+
+
+def _top_rate(op: object) -> float:
+    """The rate of the last block, of a DropPath or of a definition that has one inside."""
+    rate = getattr(op, "rate", None)
+    return float(getattr(op, "drop_path", 0.0) if rate is None else rate)
 
 
 def _stage_text(calls: list[Any], prefix: str) -> str:
@@ -149,5 +180,5 @@ def _initialization() -> list[str]:
 
 def _shape_note(plan: Plan) -> str:
     image = "x".join(map(str, plan.input))
-    out = plan.head[-1].output[0]
+    out = ", ".join(map(str, plan.head[-1].output))
     return f"(n, {image.replace('x', ', ')}) -> (n, {out})."

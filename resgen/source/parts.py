@@ -128,3 +128,141 @@ class ShortcutGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         gate: Tensor = self.gate(x)
         return (1.0 - gate) * x
+
+
+class PooledIdentity(nn.Module):
+    """y = the mean of each stride x stride square of x, zeros in the new channels."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1) -> None:
+        super().__init__()
+        self.new_channels = out_channels - in_channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.avg_pool2d(x, self.stride, ceil_mode=True)
+        return F.pad(x, (0, 0, 0, 0, 0, self.new_channels))
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """y = gamma (x - mean) / std + beta, each pixel over its channels."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__(num_features, eps=1e-6)
+
+    def forward(self, input: Tensor) -> Tensor:
+        x = input.permute(0, 2, 3, 1)
+        x = F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
+
+
+class ResponseNorm(nn.Module):
+    """y = x + gamma x n + beta, n = |x_c| over the mean of all |x_c|."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True)
+        n = size / size.mean(1, keepdim=True).clamp(min=1e-6)
+        gain = torch.addcmul(torch.ones_like(n), n, self.weight.view(1, -1, 1, 1))
+        return torch.addcmul(self.bias.view(1, -1, 1, 1), x, gain)
+
+
+class LearnedScale(nn.Module):
+    """y = gamma x (+ beta), for each channel or, with one channel, for all."""
+
+    def __init__(self, channels: int, value: float, *, bias: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), value))
+        self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight.view(1, -1, 1, 1)
+        if self.bias is None:
+            return x * weight
+        return torch.addcmul(self.bias.view(1, -1, 1, 1), x, weight)
+
+
+class ChannelConv(nn.Conv1d):
+    """y = w * x along the channels of a 1x1 image: one filter, no bias."""
+
+    def __init__(self, kernel_size: int) -> None:
+        super().__init__(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        y: Tensor = super().forward(input.flatten(1).unsqueeze(1))
+        return y.view(input.shape[0], -1, 1, 1)
+
+
+class ScaledConv2d(nn.Conv2d):
+    """y = (gain (W - mean(W)) / (std(W) sqrt(fan-in))) * x, over each output channel."""
+
+    def __init__(self, *args: int, **named: int) -> None:
+        super().__init__(*args, **named)  # type: ignore[arg-type]
+        self.gain = nn.Parameter(torch.ones(self.out_channels, 1, 1, 1))
+        self.factor = self.weight[0].numel() ** -0.5
+
+    def forward(self, input: Tensor) -> Tensor:
+        flat = self.weight.reshape(1, self.out_channels, -1)
+        gain = self.gain.flatten() * self.factor
+        flat = F.batch_norm(
+            flat, None, None, weight=gain, training=True, momentum=0.0, eps=1e-6
+        )
+        y: Tensor = self._conv_forward(input, flat.reshape_as(self.weight), self.bias)
+        return y
+
+
+class Shift(nn.Module):
+    """y = x moved up and left by so many pixels, zeros behind."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__()
+        self.pixels = pixels
+
+    def forward(self, x: Tensor) -> Tensor:
+        k = self.pixels
+        return F.pad(x[:, :, k:, k:], (0, k, 0, k))
+
+
+class Shake(nn.Module):
+    """y = sum a_i x_i, a drawn for each image, anew for the gradient; else the mean."""
+
+    def forward(self, *paths: Tensor) -> Tensor:
+        x = torch.stack(paths)
+        if not self.training:
+            return x.mean(0)
+        ahead, back = self.weights(x), self.weights(x)
+        return ((ahead * x).sum(0) - (back * x).sum(0)).detach() + (back * x).sum(0)
+
+    def weights(self, x: Tensor) -> Tensor:
+        a = torch.rand(*x.shape[:2], 1, 1, 1, device=x.device, dtype=x.dtype)
+        return a / a.sum(0)
+
+
+class Select(nn.Module):
+    """y = sum a_i x_i, a = softmax(fc2(act(bn(fc1(mean(sum x_i)))))) for each channel."""
+
+    def __init__(
+        self,
+        channels: int,
+        squeeze: int,
+        branches: int,
+        norm: nn.Module,
+        activation: nn.Module,
+        *,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        self.fc1 = nn.Conv2d(channels, squeeze, 1, bias=bias)
+        self.bn = norm
+        self.act = activation
+        self.fc2 = nn.Conv2d(squeeze, branches * channels, 1, bias=bias)
+
+    def forward(self, *paths: Tensor) -> Tensor:
+        x = torch.stack(paths, 1)
+        y = x.sum(1).mean((2, 3), keepdim=True)
+        y = self.fc2(self.act(self.bn(self.fc1(y))))
+        weights = y.view(*x.shape[:3], 1, 1).softmax(1)
+        return (x * weights).sum(1)

@@ -79,16 +79,17 @@ def call_of(op: Op, names: dict[str, Any] | None = None) -> Call:
         return Call(op.torch, (values["rate"],))
     fields = list(values)
     defaults: dict[str, Any] = getattr(op, "_field_defaults", {})
-    positional = [_rendered(values[field]) for field in fields[: op.positional]]
+    positional = [rendered(values[field]) for field in fields[: op.positional]]
     named = [
-        (field, _rendered(values[field]))
+        (field, rendered(values[field]))
         for field in fields[op.positional :]
         if field not in defaults or values[field] != defaults[field]
     ]
     return Call(op.torch, tuple(positional), tuple(named))
 
 
-def _rendered(value: Any) -> Any:
+def rendered(value: Any) -> Any:
+    """A layer among arguments as its call; anything else as it is."""
     return call_of(value) if hasattr(value, "_asdict") and hasattr(value, "torch") else value
 
 

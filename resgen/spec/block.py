@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, Tag, model_validator
 
+from resgen.spec.definitions import Use
 from resgen.spec.parts import (
+    KEYS,
     MAX_DEPTH,
     MAX_WIDTH,
+    PATH,
     Attention,
     Keys,
     Norm,
@@ -16,16 +19,19 @@ from resgen.spec.parts import (
     Width,
     Word,
     broken,
+    tagged,
 )
+from resgen.spec.rows import ACTS, CONVOLUTION_KINDS
 
 
 class BlockKeys(Keys):
     """Keys that describe a block: at the top for all stages, in a stage for that stage."""
 
-    block: Literal["basic", "bottleneck"] | None = Field(
+    block: Use | None = Field(
         None,
-        description="`basic`: two 3x3 convolutions; `bottleneck`: 1x1, 3x3, 1x1. Required, "
-        "at the top or in every stage.",
+        description="`basic`: two 3x3 convolutions; `bottleneck`: 1x1, 3x3, 1x1; a definition, "
+        "with parameters as `{kind: mbconv, kernel: 5}`; or a path. Required, at the top or in "
+        "every stage.",
         examples=["bottleneck"],
     )
     shortcut: Annotated[ShortcutMode, Word] | None = Field(
@@ -43,19 +49,21 @@ class BlockKeys(Keys):
             "relu-preact",
             "preact",
             "preact-shared",
+            "none",
         ]
         | None
     ) = Field(
         None,
         description="Where norm and activation stand (He et al. 2016, figure 4). `linear`: no "
         "activation at the block's end. `preact-shared`: every shortcut starts after the "
-        "pre-activation.",
+        "pre-activation. It fills in paths that say no norm and activation; `none` leaves them.",
         examples=["preact"],
     )
-    projection: Literal["conv", "avgpool-conv", "conv3x3"] | None = Field(
+    projection: Use | None = Field(
         None,
-        description="A projection's layers: a strided 1x1 convolution; a 2x2 average pool, then a "
-        "1x1 convolution (ResNet-D); a 3x3 convolution where it strides, else 1x1 (SENet-154).",
+        description="A projection's layers: a strided 1x1 convolution (`conv`); an average pool, "
+        "then a 1x1 convolution (`avgpool-conv`, ResNet-D); a 3x3 convolution where it strides, "
+        "else 1x1 (`conv3x3`, SENet-154); a definition or a path.",
         examples=["avgpool-conv"],
     )
     stride_at: Literal["3x3", "1x1"] | None = Field(
@@ -90,19 +98,34 @@ class BlockKeys(Keys):
     group_width: Width | None = Field(
         None, description="Inner channels a group, in place of `groups`.", examples=[16]
     )
-    attention: Annotated[Attention, Word] | None = Field(
-        None, description="Attention over channels.", examples=["se"]
+    attention: (
+        Annotated[
+            Annotated[Attention, Tag(KEYS)] | Annotated[Use, Tag(PATH)],
+            tagged("none", "se", "eca"),
+            Word,
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Attention over channels: `se`, `eca`, a definition or a path.",
+        examples=["se"],
     )
     norm: Annotated[Norm, Word] | None = Field(
         None, description="Normalization.", examples=["group"]
     )
-    activation: Literal["relu", "silu", "gelu", "leaky-relu", "elu", "hardswish"] | None = Field(
+    activation: Literal[ACTS] | None = Field(  # type: ignore[valid-type]
         None, description="The activation.", examples=["silu"]
     )
-    convolution: Literal["plain", "standardized"] | None = Field(
+    convolution: Literal[CONVOLUTION_KINDS] | None = Field(  # type: ignore[valid-type]
         None,
-        description="`standardized`: weights are normalized per output channel (Qiao et al. 2019).",
+        description="`standardized`: weights are normalized per output channel (Qiao et al. 2019); "
+        "`scaled`: by their fan-in too, with a learned gain (Brock et al. 2021).",
         examples=["standardized"],
+    )
+    bias: bool | None = Field(
+        None,
+        description="Whether convolutions have biases beside a norm; without a norm they have.",
+        examples=[True],
     )
     zero_init: Literal["none", "last"] | None = Field(
         None,
@@ -118,18 +141,41 @@ class BlockKeys(Keys):
     )
 
 
-class StageKeys(BlockKeys):
-    """One stage: blocks of one width in a row."""
+class BlockEntry(BlockKeys):
+    """One block of a stage that writes its blocks out."""
 
-    depth: int = Field(ge=1, le=MAX_DEPTH, description="Number of blocks.", examples=[3])
+    width: Width | None = Field(
+        None, description="Channels this block puts out, where not the stage's.", examples=[72]
+    )
+
+
+class StageKeys(BlockKeys):
+    """One stage: blocks in a row."""
+
+    depth: int = Field(
+        ge=0, le=MAX_DEPTH, description="Number of blocks; 0 beside `before` alone.", examples=[3]
+    )
     width: Width = Field(
-        description="Channels a block puts out, which is what its shortcut sees.", examples=[256]
+        description="Channels a block puts out, which is what its shortcut sees; "
+        "`{start: 16, end: 44}` grows in equal steps from block to block, `start` being what "
+        "enters (PyramidNet).",
+        examples=[256],
     )
     stride: int = Field(
         1, ge=1, le=64, description="Stride of the stage's first block.", examples=[2]
     )
+    before: Use | None = Field(
+        None,
+        description="Layers ahead of the stage's blocks, where `stride: stage` takes its stride.",
+        examples=[["norm", {"conv": 2, "width": "out", "stride": "stage", "padding": 0}]],
+    )
+    first: BlockKeys | None = Field(
+        None,
+        description="Keys that hold in the stage's first block only.",
+        examples=[{"shortcut": "projection"}],
+    )
     blocks: (
-        Annotated[tuple[BlockKeys, ...], Field(strict=False, min_length=1, max_length=MAX_DEPTH)]
+        Annotated[tuple[BlockEntry, ...], Field(strict=False, min_length=1, max_length=MAX_DEPTH)]
         | None
     ) = Field(
         None,
@@ -142,6 +188,8 @@ class StageKeys(BlockKeys):
     @classmethod
     def _counted(cls, data: object) -> object:
         """The depth is the number of `blocks` where those are written out."""
+        if isinstance(data, dict) and isinstance(data.get("width"), dict):
+            data = _grown(data)
         if isinstance(data, dict) and isinstance(blocks := data.get("blocks"), list) and blocks:
             if data.get("depth", len(blocks)) != len(blocks):
                 raise broken(
@@ -149,8 +197,33 @@ class StageKeys(BlockKeys):
                     "keep one of the two",
                     "blocks",
                 )
-            return {"depth": len(blocks), **data}
+            last = blocks[-1].get("width") if isinstance(blocks[-1], dict) else None
+            return {"depth": len(blocks), **({"width": last} if last else {}), **data}
         return data
+
+    @model_validator(mode="after")
+    def _some_layers(self) -> StageKeys:
+        if not self.depth and self.before is None:
+            raise broken("a stage of 0 blocks needs layers `before`", "depth")
+        return self
+
+
+def _grown(data: dict[str, object]) -> dict[str, object]:
+    """`width: {start: 16, end: 44}` as one width for each block, to the nearest, halves up."""
+    rule, depth = data["width"], data.get("depth")
+    assert isinstance(rule, dict)
+    ends = [rule.get("start"), rule.get("end")]
+    numbers = [n for n in ends if isinstance(n, int) and not isinstance(n, bool)]
+    if set(rule) != {"start", "end"} or len(numbers) < 2 or min(numbers) < 1:
+        raise broken("a width that grows is {start: 16, end: 44}, both whole numbers", "width")
+    if max(numbers) > MAX_WIDTH:
+        raise broken(f"a width is at most {MAX_WIDTH:,}", "width")
+    if not isinstance(depth, int) or not 1 <= depth <= MAX_DEPTH or "blocks" in data:
+        raise broken("a width that grows needs the stage's depth, and no blocks", "width")
+    start, end = numbers
+    steps = [(2 * depth * start + 2 * (end - start) * j + depth) // (2 * depth)
+             for j in range(1, depth + 1)]  # fmt: skip
+    return {**data, "width": end, "blocks": [{"width": width} for width in steps]}
 
 
 BLOCK_KEYS: tuple[str, ...] = tuple(BlockKeys.model_fields)

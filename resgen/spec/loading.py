@@ -186,6 +186,6 @@ def resolved_data(spec: Spec) -> dict[str, Any]:
     return {key: data[key] for key in (*_FIRST, *BLOCK_KEYS, *_LAST) if key in data}
 
 
-_FIRST = ("name", "depth", "input", "stem")
+_FIRST = ("name", "depth", "input", "define", "stem")
 _LAST = ("stages", "drop_path", "output_stride", "head", "classes")
 assert {*_FIRST, *BLOCK_KEYS, *_LAST, "extends", "regnet", "reference"} == set(Spec.model_fields)

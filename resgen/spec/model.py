@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     SerializerFunctionWrapHandler,
+    Tag,
     ValidationError,
     model_serializer,
     model_validator,
@@ -23,15 +24,21 @@ from pydantic import (
 
 from resgen.errors import UserError
 from resgen.spec.block import BlockKeys, StageKeys
+from resgen.spec.definitions import Entry, Library, Use, check_use, own_library
 from resgen.spec.mistakes import Document, at, dotted
 from resgen.spec.parts import (
+    KEYS,
+    PATH,
+    STEM_WORDS,
     DropPath,
     Head,
     Input,
     RegNet,
     Stem,
+    Word,
     broken,
     number_as_rate,
+    tagged,
 )
 from resgen.spec.rules import regnet_stages, stage_settings
 from resgen.spec.settings import BlockSettings, LayerSettings, outside
@@ -65,8 +72,16 @@ class Spec(BlockKeys):
     input: Input = Field(
         description="The images the network takes.", examples=[{"channels": 3, "size": 224}]
     )
-    stem: Stem = Field(
-        description="What comes before the first stage.",
+    define: dict[str, Entry] = Field(
+        {},
+        description="Paths by name: a list of rows, or {with: parameters and their defaults, "
+        "path: rows}.",
+        examples=[{"separable": [{"conv": 3, "groups": "depthwise"}, {"conv": 1, "width": "out"}]}],
+    )
+    stem: Annotated[
+        Annotated[Stem, Tag(KEYS)] | Annotated[Use, Tag(PATH)], tagged(*STEM_WORDS), Word
+    ] = Field(
+        description="What comes before the first stage: a word with its width, or a path.",
         examples=[{"kind": "conv7x7-pool", "width": 64}],
     )
     stages: Annotated[tuple[StageKeys, ...], Field(strict=False, min_length=1, max_length=64)] = (
@@ -91,8 +106,12 @@ class Spec(BlockKeys):
         description="The most the stages may shrink the input by; later strides become dilations.",
         examples=[16],
     )
-    head: Head = Field(
-        Head(), description="What comes after the last stage.", examples=[{"dropout": 0.25}]
+    head: Annotated[
+        Annotated[Head, Tag(KEYS)] | Annotated[Use, Tag(PATH)], tagged("")
+    ] = Field(
+        Head(),
+        description="What comes after the last stage: a few keys, or a path.",
+        examples=[{"dropout": 0.25}],
     )
     classes: int = Field(
         ge=0,
@@ -137,7 +156,15 @@ class Spec(BlockKeys):
     @model_validator(mode="after")
     def _sound_stages(self) -> Spec:
         assert self.stage_settings  # made, and so checked
+        for key, words in (("stem", STEM_WORDS), ("head", ())):
+            if isinstance(use := getattr(self, key), Use):
+                check_use(use, (key,), self.library, words)
         return self
+
+    @cached_property
+    def library(self) -> Library:
+        """The definitions, checked."""
+        return own_library(self.define)
 
     @cached_property
     def outside(self) -> LayerSettings:
@@ -147,12 +174,12 @@ class Spec(BlockKeys):
     @cached_property
     def stage_settings(self) -> tuple[tuple[BlockSettings, ...], ...]:
         """Of each stage, what its blocks are made by: one record for all, or one for each."""
-        return stage_settings(self, self.stages)
+        return stage_settings(self, self.stages, self.library)
 
     def settings(self, index: int, block: int = 0) -> BlockSettings:
         """Every block key as it holds in one block of one stage."""
         settings = self.stage_settings[index]
-        return settings[block] if len(settings) > 1 else settings[0]
+        return settings[min(block, len(settings) - 1)]
 
     def mistake(self, rule: str, *path: str | int) -> UserError:
         """A rule that the Spec breaks once it is resolved, with the place of the value."""

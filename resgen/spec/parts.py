@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
     BeforeValidator,
+    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
@@ -56,6 +57,19 @@ def _size_as_pair(value: object) -> object:
     return value
 
 
+def tagged(*words: str) -> Discriminator:
+    """Tells keys of a kind that is shipped from a definition's name or a path."""
+
+    def tag(value: object) -> str:
+        kind = value.get("kind", words[0]) if isinstance(value, dict) else value
+        return KEYS if isinstance(kind, Keys) or kind in words or kind is None else PATH
+
+    return Discriminator(tag)
+
+
+# What pydantic adds to the place of a mistake in a union; no key has such a name.
+KEYS, PATH = "<keys>", "<path>"
+
 Word = BeforeValidator(_word_as_kind)
 Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIZE)]
@@ -71,16 +85,17 @@ class Input(Keys):
     )
 
 
+STEM_WORDS = ("conv3x3", "conv3x3-s2", "conv7x7", "conv7x7-pool", "deep", "deep-tiered")
+
+
 class Stem(Keys):
     """What comes before the first stage."""
 
-    kind: Literal["conv3x3", "conv3x3-s2", "conv7x7", "conv7x7-pool", "deep", "deep-tiered"] = (
-        Field(
-            description="The convolutions: one 3x3; one 3x3 of stride 2; one 7x7 of stride 2, bare "
-            "or with the 3x3/2 max pool of He et al. 2015; three 3x3 of half, half and full width "
-            "(deep, ResNet-C) or of 3/8, half and full width (deep-tiered), with the pool too.",
-            examples=["conv7x7-pool"],
-        )
+    kind: Literal[STEM_WORDS] = Field(  # type: ignore[valid-type]
+        description="The convolutions: one 3x3; one 3x3 of stride 2; one 7x7 of stride 2, bare "
+        "or with the 3x3/2 max pool of He et al. 2015; three 3x3 of half, half and full width "
+        "(deep, ResNet-C) or of 3/8, half and full width (deep-tiered), with the pool too.",
+        examples=["conv7x7-pool"],
     )
     width: Width = Field(64, description="Channels the stem puts out.", examples=[64])
     pool: Literal["none", "max", "max-zero-padded", "conv"] | None = Field(
@@ -112,6 +127,7 @@ class ShortcutMode(Keys):
         "none",
         "identity",
         "identity-same",
+        "identity-pooled",
         "projection",
         "projection-all",
         "scaled",
@@ -121,7 +137,8 @@ class ShortcutMode(Keys):
     ] = Field(
         description="`none`: plain. `identity`: parameter-free everywhere, padded with zeros and "
         "subsampled where the shape changes (option A). `identity-same`: identity where the shape "
-        "is kept, none elsewhere. `projection`: 1x1 convolution where the shape changes "
+        "is kept, none elsewhere. `identity-pooled`: as `identity`, averaged and not subsampled "
+        "(PyramidNet). `projection`: 1x1 convolution where the shape changes "
         "(option B). `projection-all`: everywhere (option C). `scaled`, `gated`, "
         "`gated-shortcut`, `dropout`: the shortcut functions of He et al. 2016, table 1, "
         "over the padded identity.",
@@ -204,8 +221,9 @@ class Attention(Keys):
 class Norm(Keys):
     """Normalization; a word alone is its kind."""
 
-    kind: Literal["batch", "group", "none"] = Field(
-        description="Batch norm, group norm, or none (convolutions then have biases).",
+    kind: Literal["batch", "group", "layer", "response", "none"] = Field(
+        description="Batch norm, group norm, layer norm over the channels of each pixel "
+        "(ConvNeXt), global response norm (ConvNeXt V2), or none (convolutions then have biases).",
         examples=["batch"],
     )
     groups: int | None = Field(

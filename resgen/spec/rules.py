@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from resgen.spec.block import BlockKeys, StageKeys
+from resgen.spec.definitions import BLOCK_WORDS, PROJECTION_WORDS, Library, Use, check_use
+from resgen.spec.grammar import Rows
 from resgen.spec.parts import MAX_WIDTH, RegNet, broken
 from resgen.spec.settings import RIVALS, BlockSettings, given_keys, inner_widths
 
@@ -14,36 +16,134 @@ Path_ = tuple[str | int, ...]
 
 
 def stage_settings(
-    top: BlockKeys, stages: Sequence[StageKeys]
+    top: BlockKeys, stages: Sequence[StageKeys], library: Library
 ) -> tuple[tuple[BlockSettings, ...], ...]:
     """The settings of each stage's blocks: one for all, or one for each that is written out.
 
-    Levels that say the same share one record. Raises the first broken rule, with the path of
-    the value to change.
+    Where a stage has a `first` block, that and all others. Levels that say the same share one
+    record. Raises the first broken rule, with the path of the value to change.
     """
     known: dict[tuple[tuple[str, object], ...], BlockSettings] = {}
+    asked = _Asked(library)
 
     def settings(levels: Sequence[BlockKeys], paths: Sequence[Path_], width: int) -> BlockSettings:
         values = given_keys(levels)
         _check_spelling(values, levels, paths)
         made = known.setdefault(tuple(values.items()), BlockSettings(**values))  # type: ignore[arg-type]
-        _check(made, levels, paths, width)
+        _check(made, levels, paths, width, library)
+        asked.note(made, levels, paths)
         return made
 
     found: list[tuple[BlockSettings, ...]] = []
     for index, stage in enumerate(stages):
         path: Path_ = ("stages", index)
-        if stage.blocks is None:
-            found.append((settings((top, stage), ((), path), stage.width),))
-        else:
-            paths = [(*path, "blocks", number) for number in range(len(stage.blocks))]
-            found.append(
-                tuple(
-                    settings((top, stage, block), ((), path, at), stage.width)
-                    for at, block in zip(paths, stage.blocks, strict=True)
-                )
+        inside = [
+            ((block,), ((*path, "blocks", number),), block.width or stage.width)
+            for number, block in enumerate(stage.blocks or ())
+        ] or [((), (), stage.width)]
+        if stage.first:
+            one, at, width = inside[0]
+            opens = ((*one, stage.first), (*at, (*path, "first")), width)
+            inside = [opens, *(inside[1:] if stage.blocks else inside)]
+        found.append(
+            tuple(
+                settings((top, stage, *levels), ((), path, *paths), width)
+                for levels, paths, width in inside
             )
+        )
+        if stage.before:
+            check_use(stage.before, (*path, "before"), library, ())
+    asked.check(stages)
     return tuple(found)
+
+
+class _Asked:
+    """Which keys of a block have a place in it; one that has none in any block is a mistake."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.taken: dict[Path_, bool] = {}
+        self.adds = False
+
+    def note(
+        self, settings: BlockSettings, levels: Sequence[BlockKeys], paths: Sequence[Path_]
+    ) -> None:
+        """Notes the keys that each level gives, and whether this block takes them."""
+        takes = self._takes(settings)
+        self.adds |= "add" in takes or settings.shortcut.kind == "none"
+        if takes == _ALL:
+            for path in self.taken:
+                self.taken[path] = True
+            self.taken[()] = True
+            return
+        for level, path in zip(levels, paths, strict=True):
+            for key in level.model_fields_set & _PLACED:
+                if getattr(level, key) is not None:
+                    where = (*path, key)
+                    self.taken[where] = self.taken.get(where, False) or key in takes
+
+    def _takes(self, settings: BlockSettings) -> frozenset[str]:
+        rows = rows_of(settings.block, self.library)
+        if rows is None:
+            return _ALL
+        asked = self.library.names_of(rows)
+        takes = {"add"} if "add" in asked else set()
+        if "mid" in asked:
+            takes |= {"mid_width", "bottleneck_ratio"}
+        if "first" in asked:
+            takes |= {"first_width", "mid_width", "bottleneck_ratio"}
+        if "groups" in asked:
+            takes |= {"groups", "group_width", "mid_width", "bottleneck_ratio"}
+        if "norm" in asked:
+            takes.add("zero_init")
+        if settings.order == "none":
+            takes.add("order")
+        elif fills(settings, self.library):
+            takes |= {"order", "attention", "antialias", "zero_init", "add"}
+        return frozenset(takes)
+
+    def check(self, stages: Sequence[StageKeys]) -> None:
+        """Refuses what no block has a place for."""
+        if () in self.taken:
+            return
+        for path, taken in self.taken.items():
+            if not taken:
+                why = _PLACES.get(str(path[-1]), "no path here is without norms of its own")
+                raise broken(f"no block here has a place for it: {why}", *path)
+        if not self.adds and any(stage.depth for stage in stages):
+            raise broken(
+                "no block here has an `add`, where a shortcut would join; "
+                "write add into its path, or shortcut: none",
+                "shortcut",
+            )
+
+
+_ALL = frozenset(["all"])
+_PLACED = frozenset(
+    ["mid_width", "bottleneck_ratio", "first_width", "groups", "group_width", "order"]
+    + ["attention", "antialias", "zero_init", "stride_at"]
+)
+_PLACES = {
+    **dict.fromkeys(("mid_width", "bottleneck_ratio"), "no width names mid"),
+    "first_width": "no width names first",
+    **dict.fromkeys(("groups", "group_width"), "no convolution says groups: stage"),
+    "stride_at": "only a bottleneck has two places to stride at",
+}
+
+
+def rows_of(use: Use, library: Library) -> Rows | None:
+    """The rows of a path or of a spec's own definition; None for a shipped word."""
+    if use.rows is not None:
+        return use.rows
+    return library[use.name].rows if use.name in library else None
+
+
+def fills(settings: BlockSettings, library: Library) -> bool:
+    """Whether `order` places the norms and activations of a block: its path says none."""
+    rows = rows_of(settings.block, library)
+    if rows is None:
+        return True
+    return settings.order != "none" and not library.names_of(rows) & {"norm", "act", "add"}
 
 
 def _check_spelling(
@@ -60,7 +160,11 @@ def _check_spelling(
 
 
 def _check(
-    settings: BlockSettings, levels: Sequence[BlockKeys], paths: Sequence[Path_], width: int
+    settings: BlockSettings,
+    levels: Sequence[BlockKeys],
+    paths: Sequence[Path_],
+    width: int,
+    library: Library,
 ) -> None:
     """The rules between the keys that hold in one place."""
 
@@ -69,22 +173,35 @@ def _check(
         given = [path for level, path in zip(levels, paths, strict=True) if getattr(level, key)]
         return (*given[-1], key)
 
-    if settings.block == "basic" and settings.stride_at == "1x1":
+    if settings.block.name not in BLOCK_WORDS:
+        check_use(settings.block, written("block"), library, BLOCK_WORDS)
+    if settings.projection.name not in PROJECTION_WORDS:
+        check_use(settings.projection, written("projection"), library, PROJECTION_WORDS)
+    if isinstance(settings.attention, Use):
+        words = ("none", "se", "eca")
+        check_use(settings.attention, written("attention"), library, words)
+    if settings.block.name == "basic" and settings.stride_at == "1x1":
         raise broken("a basic block has no 1x1 convolution to stride at", *written("stride_at"))
-    if settings.zero_init == "last" and not _has_last_norm(settings):
+    shipped = settings.block.name in BLOCK_WORDS
+    if settings.zero_init == "last" and fills(settings, library) and not _has_last_norm(settings):
         raise broken(
             "zero_init: last needs a norm at the end of the main path; "
             f"order {settings.order} with norm {settings.norm.kind} has none",
             *written("zero_init"),
         )
+    if shipped and settings.order == "none":
+        raise broken(
+            f"{settings.block.name} has no norm and activation of its own; order places them",
+            *written("order"),
+        )
     try:
         inner = inner_widths(settings, width)
     except ValueError as error:
         raise broken(str(error), *paths[1], "width") from None
-    if inner.groups == 1:
+    if inner.groups == 1 or not shipped:
         return
     counts = {"width": width, "inner width": inner.mid, "first width": inner.first}
-    if settings.block == "bottleneck":  # whose last convolution has no groups
+    if settings.block.name == "bottleneck":  # whose last convolution has no groups
         del counts["width"]
     for what, count in counts.items():
         if count % inner.groups:

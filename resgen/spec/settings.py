@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from resgen.spec.block import BlockKeys
+from resgen.spec.definitions import Use
 from resgen.spec.parts import MAX_WIDTH, Attention, Norm, ShortcutMode
 
 # Two spellings of one fact: a stage that gives the one is not asked for the other.
@@ -23,6 +24,7 @@ _RIVAL = {one: other for pair in RIVALS for one, other in (pair, pair[::-1])}
 
 
 _BATCH, _NO_ATTENTION = Norm(kind="batch"), Attention(kind="none")
+_CONV = Use("conv", written="conv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,22 +36,23 @@ class LayerSettings:
     activation: str = "relu"
     convolution: str = "plain"
     antialias: str = "none"
+    bias: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockSettings(LayerSettings):
     """What one block is made by; None where a rule, not a number, says the value."""
 
-    block: str
+    block: Use
     shortcut: ShortcutMode
-    projection: str = "conv"
+    projection: Use = _CONV
     stride_at: str = "3x3"
     bottleneck_ratio: float | None = None
     mid_width: int | None = None
     first_width: int | None = None
     groups: int | None = None
     group_width: int | None = None
-    attention: Attention = _NO_ATTENTION
+    attention: Attention | Use = _NO_ATTENTION
     zero_init: str = "none"
 
 
@@ -63,7 +66,7 @@ class Inner(NamedTuple):
 
 def ratio_of(settings: BlockSettings) -> float:
     """A block's width over its inner width: 4 for a bottleneck that does not say."""
-    return settings.bottleneck_ratio or (4 if settings.block == "bottleneck" else 1)
+    return settings.bottleneck_ratio or (4 if settings.block.name == "bottleneck" else 1)
 
 
 def inner_widths(settings: BlockSettings, width: int) -> Inner:

@@ -78,6 +78,12 @@ def slide(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) 
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
+def both(value: object) -> tuple[int, int]:
+    """A number for both sides, or one for each."""
+    height, width = value if isinstance(value, tuple) else (value, value)
+    return height, width
+
+
 class SameShape:
     """A layer that puts out the shape it takes in."""
 

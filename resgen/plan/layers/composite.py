@@ -46,8 +46,8 @@ class SqueezeExcitation(
         )
 
 
-class _WeightNorm(NoParams, NamedTuple("_WeightNorm", [("weight", Shape)])):
-    """w = (W - mean) / std of each output channel: four operations a weight, none an image."""
+class _WeightNorm(NoParams, NamedTuple("_WeightNorm", [("weight", Shape), ("each", int)])):
+    """w = (W - mean) / std of each output channel: so many operations a weight, none an image."""
 
     __slots__ = ()
     torch: ClassVar[str] = ""
@@ -59,7 +59,7 @@ class _WeightNorm(NoParams, NamedTuple("_WeightNorm", [("weight", Shape)])):
         return shape
 
     def amount(self, shape: Shape, out: Shape) -> int:
-        return 4 * elements(self.weight)
+        return self.each * elements(self.weight)
 
 
 class StandardizedConv(Conv):
@@ -67,6 +67,7 @@ class StandardizedConv(Conv):
 
     __slots__ = ()
     torch: ClassVar[str] = "StandardizedConv2d"
+    each: ClassVar[int] = 4
     keeps: ClassVar[str] = "standardized"
     line: ClassVar[str] = "parts"
 
@@ -75,7 +76,7 @@ class StandardizedConv(Conv):
 
     def parts(self, shape: Shape) -> tuple[Layer, ...]:
         conv = Conv(*self)
-        norm = _WeightNorm(conv.params()["weight"])
+        norm = _WeightNorm(conv.params()["weight"], self.each)
         return (Layer("", norm, shape, shape), Layer("", conv, shape, conv.out(shape)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-from resgen.plan.layers.base import Layer, SameShape, Shape, elements, slide
+from resgen.plan.layers.base import Layer, SameShape, Shape, both, elements, slide
 
 
 class _Conv(NamedTuple):
@@ -45,9 +45,29 @@ class Conv(_Conv):
         return ()
 
 
+class RectConv(Conv):
+    """A convolution whose kernel, stride, padding or dilation differs by side."""
+
+    __slots__ = ()
+
+    def out(self, shape: Shape) -> Shape:
+        _, height, width = shape
+        sides = [both(value) for value in self[2:6]]
+        (kh, kw), (sh, sw), (ph, pw), (dh, dw) = sides
+        return (self[1], slide(height, kh, sh, ph, dh), slide(width, kw, sw, pw, dw))
+
+    def params(self) -> dict[str, Shape]:
+        weight = (self[1], self[0] // self.groups, *both(self[2]))
+        return {"weight": weight, "bias": (self[1],)} if self.bias else {"weight": weight}
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return elements(out[1:]) * elements(self.params()["weight"])
+
+
 class _Linear(NamedTuple):
     in_features: int
     out_features: int
+    bias: bool = True
 
 
 class Linear(_Linear):
@@ -58,16 +78,13 @@ class Linear(_Linear):
     keeps: ClassVar[str] = "conv"
     positional: ClassVar[int] = 2
     line: ClassVar[str] = "linear"
-    bias: ClassVar[bool] = True
 
     def out(self, shape: Shape) -> Shape:
         return (self.out_features,)
 
     def params(self) -> dict[str, Shape]:
-        return {
-            "weight": (self.out_features, self.in_features),
-            "bias": (self.out_features,),
-        }
+        weight = (self.out_features, self.in_features)
+        return {"weight": weight, "bias": weight[:1]} if self.bias else {"weight": weight}
 
     def amount(self, shape: Shape, out: Shape) -> int:
         return self.in_features * self.out_features
@@ -102,6 +119,57 @@ class BatchNorm(_BatchNorm, _Norm):
 
     def params(self) -> dict[str, Shape]:
         return {"weight": (self.num_features,), "bias": (self.num_features,)}
+
+
+class BatchNorm1d(BatchNorm):
+    """y = gamma (x - mean) / std + beta, each feature of a vector over the batch."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.BatchNorm1d"
+
+
+class LayerNorm(_BatchNorm, _Norm):
+    """y = gamma (x - mean) / std + beta, each vector over its features (Ba et al. 2016).
+
+    Five operations an element, as group norm.
+    """
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.LayerNorm"
+    keeps: ClassVar[str] = "pixel-statistics"
+    positional: ClassVar[int] = 1
+
+    def params(self) -> dict[str, Shape]:
+        return {"weight": (self.num_features,), "bias": (self.num_features,)}
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return 5 * elements(out)
+
+
+class LayerNorm2d(LayerNorm):
+    """y = gamma (x - mean) / std + beta, each pixel over its channels (Liu et al. 2022)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "LayerNorm2d"
+
+
+class ResponseNorm(_BatchNorm, _Norm):
+    """y = x + gamma x n + beta, n = |x_c| over its mean (Woo et al. 2023).
+
+    Four operations an element.
+    """
+
+    __slots__ = ()
+    torch: ClassVar[str] = "ResponseNorm"
+    keeps: ClassVar[str] = "response"
+    positional: ClassVar[int] = 1
+    line: ClassVar[str] = "elementwise"
+
+    def params(self) -> dict[str, Shape]:
+        return {"weight": (self.num_features,), "bias": (self.num_features,)}
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return 4 * elements(out)
 
 
 class _GroupNorm(NamedTuple):

@@ -60,6 +60,35 @@ class Hardswish(_InPlace, _Activation):
     torch: ClassVar[str] = "nn.Hardswish"
 
 
+class ReLU6(_InPlace, _Activation):
+    """y = min(max(x, 0), 6)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.ReLU6"
+
+
+class Hardsigmoid(_InPlace, _Activation):
+    """y = relu6(x + 3) / 6."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.Hardsigmoid"
+
+
+class Mish(_InPlace, _Activation):
+    """y = x tanh(log(1 + exp(x)))."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.Mish"
+
+
+class Tanh(Nothing, _Activation):
+    """y = tanh(x)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.Tanh"
+    keeps: ClassVar[str] = "result"
+
+
 class GELU(Nothing, _Activation):
     """y = x Phi(x)."""
 
@@ -75,10 +104,21 @@ class Sigmoid(Nothing, _Activation):
     keeps: ClassVar[str] = "result"
 
 
+def windows(size: int, kernel: int, stride: int, padding: int, ceil: bool) -> int:
+    """Windows of a pool along one side; with `ceil` those that reach over the edge, too."""
+    if not ceil:
+        return slide(size, kernel, stride, padding)
+    count = -(-(size + 2 * padding - kernel) // stride) + 1
+    # torch drops a last window that would start in the padding.
+    return count - 1 if (count - 1) * stride >= size + padding else count
+
+
 class _MaxPool(NamedTuple):
     kernel_size: int
     stride: int
     padding: int = 0
+    dilation: int = 1
+    ceil_mode: bool = False
 
 
 class MaxPool(_MaxPool, NoParams):
@@ -92,8 +132,8 @@ class MaxPool(_MaxPool, NoParams):
 
     def out(self, shape: Shape) -> Shape:
         channels, height, width = shape
-        k, s, p = self
-        return (channels, slide(height, k, s, p), slide(width, k, s, p))
+        k, s, p, _, ceil = self
+        return (channels, windows(height, k, s, p, ceil), windows(width, k, s, p, ceil))
 
     def amount(self, shape: Shape, out: Shape) -> int:
         return self.kernel_size**2 * elements(out)
@@ -118,15 +158,8 @@ class AvgPool(_AvgPool, NoParams):
 
     def out(self, shape: Shape) -> Shape:
         channels, height, width = shape
-        return (channels, self._positions(height), self._positions(width))
-
-    def _positions(self, size: int) -> int:
-        k, s, p = self.kernel_size, self.stride, self.padding
-        if not self.ceil_mode:
-            return slide(size, k, s, p)
-        positions = -(-(size + 2 * p - k) // s) + 1
-        # torch drops a last window that would start in the padding.
-        return positions - 1 if (positions - 1) * s >= size + p else positions
+        k, s, p, ceil, _ = self
+        return (channels, windows(height, k, s, p, ceil), windows(width, k, s, p, ceil))
 
     def amount(self, shape: Shape, out: Shape) -> int:
         return self.kernel_size**2 * elements(out)
@@ -231,6 +264,19 @@ class PaddedIdentity(_PaddedIdentity, Free):
 
     __slots__ = ()
     torch: ClassVar[str] = "PaddedIdentity"
+    keeps: ClassVar[str] = "nothing"
+    positional: ClassVar[int] = 2
+
+    def out(self, shape: Shape) -> Shape:
+        _, height, width = shape
+        return (self.out_channels, -(-height // self.stride), -(-width // self.stride))
+
+
+class PooledIdentity(_PaddedIdentity, Free):
+    """y = the mean of each stride x stride square, zeros in the new channels (Han et al. 2017)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "PooledIdentity"
     keeps: ClassVar[str] = "nothing"
     positional: ClassVar[int] = 2
 

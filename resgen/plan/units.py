@@ -1,0 +1,149 @@
+"""Residual units: the main path up to an `add`, and what joins it there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from resgen.plan import layers as L
+from resgen.plan.layers import JOINED, PLAIN, Layer, Merge, Op, Shape, Shortcut, chain
+from resgen.plan.numbers import Make, Mismatch, Numbers, Step, run
+from resgen.plan.space import Space
+from resgen.plan.tables import SHORTCUT_FUNCTIONS
+from resgen.spec.parts import ShortcutMode
+
+IDENTITY = Shortcut("identity")
+PADDED = {"identity-pooled": L.PooledIdentity}
+
+
+class Joined(NamedTuple):
+    """A unit's layers: y = merge(main(x), shortcut(x')), x' behind `leaves_after` layers."""
+
+    main: tuple[Layer, ...]
+    shortcut: Shortcut
+    merge: Merge
+    leaves_after: int
+
+
+class Joins:
+    """What a `shortcut` setting joins at every `add`.
+
+    projections: the steps of a projection where nothing strides, and where something does.
+    ends: what stands on the main path ahead of each addition.
+    """
+
+    def __init__(
+        self,
+        mode: ShortcutMode,
+        projections: tuple[tuple[Make, ...], tuple[Make, ...]],
+        ends: Sequence[Step],
+    ) -> None:
+        self.mode, self.projections, self.ends = mode, projections, tuple(ends)
+        # Whether an addition makes a new tensor, whatever the shapes.
+        self.always = mode.kind not in ("none", "identity-same")
+
+    def unit(self, space: Space, main: list[Step], split: int, all_leave: bool) -> Unit:
+        """The unit of the steps of its main path."""
+        function = space.name("shortcut") if self.mode.kind in SHORTCUT_FUNCTIONS else ""
+        names = (space.name("downsample"), function, space.name("gate"))
+        return Unit(self, (*main, *self.ends), split, all_leave, names)
+
+
+class Unit(NamedTuple):
+    """A main path in steps, and what joins it; names: of projection, function and gate.
+
+    start, split: the steps behind which an identity and a projection leave.
+    """
+
+    joins: Joins
+    main: tuple[Step, ...]
+    split: int
+    all_leave: bool
+    names: tuple[str, str, str]
+    start: int = 0
+
+    def residual(self, shape: Shape, numbers: Numbers) -> Op | None:
+        """The unit as a layer of the path it stands in."""
+        made = self.layers(shape, numbers)
+        if not made.main and made.shortcut.kind == "none":
+            return None
+        output = made.main[-1].output if made.main else shape
+        return L.Residual(made.main, made.shortcut, made.merge, made.leaves_after, output)
+
+    def layers(self, shape: Shape, numbers: Numbers, *, skips: int = 0) -> Joined:
+        """The unit's layers for the shape it takes in, less those that it skips.
+
+        Raises Mismatch where the two paths do not meet.
+        """
+        main: tuple[Layer, ...] = ()
+        leaves, source = [0, 0], [shape, shape]
+        if self.split:  # which is at the start or behind it
+            for place, (begin, end) in enumerate(((skips, self.start), (self.start, self.split))):
+                reaches = main[-1].output if main else shape
+                main += run(self.main[max(begin, skips) : end], reaches, numbers)
+                leaves[place] = len(main)
+                source[place] = main[-1].output if main else shape
+        main += run(self.main[max(self.split, skips) :], source[1], numbers)
+        output = main[-1].output if main else shape
+        shortcut = self._shortcut(source[self.all_leave], output, numbers)
+        if shortcut.layers and (joins := shortcut.layers[-1].output) != output:
+            raise Mismatch(
+                f"the main path puts out {_image(output)}, the shortcut {_image(joins)}"
+                if output[0] == joins[0]
+                else f"the main path puts out {output[0]} channels, the shortcut {joins[0]}"
+            )
+        if shortcut.kind == "none":
+            return Joined(main, shortcut, JOINED, 0)
+        merge = JOINED
+        if self.joins.mode.kind == "gated":
+            gate = L.Gate(output[0], self.joins.mode.gate_bias)
+            merge = Merge(Layer(self.names[2], gate, output, output))
+        shares = self.all_leave or shortcut.kind == "projection"
+        return Joined(main, shortcut, merge, leaves[shares])
+
+    def _shortcut(self, shape: Shape, output: Shape, numbers: Numbers) -> Shortcut:
+        """What the mode says for a shape that is kept or changed."""
+        mode = self.joins.mode
+        stride = _stride(shape, output, numbers.stride)
+        changes = stride != 1 or shape != output
+        if mode.kind == "none" or (mode.kind == "identity-same" and changes):
+            return PLAIN
+        if len(shape) != len(output):
+            raise Mismatch("an add joins images to images; flatten comes behind it")
+        if mode.kind == "projection-all" or (mode.kind == "projection" and changes):
+            makes = self.joins.projections[stride > 1]
+            steps = [(f"{self.names[0]}.{i}", make) for i, make in enumerate(makes)]
+            made = run(steps, shape, numbers._replace(out=output[0], stride=stride))
+            return Shortcut("projection", made)
+        ops: list[Op] = []
+        if changes:
+            if shape[0] > output[0]:
+                raise Mismatch(
+                    f"an identity shortcut cannot narrow {shape[0]} channels to {output[0]}; "
+                    "use shortcut: projection"
+                )
+            padded = PADDED.get(mode.kind, L.PaddedIdentity)
+            ops.append(padded(shape[0], output[0], stride))
+        kind = "identity-padded" if changes else "identity"
+        if mode.kind in SHORTCUT_FUNCTIONS:
+            ops.append(SHORTCUT_FUNCTIONS[mode.kind](mode, output[0]))
+            return Shortcut(kind, _numbered(self.names[1], shape, ops))
+        return Shortcut(kind, _numbered(self.names[0], shape, ops)) if ops else IDENTITY
+
+
+def _stride(shape: Shape, output: Shape, said: int) -> int:
+    """What the main path strides by: the stage's stride where that explains the shapes."""
+    if len(shape) < 2 or len(output) < 2 or -(-shape[1] // said) == output[1]:
+        return said if len(shape) > 1 else 1
+    return max(1, round(shape[1] / output[1]))
+
+
+def _image(shape: Shape) -> str:
+    return "x".join(map(str, shape[1:]))
+
+
+def _numbered(name: str, shape: Shape, ops: Sequence[Op]) -> tuple[Layer, ...]:
+    """One layer keeps the name, several are numbered."""
+    if len(ops) == 1:
+        return chain(shape, (name, ops[0]))
+    return chain(shape, *((f"{name}.{i}", op) for i, op in enumerate(ops)))

@@ -1,0 +1,149 @@
+"""The words of paths: what each row is called, what it takes, what its options are.
+
+One table, which reading, documentation and the JSON Schema are made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from resgen.spec.values import (
+    PADDING,
+    RATE,
+    ROUND,
+    SIZE,
+    STRIDE,
+    SWITCH,
+    TIMES,
+    WIDTH,
+    Kind,
+    count,
+    either,
+    number,
+    pair,
+    word,
+)
+
+ACTS = (
+    "relu", "relu6", "silu", "gelu", "leaky-relu", "elu", "hardswish", "hardsigmoid", "sigmoid",
+    "tanh", "mish",
+)  # fmt: skip
+NORM_KINDS = ("batch", "group", "layer", "response")
+CONVOLUTION_KINDS = ("plain", "standardized", "scaled")
+JOINS = ("sum", "concat", "product", "shake")
+TAKES = ("all", "slices")
+CARRIES = ("none", "sum", "chain")
+
+
+class Word(NamedTuple):
+    """A row word: what it takes, its options, and what it does in a line.
+
+    alone: whether it may stand without an argument.
+    """
+
+    says: str
+    takes: Kind | None = None
+    options: Mapping[str, Kind] = {}
+    alone: bool = False
+
+
+_SLIDES = {"stride": STRIDE, "padding": PADDING}
+_ROUNDED = {"round": ROUND}
+ROWS: dict[str, Word] = {
+    "conv": Word(
+        "A convolution. Keeps the width where none is said; an odd kernel keeps the size at "
+        "stride 1, an even one says its `padding`. `over: channels`: along the channels of a "
+        "1x1 image, one filter.",
+        SIZE,
+        {
+            "width": WIDTH,
+            **_SLIDES,
+            "dilation": pair(count(1, 1024, words=("stage",))),
+            "groups": either(WIDTH, "stage", "depthwise"),
+            "bias": SWITCH,
+            "weight": word(*CONVOLUTION_KINDS),
+            "over": word("channels"),
+            **_ROUNDED,
+        },
+    ),
+    "norm": Word(
+        "The setting's norm, or another; behind `flatten` its one-dimensional form.",
+        word(*NORM_KINDS),
+        {"groups": WIDTH, "group_width": WIDTH},
+        alone=True,
+    ),
+    "act": Word(
+        "The setting's activation, or another; a definition's parameter may say which.",
+        word(*ACTS, free=True),
+        alone=True,
+    ),
+    "max-pool": Word("The largest value of each window.", SIZE, {**_SLIDES, "ceil": SWITCH}),
+    "avg-pool": Word(
+        "The mean of each window; `{avg-pool: stage, stride: stage}` is nothing where the "
+        "stage does not stride.",
+        pair(count(1, 1023, words=("stage",))),
+        {**_SLIDES, "ceil": SWITCH, "count_padding": SWITCH},
+    ),
+    "global-pool": Word("The mean of each channel: an image of 1x1.", alone=True),
+    "flatten": Word("An image as one vector.", alone=True),
+    "linear": Word(
+        "A linear layer; `classes` is nothing in a network of 0 classes.",
+        WIDTH,
+        {"bias": SWITCH, **_ROUNDED},
+    ),
+    "dropout": Word("Elements zeroed at a rate, in training.", RATE),
+    "scale": Word(
+        "A factor; learned where it says `per: channel` or `per: all`, with `bias` if wanted.",
+        number(),
+        {"per": word("channel", "all"), "bias": SWITCH},
+    ),
+    "shuffle": Word("Channels of so many groups interleaved (ShuffleNet).", WIDTH),
+    "upsample": Word("Each pixel so many times in both directions.", count(2, 64)),
+    "space-to-depth": Word("Squares of so many pixels a side as channels.", count(2, 64)),
+    "blur": Word("A fixed binomial 3x3 filter (Zhang 2019).", count(3, 3), {"stride": STRIDE}),
+    "shift": Word("The image moved up and left by so many pixels, zeros behind.", count(1, 64)),
+    "pad": Word("A border of zeros.", count(1, 1023)),
+    "squeeze-excitation": Word(
+        "x times sigmoid(W2 act(W1 mean(x))), squeezed to a width (Hu et al. 2018).",
+        WIDTH,
+        _ROUNDED,
+    ),
+    "efficient-attention": Word(
+        "x times sigmoid(w * mean(x)), w of so many channels (Wang et al. 2020); `width`: a "
+        "kernel grown with the width.",
+        either(count(1, 1023), "width"),
+    ),
+    "branches": Word(
+        "Paths side by side; `[]` is the input itself. With `times`, one path so many times."
+    ),
+    "split": Word(
+        "Where a projection leaves; `{split: all}`: the identity, too.", word("all"), alone=True
+    ),
+    "add": Word("Where the shortcut joins, as the `shortcut` setting says.", alone=True),
+}
+BRANCH_OPTIONS = ("join", "take", "carry", "times")
+SELECT: Mapping[str, Kind] = {
+    "ratio": number(0, 1025),
+    "divisor": count(1, 1024),
+    "least": count(),
+    "bias": SWITCH,
+}
+"""Options of `join: {select: ...}`: the squeezed width, at least so much, its biases."""
+PARAMETER = either(WIDTH, "stage", *ACTS)
+USE: Mapping[str, Kind] = {"times": TIMES}
+RESERVED = frozenset(
+    ["name", "with", "path", "kind", "stage", "depthwise", *BRANCH_OPTIONS]
+    + [option for row in ROWS.values() for option in row.options]
+)
+
+# What people call a row that has another name here.
+MEANT = {
+    "depthwise": "{conv: 3, groups: depthwise}", "dwconv": "{conv: 3, groups: depthwise}",
+    "relu": "act", "activation": "act", "bn": "norm", "batchnorm": "norm", "batch-norm": "norm",
+    "layernorm": "{norm: layer}", "maxpool": "max-pool", "avgpool": "avg-pool",
+    "gap": "global-pool", "globalpool": "global-pool", "fc": "linear", "dense": "linear",
+    "conv2d": "conv", "convolution": "conv", "concat": "{branches: [...], join: concat}",
+    "sigmoid": "{act: sigmoid}", "gelu": "{act: gelu}", "silu": "{act: silu}",
+    "residual": "add", "shortcut": "add", "sum": "{branches: [...]}", "se": "squeeze-excitation",
+}  # fmt: skip
