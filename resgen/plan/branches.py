@@ -155,12 +155,12 @@ def _apart(index: int, shape: Shape, other: Shape, rule: str, place: Path_) -> M
     )
 
 
-def _module(
-    join: Value, many: int, output: Shape, settings: LayerSettings, place: Path_
-) -> Op:
+def _module(join: Value, many: int, output: Shape, settings: LayerSettings, place: Path_) -> Op:
     """The module that joins: shake, or select with its options."""
     if many < 2:
-        raise Mismatch(f"{join if join == 'shake' else 'select'} joins at least two branches", place)
+        raise Mismatch(
+            f"{join if join == 'shake' else 'select'} joins at least two branches", place
+        )
     if join == "shake":
         return L.Shake(many)
     given = dict(join[1:]) if isinstance(join, tuple) else {}  # type: ignore[arg-type, misc]

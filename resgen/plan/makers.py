@@ -147,7 +147,8 @@ def _padding(row: Row, word: str, kernel: Sides, dilation: Sides, place: Path_) 
         k, d = kernel(shape, numbers), dilation(shape, numbers)
         if any(side % 2 == 0 for side in both(k)):
             raise Mismatch(
-                f"a kernel of even size ({_times(k)}) has no middle: say its padding", (*place, word)
+                f"a kernel of even size ({_times(k)}) has no middle: say its padding",
+                (*place, word),
             )
         if isinstance(k, int) and isinstance(d, int):
             return d * (k - 1) // 2

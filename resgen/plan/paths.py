@@ -27,7 +27,17 @@ Given = Callable[[Shape, Numbers], Mapping[str, int | float | str]]
 # Whose outputs nobody else reads and nothing keeps for the way back, so that an activation
 # behind may overwrite them; and who hands on the very tensor it got.
 _FRESH = frozenset(
-    ["conv", "norm", "linear", "max-pool", "scale", "squeeze-excitation", "efficient-attention", "blur", "global-pool"]
+    [
+        "conv",
+        "norm",
+        "linear",
+        "max-pool",
+        "scale",
+        "squeeze-excitation",
+        "efficient-attention",
+        "blur",
+        "global-pool",
+    ]
 )
 _SAME = frozenset(["dropout", "flatten", "pad", "avg-pool"])
 
@@ -74,9 +84,7 @@ class Reader:
         if len(units) > 1:
             last, fresh = self.unit(*units[-2], space, base, fresh)
             start = len(before)
-            last = last._replace(
-                main=(*before, *last.main), start=start, split=start + last.split
-            )
+            last = last._replace(main=(*before, *last.main), start=start, split=start + last.split)
         after: list[Step] = []
         for row in units[-1][0]:
             if row.word == "split":
@@ -105,15 +113,14 @@ class Reader:
         made = self.joins.unit(space, numbered(main, space.acts), split or 0, all_leave)
         return made, fresh or self.joins.always
 
-    def _row(
-        self, row: Row, space: Space, base: Path_, fresh: bool
-    ) -> tuple[list[Step], bool]:
+    def _row(self, row: Row, space: Space, base: Path_, fresh: bool) -> tuple[list[Step], bool]:
         place = (*base, *row.path)
         if row.word == "act":
             return [self._act(row, space, place, fresh)], False
         if row.word == "norm" and row.argument is None and self.settings.norm.kind == "none":
             return [], fresh
         if row.word == "branches":
+
             def read(rows: Rows, inner: Space) -> list[Step]:
                 return self.steps(rows, inner, base)
 

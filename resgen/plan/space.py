@@ -17,7 +17,37 @@ _CALLED = {
     "space-to-depth": "unshuffle", "squeeze-excitation": "se", "efficient-attention": "eca",
 }  # fmt: skip
 RESERVED = frozenset(
-    ["forward", "train", "eval", "type", "half", "float", "double", "bfloat16", "apply", "children", "modules", "parameters", "buffers", "cpu", "cuda", "xpu", "ipu", "mtia", "to", "share_memory", "compile", "add_module", "named_children", "x", "y", "training", "extra_repr", "state_dict", "forward_features"]
+    [
+        "forward",
+        "train",
+        "eval",
+        "type",
+        "half",
+        "float",
+        "double",
+        "bfloat16",
+        "apply",
+        "children",
+        "modules",
+        "parameters",
+        "buffers",
+        "cpu",
+        "cuda",
+        "xpu",
+        "ipu",
+        "mtia",
+        "to",
+        "share_memory",
+        "compile",
+        "add_module",
+        "named_children",
+        "x",
+        "y",
+        "training",
+        "extra_repr",
+        "state_dict",
+        "forward_features",
+    ]
 )
 """Names that a module's attribute cannot have."""
 

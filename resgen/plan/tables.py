@@ -74,6 +74,7 @@ CONVOLUTIONS: dict[str, Callable[[int, int, int, int, int, int, int, bool], L.Co
     "scaled": lambda *numbers: _divided(L.ScaledConv, *numbers),
 }
 
+
 def group_norm(norm: Norm, width: int) -> Op:
     """GroupNorm by number of groups or by channels a group."""
     of, what = norm.groups or 32, "groups"

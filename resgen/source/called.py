@@ -185,9 +185,7 @@ def _mapped(plan: Plan, made: Mapping[Part, Called]) -> Plan:
         return block._replace(main=main, after=after, shortcut=shortcut)
 
     stages = tuple(
-        stage._replace(
-            runs=tuple(run._replace(block=block_of(run.block)) for run in stage.runs)
-        )
+        stage._replace(runs=tuple(run._replace(block=block_of(run.block)) for run in stage.runs))
         for stage in plan.stages
     )
     return dataclasses.replace(

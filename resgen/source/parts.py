@@ -207,9 +207,7 @@ class ScaledConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         flat = self.weight.reshape(1, self.out_channels, -1)
         gain = self.gain.flatten() * self.factor
-        flat = F.batch_norm(
-            flat, None, None, weight=gain, training=True, momentum=0.0, eps=1e-6
-        )
+        flat = F.batch_norm(flat, None, None, weight=gain, training=True, momentum=0.0, eps=1e-6)
         y: Tensor = self._conv_forward(input, flat.reshape_as(self.weight), self.bias)
         return y
 

@@ -31,7 +31,9 @@ def sentence(layers: Sequence[Layer], value: str = "x") -> str:
             pending = []
             value = sentence(op.main, inner)
             if op.shortcut.kind != "none":
-                value += f" + {inner}" if op.shortcut.kind == "identity" else f" + shortcut({inner})"
+                value += (
+                    f" + {inner}" if op.shortcut.kind == "identity" else f" + shortcut({inner})"
+                )
         elif word := _word(layer):
             pending.append(word)
     return _applied(pending, value)
@@ -62,4 +64,10 @@ def _word(layer: Layer) -> str:
     call = op.torch.removeprefix("nn.")
     if call in _CALLS:
         return _CALLS[call]
-    return "" if call in ("Identity", "Flatten") else call if call[1:] != call[1:].lower() else call.lower()
+    return (
+        ""
+        if call in ("Identity", "Flatten")
+        else call
+        if call[1:] != call[1:].lower()
+        else call.lower()
+    )

@@ -11,6 +11,7 @@ from resgen.errors import UserError
 from resgen.files import kind
 from resgen.spec import shipped
 from resgen.spec.block import BLOCK_KEYS
+from resgen.spec.definitions import Use
 from resgen.spec.mistakes import Document, Path_, Place, dotted
 from resgen.spec.model import Spec
 from resgen.spec.parts import Keys
@@ -96,7 +97,9 @@ def _merged(
             gone.add((*path, key))
     for key, value in own.items():
         here = (*path, key)
-        mergeable = isinstance(value, dict) and isinstance(result.get(key), dict)
+        # A definition, and a use of one, says a whole path: it replaces the one it is named after.
+        whole = path[:1] == ("define",) or key in ("block", "projection")
+        mergeable = isinstance(value, dict) and isinstance(result.get(key), dict) and not whole
         if mergeable and value.get("kind", result[key].get("kind")) == result[key].get("kind"):
             result[key] = _merged(result[key], value, here, taken, gone)
         else:
@@ -175,7 +178,7 @@ def resolved_data(spec: Spec) -> dict[str, Any]:
         mode="json", exclude_none=True, exclude={"extends", "regnet", "reference"}
     )
     defaults = {
-        key: value.model_dump(mode="json", exclude_none=True) if isinstance(value, Keys) else value
+        key: _plain(value)
         for key, value in DEFAULTS.items()
         if value is not None
     }
@@ -184,6 +187,13 @@ def resolved_data(spec: Spec) -> dict[str, Any]:
             defaults = {key: value for key, value in defaults.items() if key not in pair}
     data = {**defaults, **data}
     return {key: data[key] for key in (*_FIRST, *BLOCK_KEYS, *_LAST) if key in data}
+
+
+def _plain(value: object) -> object:
+    """A default as it would be written."""
+    if isinstance(value, Keys):
+        return value.model_dump(mode="json", exclude_none=True)
+    return value.written if isinstance(value, Use) else value
 
 
 _FIRST = ("name", "depth", "input", "define", "stem")

@@ -72,7 +72,7 @@ def describe(error: ValidationError, model: type[BaseModel], document: Document)
     problems = error.errors(include_url=False)
     # A misspelt key is also a missing one; the spelling is what the user has to mend.
     problem = min(problems, key=lambda p: p["type"] != "extra_forbidden")
-    path = (*problem["loc"], *problem.get("ctx", {}).get("at", ()))
+    path = (*_written(problem["loc"]), *problem.get("ctx", {}).get("at", ()))
     place = at(path, document.keys, document.values)
     if problem["type"] == "extra_forbidden":
         place = document.keys.get(path, place)
@@ -81,6 +81,11 @@ def describe(error: ValidationError, model: type[BaseModel], document: Document)
     written = path[:-1] if path[-1:] == ("kind",) and path not in document.keys else path
     name = f"{dotted(written)}: " if written else ""
     return f"{where}{name}{_sentence(problem, model, path)}"
+
+
+def _written(loc: Path_) -> Path_:
+    """A place as it was written: less what pydantic adds where one of several models is meant."""
+    return tuple(part for part in loc if part not in ("<keys>", "<path>"))
 
 
 def _sentence(problem: Any, model: type[BaseModel], path: Path_) -> str:

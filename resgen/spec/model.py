@@ -106,9 +106,7 @@ class Spec(BlockKeys):
         description="The most the stages may shrink the input by; later strides become dilations.",
         examples=[16],
     )
-    head: Annotated[
-        Annotated[Head, Tag(KEYS)] | Annotated[Use, Tag(PATH)], tagged("")
-    ] = Field(
+    head: Annotated[Annotated[Head, Tag(KEYS)] | Annotated[Use, Tag(PATH)], tagged("")] = Field(
         Head(),
         description="What comes after the last stage: a few keys, or a path.",
         examples=[{"dropout": 0.25}],

@@ -170,8 +170,12 @@ class Select(
     NamedTuple(
         "_Select",
         [
-            ("channels", int), ("squeeze", int), ("branches", int), ("norm", Op),
-            ("activation", Op), ("bias", bool),
+            ("channels", int),
+            ("squeeze", int),
+            ("branches", int),
+            ("norm", Op),
+            ("activation", Op),
+            ("bias", bool),
         ],
     ),  # fmt: skip
 ):
