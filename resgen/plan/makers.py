@@ -204,8 +204,8 @@ def same_padding(row: Row, place: Path_) -> Make:
 def norm(row: Row, settings: LayerSettings, place: Path_) -> Make:
     """The setting's norm, or another; the one-dimensional form for a vector."""
     chosen = settings.norm
-    if row.argument is not None or row.options:
-        given = {key: value for key, value in row.options if key != "name"}
+    given = {key: value for key, value in row.options if key != "name"}
+    if row.argument is not None or given:
         kind = row.argument or settings.norm.kind
         try:
             chosen = Norm.model_validate({"kind": kind, **given})

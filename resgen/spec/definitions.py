@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from resgen.spec.grammar import Rows, read_parameters, read_rows, terms, walk
@@ -31,6 +31,10 @@ class Definition(NamedTuple):
     place: Path_ = ()
 
 
+MARK = "resgen"
+"""The key of the JSON Schema that stands for a value read here."""
+
+
 class _Written:
     """A value that is read by a function of its own and dumped as it was written."""
 
@@ -48,8 +52,16 @@ class _Written:
     ) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
             cls.read,
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda v: v.written),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: value.written if isinstance(value, cls) else value
+            ),
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, object]:
+        return {MARK: cls.__name__}  # which resgen.spec.schema knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,7 @@ class Use(_Written):
         if isinstance(value, list | tuple):
             return cls("", (), read_rows(value), value)
         if not isinstance(value, dict):
-            raise broken(f"must be a word, a mapping with its kind, or a path (got {show(value)})")
+            raise broken(f"must be a word, {{kind: a word, ...}} or a path (got {show(value)})")
         kind = value.get("kind")
         if not isinstance(kind, str):
             raise broken("this mapping needs a kind: the name of a definition")
@@ -337,4 +349,5 @@ SHIPPED: dict[str, list[object]] = {
 
 BLOCK_WORDS = ("basic", "bottleneck")
 _TAKEN = frozenset(SHIPPED) | {"none", "se"}
+ATTENTION_WORDS = ("none", "se", "eca")
 PROJECTION_WORDS = ("conv", "avgpool-conv", "conv3x3")

@@ -7,7 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from resgen.spec.block import BlockKeys, StageKeys
-from resgen.spec.definitions import BLOCK_WORDS, PROJECTION_WORDS, Library, Use, check_use
+from resgen.spec.definitions import (
+    ATTENTION_WORDS,
+    BLOCK_WORDS,
+    PROJECTION_WORDS,
+    Library,
+    Use,
+    check_use,
+)
 from resgen.spec.grammar import Rows
 from resgen.spec.parts import MAX_WIDTH, RegNet, broken
 from resgen.spec.settings import RIVALS, BlockSettings, given_keys, inner_widths
@@ -178,8 +185,7 @@ def _check(
     if settings.projection.name not in PROJECTION_WORDS:
         check_use(settings.projection, written("projection"), library, PROJECTION_WORDS)
     if isinstance(settings.attention, Use):
-        words = ("none", "se", "eca")
-        check_use(settings.attention, written("attention"), library, words)
+        check_use(settings.attention, written("attention"), library, ATTENTION_WORDS)
     if settings.block.name == "basic" and settings.stride_at == "1x1":
         raise broken("a basic block has no 1x1 convolution to stride at", *written("stride_at"))
     shipped = settings.block.name in BLOCK_WORDS
