@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from resgen.spec.definitions import ATTENTION_WORDS, BLOCK_WORDS, MARK, PROJECTION_WORDS
+from resgen.spec.builtin import ATTENTION_WORDS, BLOCK_WORDS, PROJECTION_WORDS
+from resgen.spec.definitions import MARK
 from resgen.spec.grammar import MOST_BRANCHES
 from resgen.spec.parts import STEM_WORDS
 from resgen.spec.rows import (

@@ -49,6 +49,11 @@ class Word(NamedTuple):
 
 
 _SLIDES = {"stride": STRIDE, "padding": PADDING}
+_POOLS = {
+    "stride": count(1, 64, words=("stage",)),
+    "padding": either(count(0, 512), "same"),
+    "ceil": SWITCH,
+}
 _ROUNDED = {"round": ROUND}
 ROWS: dict[str, Word] = {
     "conv": Word(
@@ -78,12 +83,12 @@ ROWS: dict[str, Word] = {
         word(*ACTS, free=True),
         alone=True,
     ),
-    "max-pool": Word("The largest value of each window.", SIZE, {**_SLIDES, "ceil": SWITCH}),
+    "max-pool": Word("The largest value of each window.", count(1, 1023), _POOLS),
     "avg-pool": Word(
         "The mean of each window; `{avg-pool: stage, stride: stage}` is nothing where the "
         "stage does not stride.",
-        pair(count(1, 1023, words=("stage",))),
-        {**_SLIDES, "ceil": SWITCH, "count_padding": SWITCH},
+        count(1, 1023, words=("stage",)),
+        {**_POOLS, "count_padding": SWITCH},
     ),
     "global-pool": Word("The mean of each channel: an image of 1x1.", alone=True),
     "flatten": Word("An image as one vector.", alone=True),

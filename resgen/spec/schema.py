@@ -134,7 +134,12 @@ def _tidy(model: str, part: dict[str, Any]) -> None:
             value.update(options[0] if len(options) == 1 else {"anyOf": options})
         if value.get("default", "") is None or isinstance(value.get("default"), dict):
             del value["default"]
-        if part["additionalProperties"] is False and model in ("Spec", "StageKeys", "BlockKeys", "BlockEntry"):
+        if part["additionalProperties"] is False and model in (
+            "Spec",
+            "StageKeys",
+            "BlockKeys",
+            "BlockEntry",
+        ):
             _default_of_block_key(model, key, value)
         _short_form(value)
         if key == "size":
