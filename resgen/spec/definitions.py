@@ -255,6 +255,7 @@ def _check_use(
 
 def check_use(use: Use, at: Path_, library: Library, shipped: tuple[str, ...]) -> None:
     """Refuses a word for layers that nothing stands for, and rows that are none."""
+    kind = (*at, "kind") if isinstance(use.written, dict) else at
     if use.rows is not None:
         check_rows(use.rows, at, library, set())
     elif use.name in library:
@@ -267,7 +268,7 @@ def check_use(use: Use, at: Path_, library: Library, shipped: tuple[str, ...]) -
         known = [*shipped, *library]
         guess = nearest(use.name, known)
         guess = "" if guess.startswith("; known") else guess
-        raise broken(f"must be one of {', '.join(known)} (got {show(use.name)}){guess}", *at)
+        raise broken(f"must be one of {', '.join(known)} (got {show(use.name)}){guess}", *kind)
     elif use.parameters:
         key = use.parameters[0][0]
         raise broken(f"{use.name} has no parameter {key}; its keys stand beside it", *at, key)

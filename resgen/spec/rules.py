@@ -11,7 +11,7 @@ from resgen.spec.builtin import ATTENTION_WORDS, BLOCK_WORDS, PROJECTION_WORDS
 from resgen.spec.definitions import Library, Use, check_use
 from resgen.spec.grammar import Rows
 from resgen.spec.parts import MAX_WIDTH, RegNet, broken
-from resgen.spec.settings import RIVALS, BlockSettings, given_keys, inner_widths
+from resgen.spec.settings import DEFAULTS, RIVALS, BlockSettings, given_keys, inner_widths
 
 Path_ = tuple[str | int, ...]
 
@@ -80,7 +80,7 @@ class _Asked:
             return
         for level, path in zip(levels, paths, strict=True):
             for key in level.model_fields_set & _PLACED:
-                if getattr(level, key) is not None:
+                if getattr(level, key) not in (None, DEFAULTS.get(key)):
                     where = (*path, key)
                     self.taken[where] = self.taken.get(where, False) or key in takes
 

@@ -118,6 +118,7 @@ norm:
   kind: batch             # default
 activation: relu          # default
 convolution: plain        # default
+bias: false               # default
 zero_init: none           # default
 antialias: none           # default
 stages:
