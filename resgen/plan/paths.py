@@ -145,12 +145,12 @@ class Reader:
         places.append(fresh)
         if not fresh:
             places[0] = False
-        first = len(places) == 1
         in_place, copied = made(inplace=True), made(inplace=False)
+        if not fresh or len(places) > 1:
+            return (name, in_place if fresh else copied)
 
         def make(shape: Shape, numbers: Numbers) -> Op | None:
-            allowed = fresh and (not first or places[0])
-            return (in_place if allowed else copied)(shape, numbers)
+            return (in_place if places[0] else copied)(shape, numbers)
 
         return (name, make)
 

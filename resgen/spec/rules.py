@@ -11,7 +11,7 @@ from resgen.spec.builtin import ATTENTION_WORDS, BLOCK_WORDS, PROJECTION_WORDS
 from resgen.spec.definitions import Library, Use, check_use
 from resgen.spec.grammar import Rows
 from resgen.spec.parts import MAX_WIDTH, RegNet, broken
-from resgen.spec.settings import DEFAULTS, RIVALS, BlockSettings, given_keys, inner_widths
+from resgen.spec.settings import DEFAULTS, RIVALS, BlockSettings, given_keys, inner_widths, one_of
 
 Path_ = tuple[str | int, ...]
 
@@ -24,13 +24,12 @@ def stage_settings(
     Where a stage has a `first` block, that and all others. Levels that say the same share one
     record. Raises the first broken rule, with the path of the value to change.
     """
-    known: dict[tuple[tuple[str, object], ...], BlockSettings] = {}
     asked = _Asked(library)
 
     def settings(levels: Sequence[BlockKeys], paths: Sequence[Path_], width: int) -> BlockSettings:
         values = given_keys(levels)
         _check_spelling(values, levels, paths)
-        made = known.setdefault(tuple(values.items()), BlockSettings(**values))  # type: ignore[arg-type]
+        made = one_of(BlockSettings, values)
         _check(made, levels, paths, width, library)
         asked.note(made, levels, paths)
         return made
