@@ -68,15 +68,15 @@ if sys.argv[1] == "keep":
 def faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
-def step() -> None:  # 128 MiB in pieces, all freed together at its end
-    activations = [torch.ones(2**22) for _ in range(8)]
+def step() -> None:  # 384 MiB in pieces, all freed together at its end
+    activations = [torch.ones(2**22) for _ in range(24)]
 
-def cost() -> int:
-    before = faults()
-    step()
-    return faults() - before
-
-print(min(cost() for _ in range(10)))
+# What is left of the first step is what the second finds. Later ones tell less: by chance a
+# small block lies above the freed ones, and glibc keeps them for its sake.
+step()
+before = faults()
+step()
+print(faults() - before)
 """
 
 
@@ -86,7 +86,7 @@ def test_memory_a_step_frees_is_kept_for_the_next() -> None:
         word: int(subprocess.check_output([sys.executable, "-c", _FAULTS, word]))
         for word in ("keep", "as it is")
     }
-    assert 10 * faults["keep"] < faults["as it is"]
+    assert 8 * faults["keep"] < faults["as it is"]
 
 
 @pytest.mark.slow
