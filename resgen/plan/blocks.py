@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from resgen.plan import layers as L
-from resgen.plan.layers import Layer, Op, Shape, chain
+from resgen.plan.layers import Layer, Mismatch, Op, Shape, chain
 from resgen.plan.model import PLAIN, Block, Merge, Shortcut
 from resgen.plan.tables import (
     ANTIALIAS,
@@ -19,7 +19,6 @@ from resgen.plan.tables import (
     CONVOLUTIONS,
     NORMS,
     ORDERS,
-    Mismatch,
     Unit,
     activation,
     activation_name,

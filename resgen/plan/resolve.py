@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from resgen.plan import layers as L
 from resgen.plan.blocks import Numbers, Structure
-from resgen.plan.layers import Layer, Shape, chain
+from resgen.plan.layers import Layer, Mismatch, Shape, chain
 from resgen.plan.model import Plan, Run, Stage
 from resgen.plan.tables import (
     ANTIALIAS,
     ORDERS,
-    Mismatch,
     Steps,
     activation_name,
     convolution,

@@ -10,15 +10,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from resgen.plan import layers as L
-from resgen.plan.layers import Op
+from resgen.plan.layers import Mismatch, Op
 from resgen.spec.parts import Norm
 from resgen.spec.settings import BlockSettings, LayerSettings
 
 Steps = list[tuple[str, Op]]
-
-
-class Mismatch(ValueError):
-    """The main path and the shortcut of a block put out different shapes."""
 
 
 class Unit(NamedTuple):

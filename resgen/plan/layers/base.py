@@ -13,6 +13,10 @@ elements: Callable[[Shape], int] = math.prod
 """c h w."""
 
 
+class Mismatch(ValueError):
+    """A layer that cannot stand where it was put."""
+
+
 class Op(Protocol):
     """What every kind of layer answers.
 
