@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -262,6 +263,13 @@ def test_weights_of_another_network_are_refused(
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(UserError, match=r"other\.pth: "):
         command("--epochs", "1", "--out", "run", "--init-from", "other.pth")
+
+
+def test_an_option_that_is_offered_can_be_pasted() -> None:
+    with pytest.raises(UserError) as caught:
+        typed("it's a run/last.pt")
+    offered = str(caught.value).partition("; add ")[2].partition(" to begin")[0]
+    assert shlex.split(offered) == ["--init-from", "it's a run/last.pt"]
 
 
 def test_a_checkpoint_alone_is_not_trained_from_a_new_draw(

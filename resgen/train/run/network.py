@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -142,10 +143,11 @@ def refuse_checkpoints(paths_or_names: list[str]) -> None:
     for name in paths_or_names:
         path = Path(name)
         if path.suffix in CHECKPOINTS:
+            option = shlex.join(["--init-from", name])
             raise UserError(
                 f"{path}: a checkpoint names its network only, and training would begin from new "
-                f"weights; add --init-from {path} to begin from its weights, or name the network "
-                f"by its spec ({path.parent / 'spec.yaml'})"
+                f"weights; add {option} to begin from its weights, or name the network by its "
+                f"spec ({path.parent / 'spec.yaml'})"
             )
 
 
