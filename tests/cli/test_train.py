@@ -261,8 +261,9 @@ def test_weights_of_another_network_are_refused(
     command: Callable[..., None], tmp_path: Path
 ) -> None:
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(UserError, match=r"other\.pth: "):
-        command("--epochs", "1", "--out", "run", "--init-from", "other.pth")
+    for more in ([], ["--plan"]):
+        with pytest.raises(UserError, match=r"other\.pth: "):
+            command("--epochs", "1", "--out", "run", "--init-from", "other.pth", *more)
 
 
 def test_an_option_that_is_offered_can_be_pasted() -> None:

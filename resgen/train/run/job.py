@@ -97,16 +97,14 @@ def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
 def _check_weights(job: Job, network: Network) -> None:
     """Raises UserError where a network cannot start from the weights asked for.
 
-    One that goes on from a checkpoint takes none. The module holds no memory here.
+    One that goes on from a checkpoint takes none.
     """
     settings = job.settings
     if settings.init_from is None:
         return
     if settings.start == "resume" and (job.folder(network) / checkpoint.LAST).exists():
         return
-    with torch.device("meta"):
-        module = network.make()
-    network.init(module, settings.init_from, settings.head)
+    network.check_weights(settings.init_from, settings.head)
 
 
 def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:

@@ -68,6 +68,14 @@ class Network:
             torch.manual_seed(derive(seed, "weights"))
             return self.make()
 
+    def check_weights(self, path: Path, head: Literal["keep", "drop"]) -> None:
+        """Raises UserError where `init` would; the module takes no memory for it."""
+        import torch
+
+        with torch.device("meta"):
+            module = self.make()
+        self.init(module, path, head)
+
     def verdict(self, module: nn.Module) -> str:
         """One line on the proof. Raises CheckFailed with the first difference."""
         checks = self.prove(module)
