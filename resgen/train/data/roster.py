@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -45,9 +46,10 @@ def same_files(saved: Tensor | None, mine: Tensor | None, path: Path) -> None:
     gone, new = sorted({*before} - {*now}), sorted({*now} - {*before})
     parts = [f"{_count(gone)} gone, the first {gone[0]}"] * bool(gone)
     parts += [f"{_count(new)} new, the first {new[0]}"] * bool(new)
+    option = shlex.join(["--init-from", str(path)])
     raise UserError(
         f"{path}: the images are others than this run began with: {' and '.join(parts)}; make them "
-        f"the same again, or begin a new run from its weights: --init-from {path} --out NEW"
+        f"the same again, or begin a new run from its weights: {option} --out NEW"
     )
 
 
