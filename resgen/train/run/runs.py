@@ -122,7 +122,7 @@ def _checkpoint(setup: Setup) -> dict[str, Any] | None:
     found = checkpoint.load(last)
     if setup.settings.batch == "auto":
         setup = _in_pieces(setup, found["recipe"]["accumulate"])
-    same_run(found, identity(setup), last)
+    same_run(found, identity(setup), setup.data.files, last)
     metrics.read(setup.folder)
     return found
 

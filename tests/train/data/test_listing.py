@@ -252,6 +252,10 @@ def test_files_that_are_gone_or_new_are_named() -> None:
         "new, the first d; make them the same again, or begin a new run from its weights: "
         "--init-from last.pt --out NEW"
     )
+    with pytest.raises(UserError, match=r"began with: 1 is gone, the first b; make them"):
+        same_files(before, pack(["a", "c"]), Path("last.pt"))
+    with pytest.raises(UserError, match=r"began with: 2 are new, the first d; make them"):
+        same_files(before, pack(["a", "b", "c", "d", "e"]), Path("last.pt"))
     with pytest.raises(UserError, match=r"weights: --init-from 'a b\.pt' --out NEW"):
         same_files(before, now, Path("a b.pt"))
     with pytest.raises(UserError, match="the names of its files are damaged"):
