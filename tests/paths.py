@@ -31,7 +31,9 @@ def _row(draw: st.DrawFn, kind: str, depth: int, definitions: tuple[str, ...]) -
     if kind == "norm":
         return [draw(st.sampled_from(["norm", {"norm": "layer"}, {"norm": "response"}]))]
     if kind == "act":
-        return [draw(st.sampled_from(["act", {"act": "sigmoid"}, {"act": "gelu"}, {"act": "relu6"}]))]
+        return [
+            draw(st.sampled_from(["act", {"act": "sigmoid"}, {"act": "gelu"}, {"act": "relu6"}]))
+        ]
     if kind == "pool":
         pool = draw(st.sampled_from(["max-pool", "avg-pool"]))
         return [{pool: 3, "stride": 1}]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from resgen.plan.layers import Layer, Shape
+from resgen.plan.layers import Layer, Mismatch, Shape
 from resgen.plan.model import Stage
-from resgen.plan.numbers import Mismatch, Numbers, Step, run
+from resgen.plan.numbers import Numbers, Step, run
 from resgen.plan.orders import fill_of, filled, letters
 from resgen.plan.paths import Reader, parameters, spliced
 from resgen.plan.space import Space

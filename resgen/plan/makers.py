@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable
 
 from resgen.plan import layers as L
-from resgen.plan.layers import Op, Shape
-from resgen.plan.numbers import Make, Mismatch, Numbers, number
+from resgen.plan.layers import Mismatch, Op, Shape
+from resgen.plan.numbers import Make, Numbers, number
 from resgen.plan.sliding import Maker, avg_pool, conv, image_only, max_pool, strided
 from resgen.plan.tables import ACTIVATIONS, NORMS, VECTOR_NORMS
 from resgen.spec.grammar import Row

@@ -7,18 +7,10 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from resgen.plan.layers import Layer, Op, Shape
+from resgen.plan.layers import Layer, Mismatch, Op, Shape
 from resgen.spec.parts import MAX_WIDTH
 from resgen.spec.terms import NAMES, Term
 from resgen.spec.values import Path_, Value
-
-
-class Mismatch(ValueError):
-    """Layers that do not go together; `place`: of the value that says so, in the spec."""
-
-    def __init__(self, rule: str, place: Path_ = ()) -> None:
-        super().__init__(rule)
-        self.place = place
 
 
 class Numbers(NamedTuple):

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 
 from resgen.plan import layers as L
 from resgen.plan.branches import branches
-from resgen.plan.layers import Op, Shape
+from resgen.plan.layers import Mismatch, Op, Shape
 from resgen.plan.makers import MAKERS, act
-from resgen.plan.numbers import Make, Mismatch, Numbers, Step, number, run, value_of
+from resgen.plan.numbers import Make, Numbers, Step, number, run, value_of
 from resgen.plan.orders import fill_of, filled
 from resgen.plan.sliding import same_padding
 from resgen.plan.space import Space, numbered

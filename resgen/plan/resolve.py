@@ -9,9 +9,9 @@ from typing import NamedTuple
 from resgen.plan import ends
 from resgen.plan import layers as L
 from resgen.plan.blocks import Structure, structure_of
-from resgen.plan.layers import Layer, Shape
+from resgen.plan.layers import Layer, Mismatch, Shape
 from resgen.plan.model import Block, Plan, Run, Stage
-from resgen.plan.numbers import Mismatch, Numbers
+from resgen.plan.numbers import Numbers
 from resgen.plan.orders import fill_of
 from resgen.spec import Spec
 from resgen.spec.definitions import Use

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from resgen.plan import layers as L
-from resgen.plan.layers import Op, Shape
+from resgen.plan.layers import Mismatch, Op, Shape
 from resgen.plan.layers.base import both
-from resgen.plan.numbers import Make, Mismatch, Number, Numbers, fits, index_of, number
+from resgen.plan.numbers import Make, Number, Numbers, fits, index_of, number
 from resgen.plan.tables import CONVOLUTIONS
 from resgen.spec.grammar import Row
 from resgen.spec.settings import LayerSettings

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from resgen.plan import layers as L
-from resgen.plan.layers import JOINED, PLAIN, Layer, Merge, Op, Shape, Shortcut, chain
-from resgen.plan.numbers import Make, Mismatch, Numbers, Step, run
+from resgen.plan.layers import JOINED, PLAIN, Layer, Merge, Mismatch, Op, Shape, Shortcut, chain
+from resgen.plan.numbers import Make, Numbers, Step, run
 from resgen.plan.space import Space
 from resgen.plan.tables import SHORTCUT_FUNCTIONS
 from resgen.spec.parts import ShortcutMode
