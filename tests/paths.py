@@ -105,7 +105,7 @@ def networks(draw: st.DrawFn) -> dict[str, Any]:
     block: Path = []
     for _ in range(draw(st.integers(1, 2))):
         block += draw(rows(definitions=names))
-        block += [{"conv": 3, "width": "out", "stride": "stage"} if not block or True else {}]
+        block.append({"conv": 3, "width": "out", "stride": "stage"})
         block += draw(st.sampled_from([["norm", "add"], ["norm", "add", "act"], ["add"]]))
         if draw(st.booleans()):
             break

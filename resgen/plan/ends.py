@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from resgen.plan.layers import Layer, Mismatch, Shape
+from resgen.plan.layers import Layer, Mismatch, Shape, leaves
 from resgen.plan.model import Stage
 from resgen.plan.numbers import Numbers, Step, run
 from resgen.plan.orders import fill_of, filled, letters
@@ -86,12 +86,13 @@ def _stem_rows(stem: Stem, settings: LayerSettings) -> Rows:
     return filled(shipped(stem.kind), between) + pooled
 
 
-def head(spec: Spec, stages: tuple[Stage, ...], names: set[str]) -> tuple[Layer, ...]:
-    """The head's layers; `names`: those that the network has given already."""
+def head(spec: Spec, stem: tuple[Layer, ...], stages: tuple[Stage, ...]) -> tuple[Layer, ...]:
+    """The head's layers, under names that stem and stages do not have."""
     shape = stages[-1].output
     settings = spec.settings(-1, -1)
     if isinstance(spec.head, Use):
-        space = Space(settings, "head_", names)
+        names = {layer.name.partition(".")[0] for layer in leaves(stem)}
+        space = Space(settings, "head_", names | {stage.name for stage in stages})
         return _own(spec, spec.head, shape, space, "head")
     given = spec.head
     key = (given.width, given.dropout)

@@ -56,9 +56,8 @@ def _stem_layers(spec: Spec, image: Shape) -> tuple[Layer, ...]:
 def _head_layers(
     spec: Spec, stem: tuple[Layer, ...], stages: tuple[Stage, ...]
 ) -> tuple[Layer, ...]:
-    names = {layer.name.partition(".")[0] for layer in L.leaves(stem)}
     try:
-        made = ends.head(spec, stages, names | {stage.name for stage in stages})
+        made = ends.head(spec, stem, stages)
     except Mismatch as error:
         raise spec.mistake(str(error), *(error.place or ("head",))) from None
     if not made:

@@ -104,7 +104,7 @@ def given_keys(levels: Sequence[BlockKeys]) -> dict[str, object]:
     """The block keys that the levels give, the last to say something being right."""
     values: dict[str, object] = {}
     for level in levels:
-        for key in level.model_fields_set & _KEYS:
+        for key in level.model_fields_set & BLOCK_FIELDS:
             value = getattr(level, key)
             if value is not None:
                 values[key] = value
@@ -114,9 +114,9 @@ def given_keys(levels: Sequence[BlockKeys]) -> dict[str, object]:
     return values
 
 
-_KEYS = frozenset(BlockKeys.model_fields)
+BLOCK_FIELDS = frozenset(BlockKeys.model_fields)
 _LAYER_KEYS = frozenset(field.name for field in fields(LayerSettings))
-assert {field.name for field in fields(BlockSettings)} == _KEYS
+assert {field.name for field in fields(BlockSettings)} == BLOCK_FIELDS
 
 DEFAULTS: dict[str, object] = {
     field.name: field.default for field in fields(BlockSettings) if field.default is not MISSING
