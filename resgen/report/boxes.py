@@ -54,7 +54,7 @@ def shown(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def shown_branch(path: Sequence[Layer], join: str) -> list[Layer]:
-    """The layers drawn of a branch: one of norms and activations alone shows them, and a gate how it ends."""
+    """The layers drawn of a branch: norms and activations where nothing else is, a gate's last."""
     found = shown(path) or [layer for layer in path if layer.op.line != "free"]
     ends = join == "product" and path and path[-1].op.line == "activation"
     return [*found, path[-1]] if ends and path[-1] not in found else found

@@ -91,17 +91,16 @@ class Composer:
 
     def _fork(self, op: Branches) -> Piece:
         adds, many = carried(op), len(op.paths)
-        rows = [shown_branch(unlisted(op, path), op.join) for path in op.paths]
+        skips = bool(op.listed) and many > _FEW
         branches = []
-        for index, found in enumerate(rows):
+        for index, path in enumerate(op.paths):
             share = f"{op.takes[index]} ch" if op.takes else ""
             fed = "sum" if index in adds else "chain" if index and op.carry == "chain" else "none"
-            if op.listed and many > _FEW:
-                how = {"sum": "each adds the last", "chain": "each of the last"}.get(op.carry, "")
-                share = ", ".join(word for word in (share, how) if word)
-                branches = [Branch(Times(self._row(found, SIDE), many), share)]
-                break
-            branches.append(Branch(self._row(found, SIDE), share, fed))
+            if skips and index == 1:
+                branches.append(Branch(Row(()), "", fed, f"{many} paths"))
+            elif not skips or index in (0, many - 1):
+                found = shown_branch(unlisted(op, path), op.join)
+                branches.append(Branch(self._row(found, SIDE), share, fed))
         kind = "" if op.joiner else "bar"
         return Fork(tuple(branches), "" if op.joiner else op.join, join_text(op), kind)
 
@@ -125,5 +124,7 @@ class BlockPiece:
         low = self.unit.draw(pen, axis, y, more)
         end = self.after.draw(pen, axis, low)
         if self.count > 1:
-            pen.brace(int(axis) - self.left - 10, fork + 8, end - (15 if end == low else 0), self.count)
+            pen.brace(
+                int(axis) - self.left - 10, fork + 8, end - (15 if end == low else 0), self.count
+            )
         return end

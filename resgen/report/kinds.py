@@ -64,7 +64,13 @@ _SHORT = {
     "LayerNorm2d": "layer norm",
     "Residual": "residual unit",
 }
-_SAID = {"scale_factor": " x{}", "downscale_factor": " /{}", "pixels": " by {}", "of": " of {}", "factor": " {}"}
+_SAID = {
+    "scale_factor": " x{}",
+    "downscale_factor": " /{}",
+    "pixels": " by {}",
+    "of": " of {}",
+    "factor": " {:g}",
+}
 
 
 def _spaced(name: str) -> str:

@@ -118,20 +118,26 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One of the paths of a fork: the share it takes, and how it is fed by the one before."""
+    """One of the paths of a fork: the share it takes, and how it is fed by the one before.
+
+    skipped: words for the paths that are not drawn, in their place.
+    """
 
     inner: Piece
     share: str = ""
     fed: str = "none"
+    skipped: str = ""
 
     @property
     def left(self) -> int:
-        return max(self.inner.left, NARROW)
+        return max(self.inner.left, text_width(self.skipped, 15) // 2)
 
     @property
     def right(self) -> int:
+        if self.skipped:
+            return self.left
         label = text_width(self.share, 11.5) + 6 if self.share else 0
-        return max(self.inner.right, NARROW, label)
+        return max(self.inner.right, label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,19 +180,26 @@ class Fork:
         fork = y + GAP + more
         pen.line(axis, y, fork)
         reached = [x for x, b in zip(columns, self.branches, strict=True) if b.fed != "chain"]
-        if min(reached) < max(*reached, axis):
+        if min(*reached, axis) < max(*reached, axis):
             pen.path(f"M{min(*reached, axis)} {fork} H{max(*reached, axis)}")
-        ends: list[float] = []
-        for index, (x, branch) in enumerate(zip(columns, self.branches, strict=True)):
+        drawn: dict[float, float] = {}
+        before, end = axis, fork
+        for x, branch in zip(columns, self.branches, strict=True):
             top, lead = fork, 0
             if branch.share:
                 pen.text(x + 6, fork + 14, branch.share, "soft")
                 lead = _SHARE
             if branch.fed != "none":
-                top = self._feed(pen, columns[index - 1], x, fork, ends[-1], branch)
-                lead = 0
-            ends.append(branch.inner.draw(pen, x, top, lead))
-        return self._joined(pen, axis, columns, ends)
+                top, lead = self._feed(pen, before, x, fork, end, branch), 0
+            before, end = x, top
+            if not branch.skipped:
+                drawn[x] = end = branch.inner.draw(pen, x, top, lead)
+        middle = (fork + max(drawn.values())) / 2
+        for x, branch in zip(columns, self.branches, strict=True):
+            if branch.skipped:
+                pen.text(x, middle - 4, "\u00b7 \u00b7 \u00b7", "times", "middle")
+                pen.text(x, middle + 16, branch.skipped, "times", "middle")
+        return self._joined(pen, axis, drawn)
 
     def _feed(
         self, pen: Pen, before: float, x: float, fork: float, end: float, branch: Branch
@@ -201,20 +214,20 @@ class Fork:
         pen.node(x, y)
         return y + JOIN
 
-    def _joined(self, pen: Pen, axis: float, columns: list[float], ends: list[float]) -> float:
+    def _joined(self, pen: Pen, axis: float, ends: dict[float, float]) -> float:
+        """The lines from where branches end into a bar or a node; where that ends."""
         fed = any(branch.fed != "none" for branch in self.branches)
-        low = max(ends) + (_STEP if fed else 0)
+        low = max(ends.values()) + (_STEP if fed else 0)
         if not self._node:
-            for x, end in zip(columns, ends, strict=True):
+            for x, end in ends.items():
                 pen.arrow(x, end, low + GAP)
             pen.box(axis, low + GAP, self.half, self.text, self.kind, BAR)
             return low + GAP + BAR
         y = low + GAP + JOIN
-        outer = (min(columns), max(columns))
-        for x, end in zip(columns, ends, strict=True):
+        for x, end in ends.items():
             if abs(x - axis) < JOIN:
                 pen.arrow(x, end, y - JOIN)
-            elif x in outer:
+            elif x in (min(ends), max(ends)):
                 edge = axis - JOIN - 1 if x < axis else axis + JOIN + 1
                 pen.path(f"M{x} {end} V{y} H{edge}", tip=True)
             else:
