@@ -25,7 +25,7 @@ from resgen.plan.layers import (
     StandardizedConv,
     Upsample,
 )
-from resgen.report.kinds import depthwise, kind_of, side, sides
+from resgen.report.kinds import depthwise, holds, kind_of, side, sides
 
 _HIDDEN = ("norm", "activation", "free")
 _SHOWN = (ChannelShuffle, Shift, SpaceToDepth, Upsample)  # of the free ones: they move values
@@ -58,11 +58,6 @@ def shown_branch(path: Sequence[Layer], join: str) -> list[Layer]:
     found = shown(path) or [layer for layer in path if layer.op.line != "free"]
     ends = join == "product" and path and path[-1].op.line == "activation"
     return [*found, path[-1]] if ends and path[-1] not in found else found
-
-
-def holds(op: Op) -> bool:
-    """Whether an op holds paths, and so is drawn as more than a box."""
-    return isinstance(op, Branches | Residual | Part)
 
 
 def repeats(op: Residual) -> bool:

@@ -10,7 +10,6 @@ from resgen.plan.layers import Branches, Part, Residual, Shortcut
 from resgen.report.boxes import (
     box_text,
     carried,
-    holds,
     join_text,
     labels,
     shown,
@@ -19,6 +18,7 @@ from resgen.report.boxes import (
     text_width,
     unlisted,
 )
+from resgen.report.kinds import holds, in_paths
 from resgen.report.pen import BOX, Pen
 from resgen.report.pieces import Box, Branch, Fork, Group, Piece, Row, Times, Unit
 
@@ -34,10 +34,7 @@ class Composer:
 
     def __init__(self, plan: Plan) -> None:
         self._drawn: set[object] = set()
-        layers = [*plan.stem, *plan.head]
-        layers += [layer for _, block in plan.named_blocks() for layer in block.layers]
-        self.fits = any(holds(layer.op) for layer in layers)
-        self.fits |= any(stage.before for stage in plan.stages)
+        self.fits = in_paths(plan)
 
     def row(self, layers: Sequence[Layer], least: int = MAIN) -> Row:
         """Layers below one another, in boxes of one width."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from resgen.plan import Op
+from resgen.plan import Op, Plan
 from resgen.plan import layers as L
 from resgen.plan.layers.base import both
 from resgen.words import size
@@ -22,7 +22,7 @@ def kind_of(op: Op) -> str:
     if depthwise(op):
         words = words.replace("conv", "depthwise")
     if kernel:
-        words += f" {kernel}" if isinstance(op, L.Conv1d) else f" {sides(kernel)}"
+        words += f" {kernel}" if isinstance(op, L.ChannelConv) else f" {sides(kernel)}"
     if stride != 1:
         words += f"/{side(stride)}" if kernel else f" /{side(stride)}"
     if getattr(op, "groups", 1) != 1 and not depthwise(op):
@@ -48,6 +48,18 @@ def sides(value: object) -> str:
 def side(value: object) -> str:
     """2 -> 2, (2, 1) -> 2x1."""
     return size(both(value)) if isinstance(value, tuple) else str(value)
+
+
+def holds(op: Op) -> bool:
+    """Whether an op holds paths, and so is more than a layer."""
+    return isinstance(op, L.Branches | L.Residual | L.Part)
+
+
+def in_paths(plan: Plan) -> bool:
+    """Whether a network has more than layers in a row in its blocks: branches, definitions, ..."""
+    layers = [*plan.stem, *plan.head]
+    layers += [x for stage in plan.stages for run in stage.runs for x in run.block.layers]
+    return any(stage.before for stage in plan.stages) or any(holds(layer.op) for layer in layers)
 
 
 _SHORT = {
