@@ -28,7 +28,7 @@ ROOMS = {
     "source": "parts writing classes naming network file module",
     "proof": "effort measure proof",
     "weights": "keys loading",
-    "report": "kinds boxes pen pieces compose draw explain rows plots tables formats",
+    "report": "kinds boxes pen pieces compose draw rows formulas explain plots tables formats",
     "search": "catalog fit sample",
     "train.recipe": "keys groups lamb optimizers rate schema",
     "train.device": "engine machine meeting processes recompute",

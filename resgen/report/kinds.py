@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
-from resgen.plan import Op, Plan
+from resgen.plan import Layer, Op, Plan
 from resgen.plan import layers as L
 from resgen.plan.layers.base import both
 from resgen.words import size
@@ -60,6 +62,21 @@ def in_paths(plan: Plan) -> bool:
     layers = [*plan.stem, *plan.head]
     layers += [x for stage in plan.stages for run in stage.runs for x in run.block.layers]
     return any(stage.before for stage in plan.stages) or any(holds(layer.op) for layer in layers)
+
+
+def alike(layers: Iterable[Layer]) -> Iterator[tuple[str, int, Layer]]:
+    """(name, how often, layer): members of one list that are used alike are one, `half.0-7`."""
+    for _, group in groupby(enumerate(layers), key=lambda pair: _use(*pair)):
+        first, *others = (layer for _, layer in group)
+        last = others[-1].name.rpartition(".")[2] if others else ""
+        yield f"{first.name}-{last}" if others else first.name, 1 + len(others), first
+
+
+def _use(place: int, layer: Layer) -> object:
+    base, _, number = layer.name.rpartition(".")
+    if base and number.isdecimal() and isinstance(layer.op, L.Part | L.Conv):
+        return (base, type(layer.op), layer.op, layer.input)
+    return place
 
 
 _SHORT = {

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from resgen.cost import Cost, cost_of_layers
 from resgen.plan import Block, Layer, Plan, Shape, elements
 from resgen.plan import layers as L
-from resgen.report.kinds import holds, kind_of
+from resgen.report.kinds import alike, holds, kind_of
 
 Rule = Callable[[Layer], int]
 
@@ -129,13 +129,9 @@ class _Walk:
 
     def rows(self, layers: Iterable[Layer]) -> Iterator[Row]:
         """A row a layer; a definition used so many times in a row is one (`half.0-7`)."""
-        for _, alike in groupby(enumerate(layers), key=lambda pair: _alike(*pair)):
-            first, *others = (layer for _, layer in alike)
-            last = others[-1].name.rpartition(".")[2] if others else ""
-            name = f"{first.name}-{last}" if others else first.name
-            for row in self._layer(first, name):
-                empty = row._replace(books=Cost(), macs=0)
-                yield empty.plus(row, 1 + len(others)) if others else row
+        for name, times, layer in alike(layers):
+            for row in self._layer(layer, name):
+                yield row.plus(row, times - 1)
 
     def joined(
         self, kind: str, layers: tuple[Layer, ...], output: Shape, added: Cost
@@ -187,11 +183,3 @@ class _Walk:
                 yield from self.rows(group)
         if not op.joiner:
             yield self._own("join", kind_of(op), op.output, cost_of_layers(tuple(sums)))
-
-
-def _alike(place: int, layer: Layer) -> object:
-    """The same for members of one list that are used in the same way."""
-    base, _, number = layer.name.rpartition(".")
-    if not (base and number.isdecimal()) or not isinstance(layer.op, L.Part | L.Conv):
-        return place
-    return (base, layer.op, layer.input)

@@ -80,9 +80,9 @@ def _cells(plan: Plan, by: str, convention: Convention | None) -> list[str]:
     names = ["", *(cells[0] for cells in body)]
     room = min(room, max(map(len, names)))
     lines = []
-    for name, cells in zip(names, rest, strict=True):
+    for name, line in zip(names, rest, strict=True):
         lines += [name] if len(name) > room else []
-        lines.append(f"{name if len(name) <= room else '':<{room}}  {cells}".rstrip())
+        lines.append(f"{name if len(name) <= room else '':<{room}}  {line}".rstrip())
     return lines
 
 
