@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from resgen.plan import Block, Layer, Plan
 from resgen.plan.layers import Branches, Part, Residual, Shortcut
@@ -12,6 +12,7 @@ from resgen.report.boxes import (
     carried,
     join_text,
     labels,
+    repeats,
     shown,
     shown_branch,
     skeleton,
@@ -83,6 +84,8 @@ class Composer:
         leaves: int,
         least: int = MAIN,
     ) -> Unit:
+        if shortcut.kind == "none":  # as where it has one, which leaves behind the units before
+            leaves = len(list(takewhile(_is_unit, main)))
         ahead, rest = self.row(main[:leaves], least), self.row(main[leaves:], least)
         return Unit(ahead, rest, shortcut.kind, tuple(labels(added)))
 
@@ -100,6 +103,10 @@ class Composer:
                 branches.append(Branch(self._row(found, SIDE), share, fed))
         kind = "" if op.joiner else "bar"
         return Fork(tuple(branches), "" if op.joiner else op.join, join_text(op), kind)
+
+
+def _is_unit(layer: Layer) -> bool:
+    return isinstance(layer.op, Residual) and not repeats(layer.op)
 
 
 def _alike(layer: Layer) -> object:

@@ -15,6 +15,7 @@ from resgen.report.pen import ARC, BAR, GAP, HEIGHT, JOIN, LETTER, Pen
 
 NARROW = 10  # how far a line alone reaches to both sides
 _PAD, _GUTTER, _SHARE, _STEP = 10, 16, 12, 10
+_NEAR = 24  # a branch as close to the middle of its fork stands in the middle
 
 
 class Piece(Protocol):
@@ -130,7 +131,7 @@ class Branch:
 
     @property
     def left(self) -> int:
-        return max(self.inner.left, text_width(self.skipped, 15) // 2)
+        return max(self.inner.left, text_width(self.skipped, 18) // 2)
 
     @property
     def right(self) -> int:
@@ -156,12 +157,14 @@ class Fork:
         for one, other in zip(self.branches, self.branches[1:], strict=False):
             found.append(found[-1] + one.right + _GUTTER + other.left)
         middle = found[-1] // 2
-        return [place - middle for place in found]
+        nearest = min(found, key=lambda place: abs(place - middle))
+        axis = nearest if abs(nearest - middle) < _NEAR else middle
+        return [place - axis for place in found]
 
     @property
     def half(self) -> int:
         """Half the bar where branches join."""
-        return max(self.places[-1] - self.places[0] + 24, text_width(self.text) + 16) // 2
+        return max(*map(abs, self.places), text_width(self.text) // 2 - 4, 0) + 12
 
     @property
     def left(self) -> int:
@@ -185,21 +188,30 @@ class Fork:
         drawn: dict[float, float] = {}
         before, end = axis, fork
         for x, branch in zip(columns, self.branches, strict=True):
+            if branch.skipped:
+                before = self._skip(pen, before, x, (fork, end), branch)
+                continue
             top, lead = fork, 0
             if branch.share:
                 pen.text(x + 6, fork + 14, branch.share, "soft")
                 lead = _SHARE
             if branch.fed != "none":
                 top, lead = self._feed(pen, before, x, fork, end, branch), 0
-            before, end = x, top
-            if not branch.skipped:
-                drawn[x] = end = branch.inner.draw(pen, x, top, lead)
-        middle = (fork + max(drawn.values())) / 2
-        for x, branch in zip(columns, self.branches, strict=True):
-            if branch.skipped:
-                pen.text(x, middle - 4, "\u00b7 \u00b7 \u00b7", "times", "middle")
-                pen.text(x, middle + 16, branch.skipped, "times", "middle")
+            before, end = x, branch.inner.draw(pen, x, top, lead)
+            drawn[x] = end
         return self._joined(pen, axis, drawn)
+
+    def _skip(
+        self, pen: Pen, before: float, x: float, beside: tuple[float, float], branch: Branch
+    ) -> float:
+        """Words for branches that are not drawn, level with what feeds them; where that goes on."""
+        y = sum(beside) / 2 + 6
+        if branch.fed != "none":
+            y = beside[1] + _STEP + (JOIN if branch.fed == "sum" else 0)
+            pen.path(f"M{before} {y} H{x - branch.left - 2}", tip=True)
+        pen.text(x, y - 6, "\u00b7 \u00b7 \u00b7", "times", "middle")
+        pen.text(x, y + 6, branch.skipped, "times", "middle")
+        return x + branch.left + 2 if branch.fed != "none" else before
 
     def _feed(
         self, pen: Pen, before: float, x: float, fork: float, end: float, branch: Branch
