@@ -209,7 +209,7 @@ class Fork:
         if branch.fed != "none":
             y = beside[1] + _STEP + (JOIN if branch.fed == "sum" else 0)
             pen.path(f"M{before} {y} H{x - branch.left - 2}", tip=True)
-        pen.text(x, y - 6, "\u00b7 \u00b7 \u00b7", "times", "middle")
+        pen.text(x, y - 8, "\u00b7 \u00b7 \u00b7", "times", "middle")
         pen.text(x, y + 6, branch.skipped, "times", "middle")
         return x + branch.left + 2 if branch.fed != "none" else before
 
