@@ -94,8 +94,8 @@ class Composer:
         skips = bool(op.listed) and many > _FEW
         branches = []
         for index, path in enumerate(op.paths):
-            share = f"{op.takes[index]} ch" if op.takes else ""
             fed = "sum" if index in adds else "chain" if index and op.carry == "chain" else "none"
+            share = f"{op.takes[index]} ch" if op.takes and fed != "chain" else ""
             if skips and index == 1:
                 branches.append(Branch(Row(()), "", fed, f"{many} paths"))
             elif not skips or index in (0, many - 1):

@@ -152,7 +152,7 @@ class _Words:
         names, notes = self.of(op.main)
         others, more = self.of(op.added)
         added = f"{op.shortcut.kind}" + (f" ({', '.join(others)})" if others else "")
-        lines = hung(name, f"({' -> '.join(names)}) + {added}", 11)
+        lines = hung(name, f"({' -> '.join(names) or 'the input itself'}) + {added}", 11)
         factors = " * ".join(map(str, op.output))
         lines += hung("", f"addition: {factors} = {elements(op.output):,} elements", 11)
         return [*lines, *notes, *more]

@@ -126,47 +126,59 @@ def drawings(name: str) -> list[Drawing]:
     return [Drawing(plan), Drawing(plan.plain(), plan)]
 
 
+def check_texts(drawing: Drawing) -> None:
+    assert all(drawing.frame.holds(rect) for rect in (*drawing.boxes, *drawing.groups))
+    for text in drawing.texts:
+        assert drawing.frame.holds(text), text
+        around = [box for box in drawing.boxes if box.meets(text)]
+        if text.kind == "":
+            (box,) = around
+            assert box.holds(text), (text, box)
+        else:
+            assert not around, (text, around)
+
+
 @every
 def test_no_text_leaves_its_box_or_the_frame(name: str) -> None:
     for drawing in drawings(name):
-        assert all(drawing.frame.holds(rect) for rect in (*drawing.boxes, *drawing.groups))
-        for text in drawing.texts:
-            assert drawing.frame.holds(text), text
-            around = [box for box in drawing.boxes if box.meets(text)]
-            if text.kind == "":
-                (box,) = around
-                assert box.holds(text), (text, box)
-            else:
-                assert not around, (text, around)
+        check_texts(drawing)
+
+
+def check_boxes(drawing: Drawing) -> None:
+    for one, other in combinations(drawing.boxes, 2):
+        assert not one.meets(other), (one, other)
+    for one, other in combinations(drawing.texts, 2):
+        assert not one.meets(other), (one, other)
+    for group in drawing.groups:
+        for box in drawing.boxes:
+            assert group.holds(box) or not group.meets(box), (group, box)
 
 
 @every
 def test_nothing_lies_over_another(name: str) -> None:
     for drawing in drawings(name):
-        for one, other in combinations(drawing.boxes, 2):
-            assert not one.meets(other), (one, other)
-        for one, other in combinations(drawing.texts, 2):
-            assert not one.meets(other), (one, other)
-        for group in drawing.groups:
-            for box in drawing.boxes:
-                assert group.holds(box) or not group.meets(box), (group, box)
+        check_boxes(drawing)
+
+
+def check_lines(drawing: Drawing) -> None:
+    for line in drawing.segments():
+        for rect in (*drawing.boxes, *drawing.texts):
+            thick = rect._replace(
+                left=rect.left + 1, top=rect.top + 1, right=rect.right - 1, low=rect.low - 1
+            )
+            crosses = (
+                line.left < thick.right
+                and line.right > thick.left
+                and line.top < thick.low
+                and line.low > thick.top
+            )
+            assert not crosses, (line, rect)
 
 
 @every
 def test_no_line_runs_through_a_box_or_a_word(name: str) -> None:
     for drawing in drawings(name):
-        for line in drawing.segments():
-            for rect in (*drawing.boxes, *drawing.texts):
-                thick = rect._replace(
-                    left=rect.left + 1, top=rect.top + 1, right=rect.right - 1, low=rect.low - 1
-                )
-                crosses = (
-                    line.left < thick.right
-                    and line.right > thick.left
-                    and line.top < thick.low
-                    and line.low > thick.top
-                )
-                assert not crosses, (line, rect)
+        check_lines(drawing)
 
 
 @every

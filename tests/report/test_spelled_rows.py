@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 
 import pytest
 from spelled import NAMES, networks
@@ -13,6 +14,7 @@ from torch import nn
 from resgen import build_module
 from resgen.cost import Cost, cost
 from resgen.cost.conventions import CONVENTIONS
+from resgen.plan import Plan
 from resgen.plan import layers as L
 from resgen.report.formats import Entry, as_data, render
 from resgen.report.kinds import kind_of
@@ -32,11 +34,9 @@ def spread(name: str) -> Iterator[str]:
         yield from spread(f"{head}{index}{tail}")
 
 
-@every
-@pytest.mark.parametrize("by", ["stage", "block", "layer"])
-def test_rows_add_up_to_the_books_and_to_every_convention(name: str, by: str) -> None:
-    plan = networks()[name]
-    for rule in (None, *(convention.macs for convention in CONVENTIONS.values())):
+def check_rows(plan: Plan) -> None:
+    rules = (None, *(convention.macs for convention in CONVENTIONS.values()))
+    for by, rule in product(("stage", "block", "layer"), rules):
         found = rows(plan, by, rule)
         books = Cost()
         for row in found:
@@ -47,8 +47,11 @@ def test_rows_add_up_to_the_books_and_to_every_convention(name: str, by: str) ->
 
 
 @every
-def test_a_layers_row_is_a_module_with_its_parameters(name: str) -> None:
-    plan = networks()[name]
+def test_rows_add_up_to_the_books_and_to_every_convention(name: str) -> None:
+    check_rows(networks()[name])
+
+
+def check_modules(plan: Plan) -> None:
     module = build_module(plan)
     modules = dict(module.named_modules())
     seen: Counter[str] = Counter()
@@ -69,6 +72,11 @@ def test_a_layers_row_is_a_module_with_its_parameters(name: str) -> None:
     idle = {path for path in leaves if isinstance(modules[path], nn.Identity)}
     assert leaves - inside - idle - set(seen) == set()
     assert sum(params.values()) == sum(p.numel() for p in module.parameters())
+
+
+@every
+def test_a_layers_row_is_a_module_with_its_parameters(name: str) -> None:
+    check_modules(networks()[name])
 
 
 @every
