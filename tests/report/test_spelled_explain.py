@@ -122,6 +122,7 @@ def test_branches_in_branches_and_kernels_of_two_sides() -> None:
     assert layer[0] == "layer1.0.conv3   conv 1x7   8x32x32 -> 12x32x32"
     assert "height     floor((32 + 2*0 - 1*(1 - 1) - 1) / 1) + 1 = 32" in layer
     assert "width      floor((32 + 2*3 - 1*(7 - 1) - 1) / 1) + 1 = 32" in layer
+    assert any("k_h * k_w * in/groups * out = 32 * 32 * 1 * 7 * 8 *" in line for line in layer)
 
 
 def test_one_path_so_many_times_and_a_definition_so_many_times() -> None:

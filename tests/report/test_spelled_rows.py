@@ -14,7 +14,7 @@ from torch import nn
 from resgen import build_module
 from resgen.cost import Cost, cost
 from resgen.cost.conventions import CONVENTIONS
-from resgen.plan import Plan
+from resgen.plan import Plan, plan_of
 from resgen.plan import layers as L
 from resgen.report.formats import Entry, as_data, render
 from resgen.report.kinds import kind_of
@@ -103,6 +103,7 @@ def test_joins_slices_and_carries_have_rows_of_their_own() -> None:
     assert found["layer1.1-2 join"].kind == "concat of 3"
     # Two blocks, in each two sums of 8x32x32.
     carries = [found[f"layer1.1-2 carry{number}"] for number in ("", " 2")]
+    assert [row.kind for row in carries] == ["sum", "sum"]
     assert [row.books for row in carries] == [Cost(elementwise=2 * 8 * 32 * 32)] * 2
     assert "layer1.1-2 carry 3" not in found
     assert by_name("select")["layer2.0-1 slices"].kind == "slice 8, 24"
@@ -142,12 +143,27 @@ def test_reports_fit_80_columns_and_name_every_row_once(name: str, by: str) -> N
 
 
 def test_a_name_too_long_for_the_table_stands_on_a_line_of_its_own() -> None:
-    text = render([Entry(networks()["next"])], "table", "layer")
-    wide = [line for line in text.splitlines() if line.startswith("layer1.0-1.attend")]
-    assert wide
-    long = "a-definition-with-a-very-long-name-and-more-of-it"
-    layer = networks()["squeeze"].stages[0].runs[0].block.main[0]
-    assert kind_of(L.Part(long, (layer,), layer.output)) == long
+    path = [{"conv": 3, "width": 64}, "norm", {"act": "hardsigmoid"}]
+    plan = plan_of(
+        {
+            "name": "long",
+            "input": {"size": 64, "channels": 3},
+            "classes": 10,
+            "stem": [{"conv": 3, "width": 64}],
+            "shortcut": "identity",
+            "define": {
+                "a-definition-whose-name-is-long": path,
+                "one": ["a-definition-whose-name-is-long", "add"],
+            },
+            "block": "one",
+            "stages": [{"depth": 2, "width": 64}],
+        }
+    )
+    lines = render([Entry(plan)], "table", "layer").splitlines()
+    assert max(map(len, lines)) <= 80
+    prefix = "layer1.0-1.a_definition_whose_name_is_long"
+    place = lines.index(f"{prefix}.hardsigmoid")
+    assert lines[place + 1].split() == ["hardsigmoid", "64x64x64", "0", "0"]
 
 
 @every
