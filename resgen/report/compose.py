@@ -91,6 +91,8 @@ class Composer:
 
     def _fork(self, op: Branches) -> Piece:
         adds, many = carried(op), len(op.paths)
+        if many == 1:
+            return self._row(shown_branch(unlisted(op, op.paths[0]), op.join), MAIN)
         skips = bool(op.listed) and many > _FEW
         branches = []
         for index, path in enumerate(op.paths):

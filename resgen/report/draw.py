@@ -59,13 +59,13 @@ def draw(plans: Sequence[Plan]) -> str:
     for plan in plans:
         columns.append(_Column(plan, columns[-1].right + MARGIN if columns else MARGIN))
     kinds = dict.fromkeys(kind for column in columns for kind in column.pen.kinds)
-    width = max(columns[-1].right + MARGIN, 500 if len(kinds) > 2 else 360)
     bottom = max(column.y for column in columns) + 30
-    height = bottom + (34 if kinds else 4)
+    legend, reach = _legend(list(kinds), bottom)
+    least = reach if "part" in kinds else 500 if len(kinds) > 2 else 360
+    width, height = max(columns[-1].right + MARGIN, least), bottom + (34 if kinds else 4)
     names = " and ".join(plan.name for plan in plans)
     style = STYLE + PATHS * any(column.paths for column in columns)
     body = [line for column in columns for line in column.pen.lines]
-    body += _legend(list(kinds), bottom)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
@@ -76,6 +76,7 @@ def draw(plans: Sequence[Plan]) -> str:
             'orient="auto"><path class="tip" d="M0,0 L6,3 L0,6 z"/></marker></defs>',
             f'<rect width="{width}" height="{height}" fill="var(--paper)"/>',
             *body,
+            *legend,
             "</svg>\n",
         ]
     )
@@ -159,14 +160,19 @@ _MEANINGS = {
     "identity": "identity",
     "identity-padded": "identity, zero-padded",
     "projection": "projection",
+    "part": "drawn in detail above",
 }
 
 
-def _legend(kinds: Sequence[str], y: float) -> list[str]:
+def _legend(kinds: Sequence[str], y: float) -> tuple[list[str], int]:
+    """The meaning of lines, and of the box that stands for a definition; where that ends."""
     lines, x = [], float(MARGIN)
     for kind, meaning in _MEANINGS.items():
         if kind in kinds:
-            lines.append(f'<path class="{kind}" d="M{x} {y} h38"/>')
+            sample = f'<path class="{kind}" d="M{x} {y} h38"/>'
+            if kind == "part":
+                sample = f'<rect class="{kind}" x="{x}" y="{y - 8}" width="38" height="16" rx="5"/>'
+            lines.append(sample)
             lines.append(f'<text class="soft" x="{x + 46}" y="{y + 4}">{meaning}</text>')
             x += 60 + 7 * len(meaning) + 14
-    return lines
+    return lines, int(x)

@@ -170,16 +170,20 @@ class _Words:
                 lines += [*hung("", times + " -> ".join(names), 13), *notes]
             return lines
         empty = "its slice" if op.takes else "the input itself"
+        handed = "what the one before puts out" if op.carry == "chain" else empty
         for number, path in enumerate(op.paths, start=1):
             names, notes = self.of(path)
-            lines += [*hung(f"  {number}", " -> ".join(names) or empty, 13), *notes]
+            lines += [
+                *hung(f"  {number}", " -> ".join(names) or (empty if number == 1 else handed), 13),
+                *notes,
+            ]
         return lines
 
 
 def _shares(op: L.Branches) -> list[str]:
     """What each branch takes in, where that is not simply all."""
     said = []
-    if op.takes:
+    if op.takes and len(op.paths) > 1:
         alone = len(set(op.takes)) == 1
         takes = str(op.takes[0]) if alone else joined(map(str, op.takes))
         said.append(f"{len(op.paths)} slices of {takes} channels")
@@ -196,6 +200,8 @@ def _join(op: L.Branches) -> str:
     """How branches join, and what that costs."""
     if op.joiner:
         return f"joined by {op.joiner.name}"
+    if len(op.paths) == 1:
+        return "one path alone"
     factors = " * ".join(map(str, (len(op.paths) - 1, *op.output)))
     count = (len(op.paths) - 1) * elements(op.output)
     if op.join == "concat":

@@ -10,7 +10,7 @@ JOIN, BAR = 7, 20  # half the node where two lines join, the height of a bar whe
 
 
 class Pen:
-    """What was drawn so far; `tint` is the colour of boxes, `kinds` the shortcuts drawn."""
+    """What was drawn so far; `tint` is the colour of boxes, `kinds` what the legend says of it."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -41,6 +41,7 @@ class Pen:
         self, axis: float, y: float, half: int, text: str, kind: str = "", height: int = HEIGHT
     ) -> None:
         """A box around an axis with its text; without a kind of the stage's tint."""
+        self.kinds += [kind] if kind == "part" else []
         kind = kind or f"c{self.tint}"
         self.lines.append(
             f'<rect class="box {kind}" x="{int(axis) - half}" y="{y}" width="{2 * half}" '

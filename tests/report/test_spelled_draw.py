@@ -76,7 +76,7 @@ class Drawing:
         self.boxes, self.groups = [], []
         for found in self.root.iter(f"{SVG}rect"):
             kind = found.get("class", "")
-            if kind:
+            if kind and kind != "part":  # which is the legend's
                 x, y, w, h = (float(found.get(key, 0)) for key in ("x", "y", "width", "height"))
                 rect = Rect(x, y, x + w, y + h, "", kind)
                 inner = [t.text for t in self.texts if t.kind == "" and rect.meets(t)]
@@ -221,6 +221,7 @@ def test_a_definition_is_drawn_once_in_detail() -> None:
     assert [box.text for box in drawing.boxes if "part" in box.kind] == ["squeeze, 64"] * 2
     inside = [box.text for box in drawing.boxes if drawing.groups[0].holds(box)]
     assert inside == ["avg pool", "1x1 conv, 8", "1x1 conv, 32", "sigmoid"]
+    assert "drawn in detail above" in [text.text for text in drawing.texts]
     crosses = [p for p in drawing.root.iter(f"{SVG}path") if "l6 6" in p.get("d", "")]
     assert len(crosses) == 1
     assert drawing.words()["3x3 depthwise, 32"] == 1
