@@ -30,7 +30,7 @@ def branches(row: Row, space: Space, place: Path_, read: Read) -> Make:
     else:
         ways = [read(path, space) for path in paths]  # type: ignore[arg-type]
         count = number(len(ways))
-        if not any(ways) and join != "concat":
+        if not any(ways) and join != "concat" and row.get("take", "all") == "all":
             raise Mismatch("branches without a layer", place)
     if len(ways) == 2 and join == "sum" and not all(ways) and carry == "none":
         raise Mismatch("an input that is added to a path is a shortcut: write add", place)

@@ -76,7 +76,9 @@ def conv(row: Row, settings: LayerSettings, place: Path_) -> Make:
             raise Mismatch("a standardized convolution has a square kernel", place)
         return L.RectConv(into, out, k, s, p, d, g, bias)  # type: ignore[arg-type]
 
-    if isinstance(row.argument, int) and stride_said in (1, "stage") and groups in (None, _stage):
+    own = row.get("dilation") is not None or row.get("padding") is not None
+    common = stride_said in (1, "stage") and groups in (None, _stage) and not own
+    if isinstance(row.argument, int) and common:
         return _plain_conv(row.argument, kind, bias, width, groups, stride_said, make)
     return make
 
