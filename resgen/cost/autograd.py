@@ -9,73 +9,11 @@ autocast the casts of weights and inputs are kept as well.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
+from resgen.cost.tape import FULL, Held, Tape
 from resgen.plan import Block, Layer, Op, Plan, Shape, elements
 from resgen.plan import layers as L
 from resgen.plan.layers import Branches, Residual, inside, leaves
-
-FULL = 4
-
-
-class _Tensor(NamedTuple):
-    """A tensor in the making: its storage, its bytes and the bytes of one element.
-
-    A part of another has that one's storage, which is kept whole.
-    """
-
-    key: int
-    size: int
-    item: int
-
-
-class Tape:
-    """What a forward pass keeps, in order."""
-
-    def __init__(self, batch: int, half: bool) -> None:
-        self.batch, self.half = batch, half
-        self.kept: dict[int, int] = {}
-        self.last_use: dict[int, int] = {}
-        self.nodes: list[tuple[int, int]] = []
-        self.casts = 0
-        self._whole: dict[int, int] = {}
-        self._keys = 0
-
-    def tensor(self, count: int, item: int) -> _Tensor:
-        """A new tensor of `count` elements."""
-        self._keys += 1
-        self._whole[self._keys] = count * item
-        return _Tensor(self._keys, count * item, item)
-
-    def like(self, shape: L.Shape, item: int) -> _Tensor:
-        """A new tensor of a batch of this shape."""
-        return self.tensor(self.batch * elements(shape), item)
-
-    def keep(self, *tensors: _Tensor) -> None:
-        """Holds tensors for the node in the making; a storage is held once."""
-        for tensor in tensors:
-            self.kept[tensor.key] = self._whole[tensor.key]
-            # The way back frees a storage at the first node that kept it.
-            self.last_use.setdefault(tensor.key, len(self.nodes))
-
-    def node(self, gradient: int, flight: int) -> None:
-        """Ends a node: bytes of parameter gradients it makes and of tensors in flight."""
-        self.nodes.append((gradient, flight))
-
-    def half_of(self, x: _Tensor) -> _Tensor:
-        """x as the convolutions take it: cast under autocast, itself otherwise."""
-        if not self.half or x.item == 2:
-            return x
-        return self.tensor(x.size // x.item, 2)
-
-    def weight(self, count: int) -> None:
-        """Under autocast, keeps the cast copy of a weight."""
-        if self.half:
-            self.casts += 2 * count
-            self.keep(self.tensor(count, 2))
-
-
-# --- the way forward -----------------------------------------------------------------
 
 
 def forward(plan: Plan, batch: int, half: bool) -> Tape:
@@ -99,7 +37,7 @@ def forward(plan: Plan, batch: int, half: bool) -> Tape:
     return tape
 
 
-def _chain(tape: Tape, x: _Tensor, layers: tuple[Layer, ...]) -> _Tensor:
+def _chain(tape: Tape, x: Held, layers: tuple[Layer, ...]) -> Held:
     for layer in layers:
         x = RULES[layer.op.keeps](tape, x, layer)
     return x
@@ -117,11 +55,11 @@ def _as_written(block: Block) -> Block:
     return block._replace(main=written(block.main), after=written(block.after))
 
 
-def _block(tape: Tape, x: _Tensor, block: Block) -> _Tensor:
+def _block(tape: Tape, x: Held, block: Block) -> Held:
     return _chain(tape, _unit(tape, x, block, block.joined), block.after)
 
 
-def _unit(tape: Tape, x: _Tensor, unit: Block | Residual, output: Shape) -> _Tensor:
+def _unit(tape: Tape, x: Held, unit: Block | Residual, output: Shape) -> Held:
     """merge(main(x), shortcut(x')), of a block or of a unit inside a path."""
     shared = _chain(tape, x, unit.main[: unit.leaves_after])
     y = _chain(tape, shared, unit.main[unit.leaves_after :])
@@ -136,7 +74,7 @@ def _unit(tape: Tape, x: _Tensor, unit: Block | Residual, output: Shape) -> _Ten
     return y
 
 
-def _conv(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _conv(tape: Tape, x: Held, layer: Layer) -> Held:
     x = tape.half_of(x)
     shapes = layer.op.params()
     params = sum(map(elements, shapes.values()))
@@ -147,7 +85,7 @@ def _conv(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     return out
 
 
-def _standardized(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _standardized(tape: Tape, x: Held, layer: Layer) -> Held:
     *_, conv = layer.op.parts(layer.input)
     weight = conv.op.params()["weight"]
     vectors = 3 if isinstance(layer.op, L.ScaledConv) else 2
@@ -157,14 +95,14 @@ def _standardized(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     return _conv(tape, x, conv)
 
 
-def _batch_norm(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _batch_norm(tape: Tape, x: Held, layer: Layer) -> Held:
     tape.keep(x, tape.tensor(2 * layer.input[0], FULL))
     out = tape.like(layer.output, x.item)
     tape.node(2 * FULL * layer.input[0], x.size + out.size)
     return out
 
 
-def _group_norm(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _group_norm(tape: Tape, x: Held, layer: Layer) -> Held:
     if x.item != FULL:  # autocast runs it in fp32
         x = tape.like(layer.input, FULL)
     groups = layer.op.num_groups  # type: ignore[attr-defined]
@@ -174,7 +112,7 @@ def _group_norm(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     return out
 
 
-def _kept_result(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _kept_result(tape: Tape, x: Held, layer: Layer) -> Held:
     """An activation whose derivative is written in its result; in place, no new storage."""
     out = x if getattr(layer.op, "inplace", False) else tape.like(layer.output, x.item)
     tape.keep(out)
@@ -182,7 +120,7 @@ def _kept_result(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     return out
 
 
-def _kept_input(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _kept_input(tape: Tape, x: Held, layer: Layer) -> Held:
     """An activation or a pool whose derivative is written in its input."""
     tape.keep(x)
     out = tape.like(layer.output, x.item)
@@ -190,17 +128,17 @@ def _kept_input(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     return out
 
 
-def _either(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _either(tape: Tape, x: Held, layer: Layer) -> Held:
     inplace = getattr(layer.op, "inplace", False)
     return (_kept_result if inplace else _kept_input)(tape, x, layer)
 
 
-def _max_pool(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _max_pool(tape: Tape, x: Held, layer: Layer) -> Held:
     tape.keep(tape.like(layer.output, 8))  # the place of each maximum
     return _kept_input(tape, x, layer)
 
 
-def _blur(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _blur(tape: Tape, x: Held, layer: Layer) -> Held:
     tape.keep(x)  # the reflected padding keeps its input
     _, height, width = layer.input
     padded = tape.half_of(tape.like((layer.input[0], height + 2, width + 2), x.item))
@@ -211,28 +149,28 @@ def _blur(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     return out
 
 
-def _fresh(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _fresh(tape: Tape, x: Held, layer: Layer) -> Held:
     """A layer that makes a new tensor and keeps nothing."""
     out = tape.like(layer.output, x.item)
     tape.node(0, x.size + out.size)
     return out
 
 
-def _same(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _same(tape: Tape, x: Held, layer: Layer) -> Held:
     return x
 
 
-def _dropout(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _dropout(tape: Tape, x: Held, layer: Layer) -> Held:
     tape.keep(tape.like(layer.output, x.item))  # the mask
     return _fresh(tape, x, layer)
 
 
-def _drop_path(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _drop_path(tape: Tape, x: Held, layer: Layer) -> Held:
     tape.keep(tape.tensor(tape.batch, x.item))
     return _fresh(tape, x, layer)
 
 
-def _attention(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _attention(tape: Tape, x: Held, layer: Layer) -> Held:
     """x times a vector of it: keeps x and what the vector is made of."""
     *inner, _ = layer.op.parts(layer.input)
     vector = _chain(tape, x, tuple(inner))
@@ -242,24 +180,24 @@ def _attention(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     return out
 
 
-def _gate(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _gate(tape: Tape, x: Held, layer: Layer) -> Held:
     return _chain(tape, x, layer.op.parts(layer.input))
 
 
-def _part(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _part(tape: Tape, x: Held, layer: Layer) -> Held:
     return _chain(tape, x, inside(layer.op))
 
 
-def _residual(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _residual(tape: Tape, x: Held, layer: Layer) -> Held:
     unit = layer.op
     assert isinstance(unit, Residual)
     return _unit(tape, x, unit, layer.output)
 
 
-def _branches(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _branches(tape: Tape, x: Held, layer: Layer) -> Held:
     op = layer.op
     assert isinstance(op, Branches)
-    ends: list[_Tensor] = []
+    ends: list[Held] = []
     for index, (path, shape) in enumerate(zip(op.paths, op.inputs, strict=True)):
         enters = x._replace(size=tape.batch * elements(shape) * x.item) if op.takes else x
         if index and op.carry == "chain":
@@ -281,7 +219,7 @@ def _branches(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     return out
 
 
-def _joined(tape: Tape, stacked: _Tensor, layer: Layer) -> _Tensor:
+def _joined(tape: Tape, stacked: Held, layer: Layer) -> Held:
     """A weighted sum of stacked branches: keeps them, and the weights."""
     out = tape.like(layer.output, stacked.item)
     if parts := layer.op.parts(layer.input):
@@ -292,7 +230,7 @@ def _joined(tape: Tape, stacked: _Tensor, layer: Layer) -> _Tensor:
     return out
 
 
-def _layer_norm(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _layer_norm(tape: Tape, x: Held, layer: Layer) -> Held:
     if x.item != FULL:  # autocast runs it in fp32
         x = tape.like(layer.input, FULL)
     pixels = elements(layer.input[1:])
@@ -302,7 +240,7 @@ def _layer_norm(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     return out
 
 
-def _response(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _response(tape: Tape, x: Held, layer: Layer) -> Held:
     vectors = (tape.tensor(tape.batch * layer.input[0], FULL) for _ in range(3))
     tape.keep(x, *vectors, tape.tensor(2 * tape.batch, FULL))
     out = tape.like(layer.output, FULL)
@@ -310,7 +248,7 @@ def _response(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
     return out
 
 
-def _shortcut_gate(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
+def _shortcut_gate(tape: Tape, x: Held, layer: Layer) -> Held:
     g = _chain(tape, x, layer.op.parts(layer.input)[:1])
     rest = tape.like(layer.output, g.item)
     tape.keep(x, rest)
@@ -320,7 +258,7 @@ def _shortcut_gate(tape: Tape, x: _Tensor, layer: Layer) -> _Tensor:
 
 
 # What a kind of layer says of itself in its `keeps`, and what that means.
-RULES: dict[str, Callable[[Tape, _Tensor, Layer], _Tensor]] = {
+RULES: dict[str, Callable[[Tape, Held, Layer], Held]] = {
     "conv": _conv,
     "standardized": _standardized,
     "statistics": _batch_norm,
@@ -344,21 +282,3 @@ RULES: dict[str, Callable[[Tape, _Tensor, Layer], _Tensor]] = {
     "pixel-statistics": _layer_norm,
     "response": _response,
 }
-
-
-# --- the way back --------------------------------------------------------------------
-
-
-def backward_peak(tape: Tape) -> int:
-    """The most of kept tensors, gradients so far and gradients in flight."""
-    frees: dict[int, int] = {}
-    for key, index in tape.last_use.items():
-        frees[index] = frees.get(index, 0) + tape.kept.get(key, 0)
-    alive = sum(tape.kept.values())
-    gradients = most = 0
-    for index in reversed(range(len(tape.nodes))):
-        gradient, flight = tape.nodes[index]
-        gradients += gradient
-        most = max(most, alive + gradients + flight)
-        alive -= frees.get(index, 0)
-    return most

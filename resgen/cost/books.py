@@ -141,7 +141,7 @@ def _enter(
 
 
 class ShortcutCosts(NamedTuple):
-    """How many shortcuts there are of each kind, how many blocks have none, and what the shortcuts add to the plain twin."""
+    """How many shortcuts there are of each kind, how many blocks without, and what they add."""
 
     identity: int
     identity_padded: int

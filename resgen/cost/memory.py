@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from resgen.cost.autograd import FULL, backward_peak, forward
+from resgen.cost.autograd import forward
 from resgen.cost.books import cost
 from resgen.cost.conventions import conv_and_linear
+from resgen.cost.tape import FULL, backward_peak
 from resgen.plan import Plan, elements
 from resgen.plan import layers as L
 from resgen.words import hung, memory, short

@@ -5,8 +5,8 @@ them; must not know torch, nor anything of those that read a Plan.
 """
 
 from resgen.plan.forms import Network, plan_of
-from resgen.plan.layers import Layer, Op, Shape, elements
-from resgen.plan.model import Block, Plan, Run, Shortcut, Stage
+from resgen.plan.layers import Layer, Op, Shape, Shortcut, elements
+from resgen.plan.model import Block, Plan, Run, Stage
 from resgen.plan.resolve import resolve
 
 __all__ = [

@@ -13,7 +13,8 @@ from resgen.plan.orders import Extras, fill_of, filled, filled_block
 from resgen.plan.paths import Reader, parameters, spliced
 from resgen.plan.space import Space
 from resgen.plan.units import Joins, Unit
-from resgen.spec.definitions import Library, Use, shipped
+from resgen.spec.builtin import shipped
+from resgen.spec.definitions import Library, Use
 from resgen.spec.grammar import Row, Rows, walk
 from resgen.spec.parts import Attention
 from resgen.spec.rules import fills, rows_of
@@ -159,14 +160,15 @@ def attention(settings: BlockSettings) -> Row | None:
     """The row of the attention setting, with its own numbers."""
     chosen = settings.attention
     if isinstance(chosen, Use):
-        given = Row(chosen.name, chosen.parameters, (("name", "attention"),))
-        return given if chosen.name else Row("spliced", (chosen.rows, ()))  # type: ignore[arg-type]
+        if chosen.rows is not None:
+            return Row("inline", None, (("name", "attention"),), (), (chosen.rows,))
+        return Row(chosen.name, None, (("name", "attention"),), (), (), chosen.parameters)
     if chosen.kind == "none":
         return None
     # Every kind has this name, as in published weights.
     if chosen.kind == "eca":
         word = "eca" if chosen.kernel else "eca by width"
-        return spliced(shipped(word), {"kernel": chosen.kernel}, "se")
+        return spliced(shipped(word), {"kernel": chosen.kernel} if chosen.kernel else {}, "se")
     # With a divisor halves go up; with none, to even, as RegNet's authors round.
     divisor = chosen.divisor if chosen.divisor > 1 else "even"
     values = {"ratio": chosen.ratio, "divisor": divisor}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 from resgen.plan import layers as L
 from resgen.plan.layers import Layer, Op, Shape
@@ -20,15 +21,14 @@ Joiner = Callable[[int, Shape], tuple[Op, str]]
 
 def branches(row: Row, space: Space, place: Path_, read: Read) -> Make:
     """What makes the branches of one row; `read` reads a path in a module's names."""
-    paths, times = row.argument, row.get("times")
+    paths, times = row.paths, row.get("times")
     carry, join = str(row.get("carry", "none")), row.get("join", "sum")
-    assert isinstance(paths, tuple)
     listed = space.name("branches") if times is not None else ""
     if listed:
-        ways = [read(paths[0], Space(space.settings))]  # type: ignore[arg-type]
+        ways = [read(paths[0], Space(space.settings))]
         count = number(times, (*place, "times"))
     else:
-        ways = [read(path, space) for path in paths]  # type: ignore[arg-type]
+        ways = [read(path, space) for path in paths]
         count = number(len(ways))
         if not any(ways) and join != "concat" and row.get("take", "all") == "all":
             raise Mismatch("branches without a layer", place)
@@ -47,7 +47,7 @@ def branches(row: Row, space: Space, place: Path_, read: Read) -> Make:
         inputs: list[Shape] = []
         outputs: list[Shape] = []
         for index in range(many):
-            enters = (shares[index], *shape[1:]) if shares else shape
+            enters: Shape = (shares[index], *shape[1:]) if shares else shape
             if index and carry == "chain":
                 enters = outputs[-1]
             if index and carry == "sum" and outputs[-1] != enters:
@@ -163,7 +163,7 @@ def _module(join: Value, many: int, output: Shape, settings: LayerSettings, plac
         )
     if join == "shake":
         return L.Shake(many)
-    given = dict(join[1:]) if isinstance(join, tuple) else {}  # type: ignore[arg-type, misc]
+    given: dict[str, Any] = dict(join[1:]) if isinstance(join, tuple) else {}  # type: ignore[arg-type]
     ratio, divisor = Fraction(repr(given.get("ratio", 0.0625))), int(given.get("divisor", 8))
     squeezed = int(output[0] * ratio / divisor + Fraction(1, 2)) * divisor
     squeezed = max(squeezed, int(given.get("least", divisor)), 1)

@@ -10,7 +10,8 @@ from resgen.plan.paths import Reader, parameters, spliced
 from resgen.plan.space import Space
 from resgen.plan.tables import ORDERS, Order
 from resgen.spec import Spec
-from resgen.spec.definitions import Use, shipped
+from resgen.spec.builtin import shipped
+from resgen.spec.definitions import Use
 from resgen.spec.grammar import Row, Rows
 from resgen.spec.parts import Head, Stem
 from resgen.spec.values import Path_

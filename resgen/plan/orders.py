@@ -43,7 +43,7 @@ def filled_block(rows: Rows, order: Order, extras: Extras) -> Rows:
     final = _last(rows)
     attended = len(rows) - 1
     if extras.behind_3x3:
-        attended = max((i for i, row in enumerate(rows) if row.argument == 3), default=attended)
+        attended = max((i for i, row in enumerate(rows) if row.value == 3), default=attended)
     shares = order.shares != "none"
     for index, row in enumerate(rows):
         before, row, behind = _around(rows, index, order, ends=index == final)
@@ -85,8 +85,8 @@ def _around(rows: Rows, index: int, order: Order, *, ends: bool) -> tuple[Rows, 
         behind = letters(order.last if ends else order.between, name if follows else None)
         return letters(order.before), row, behind
     if row.word == "branches":
-        paths = tuple(filled(path, order, last=ends) for path in row.argument or ())  # type: ignore[arg-type, union-attr]
-        return (), row._replace(argument=paths), ()
+        paths = tuple(filled(path, order, last=ends) for path in row.paths)
+        return (), row._replace(paths=paths), ()
     if row.word not in ROWS:
         fill = ("filled", "last" if ends else "inner")
         return (), row._replace(options=(*row.options, fill)), ()

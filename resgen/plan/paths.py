@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from resgen.plan import layers as L
 from resgen.plan.branches import branches
 from resgen.plan.layers import Op, Shape
-from resgen.plan.makers import MAKERS, act, same_padding
+from resgen.plan.makers import MAKERS, act
 from resgen.plan.numbers import Make, Mismatch, Numbers, Step, number, run, value_of
 from resgen.plan.orders import fill_of, filled
+from resgen.plan.sliding import same_padding
 from resgen.plan.space import Space, numbered
 from resgen.plan.units import Joins, Unit
 from resgen.spec.definitions import Definition, Library
@@ -96,7 +97,7 @@ class Reader:
     def unit(
         self, rows: Rows, add: Row, space: Space, base: Path_, fresh: bool
     ) -> tuple[Unit, bool]:
-        """The residual unit of the rows ahead of an `add`, and whether what it puts out is fresh."""
+        """The unit of the rows ahead of an `add`, and whether what it puts out is fresh."""
         if self.joins is None:
             raise Mismatch("an add outside of the stages joins nothing", (*base, *add.path))
         main: list[Step] = []
@@ -106,7 +107,7 @@ class Reader:
             if row.word == "split":
                 if split is not None:
                     raise Mismatch("a second split ahead of one add", (*base, *row.path))
-                split, all_leave, fresh = len(main), row.argument == "all", False
+                split, all_leave, fresh = len(main), row.value == "all", False
                 continue
             own, fresh = self._row(row, space, base, fresh)
             main += own
@@ -117,7 +118,7 @@ class Reader:
         place = (*base, *row.path)
         if row.word == "act":
             return [self._act(row, space, place, fresh)], False
-        if row.word == "norm" and row.argument is None and self.settings.norm.kind == "none":
+        if row.word == "norm" and row.value is None and self.settings.norm.kind == "none":
             return [], fresh
         if row.word == "branches":
 
@@ -136,7 +137,7 @@ class Reader:
         return steps, row.word in _FRESH or (row.word in _SAME and fresh)
 
     def _act(self, row: Row, space: Space, place: Path_, fresh: bool) -> Step:
-        kind = str(row.argument or self.settings.activation)
+        kind = str(row.value or self.settings.activation)
         name = space.of(row, place)
         made = act(kind, (*place, "act"))
         # One module for all: where one place may not overwrite its input, the first may not.
@@ -155,19 +156,21 @@ class Reader:
 
     def _spliced(self, row: Row, space: Space, fresh: bool) -> list[Step]:
         """Rows with parameters of their own, in this module; see `spliced`."""
-        rows, given = row.argument  # type: ignore[misc]
-        (only,) = rows
+        ((only,),) = row.paths
         named = only._replace(options=(*only.options, *row.options))
-        values = dict(given)
+        values = parameters(dict(row.given), row.path)
         steps, _ = self._row(named, space, row.path, fresh)
-        return [(name, _given(make, lambda shape, numbers: values)) for name, make in steps]
+        return [(name, _given(make, values)) for name, make in steps]
 
     # --- definitions -----------------------------------------------------------------
 
     def _use(self, row: Row, space: Space, place: Path_) -> Step:
         """A definition in its place: its one row, or a module of its own."""
-        definition = self.library[row.word]
-        values = {**dict(definition.parameters), **dict(row.argument or ())}  # type: ignore[arg-type]
+        if row.word == "inline":
+            definition = Definition("attention", (), row.paths[0], ("attention",))
+        else:
+            definition = self.library[row.word]
+        values = {**dict(definition.parameters), **dict(row.given)}
         given = parameters(values, (*place, row.word))
         times, said = row.get("times", 1), row.get("name")
         only = definition.rows[0] if len(definition.rows) == 1 else None
@@ -239,4 +242,4 @@ def _given(make: Make, given: Given) -> Make:
 def spliced(rows: Rows, values: Mapping[str, Value], name: str = "") -> Row:
     """One row with values for what its terms name, to stand among others."""
     options = (("name", name),) if name else ()
-    return Row("spliced", (rows, tuple(values.items())), options)  # type: ignore[arg-type]
+    return Row("spliced", None, options, (), (rows,), tuple(values.items()))

@@ -86,9 +86,9 @@ class Space:
             self.taken.add(said)
             return said
         if row.word == "act":
-            return self._act(str(row.argument or self.settings.activation))
+            return self._act(str(row.value or self.settings.activation))
         if row.word in ("conv", "norm"):
-            kind = row.argument or self.settings.norm.kind
+            kind = row.value or self.settings.norm.kind
             word = row.word if row.word == "conv" else _norm(str(kind))
             return self.name(f"{self.prefix}{word}", numbered=not self.prefix)
         return self.name(_CALLED.get(row.word, attribute(row.word)))

@@ -19,6 +19,7 @@ from resgen.cost import Cost, cost
 from resgen.errors import UserError
 from resgen.plan import resolve
 from resgen.spec import Spec
+from resgen.spec.parts import Head, Stem
 from resgen.spec.settings import ratio_of
 from resgen.spec.text import plain
 
@@ -94,7 +95,7 @@ _INNER = ("mid_width", "first_width")
 def _changes(spec: Spec, data: dict[str, Any]) -> tuple[str, ...]:
     """asked for -> built, stage by stage."""
     lines = []
-    if data["stem"].get("width", spec.stem.width) != spec.stem.width:
+    if isinstance(spec.stem, Stem) and data["stem"].get("width", 0) not in (0, spec.stem.width):
         lines.append(f"stem width {spec.stem.width} -> {data['stem']['width']}")
     for index, (stage, new) in enumerate(zip(spec.stages, data["stages"], strict=True), 1):
         words = [
@@ -128,9 +129,10 @@ def _wider(spec: Spec, multiplier: float, divisor: int) -> dict[str, Any]:
     def rounded(width: int, unit: int) -> int:
         return unit * max(1, math.floor(multiplier * width / unit + 0.5))
 
-    same = spec.stem.width == spec.stages[0].width
-    stem = units[0].width if same else math.lcm(divisor, _norm_groups(spec, 0))
-    data["stem"] = {**data["stem"], "width": rounded(spec.stem.width, stem)}
+    if isinstance(spec.stem, Stem):  # a path's widths are its own
+        same = spec.stem.width == spec.stages[0].width
+        stem = units[0].width if same else math.lcm(divisor, _norm_groups(spec, 0))
+        data["stem"] = {**data["stem"], "width": rounded(spec.stem.width, stem)}
     for stage, unit in zip(data["stages"], units, strict=True):
         stage["width"] = rounded(stage["width"], unit.width)
         for key in _INNER:
@@ -139,7 +141,7 @@ def _wider(spec: Spec, multiplier: float, divisor: int) -> dict[str, Any]:
     for key in _INNER:
         if key in data:
             data[key] = rounded(data[key], max(getattr(unit, key) for unit in units))
-    if spec.head.width:
+    if isinstance(spec.head, Head) and spec.head.width:
         last = math.lcm(divisor, _norm_groups(spec, -1))
         data["head"] = {**data["head"], "width": rounded(spec.head.width, last)}
     return data
@@ -168,5 +170,5 @@ def _unit(spec: Spec, index: int, divisor: int) -> _Unit:
         return _Unit(math.lcm(divisor, groups), math.lcm(divisor, mid), first)
     ratio = ratio_of(settings)
     step = (Fraction(repr(ratio)) * mid).numerator
-    both = math.lcm(divisor, step, groups if settings.block == "basic" else 1)
+    both = math.lcm(divisor, step, groups if settings.block.name == "basic" else 1)
     return _Unit(both, mid, first)

@@ -60,9 +60,11 @@ class Called(NoParams):
         return hash(self._key())
 
     def out(self, shape: Shape) -> Shape:
+        """The shape its place puts out."""
         return self.output
 
     def amount(self, shape: Shape, out: Shape) -> int:
+        """Nothing of its own."""
         return 0
 
 
@@ -114,11 +116,11 @@ def with_calls(plan: Plan, taken: set[str]) -> tuple[Plan, list[PartClass]]:
     classes: list[PartClass] = []
     made: dict[Part, Called] = {}
     while waiting := _innermost(plan, made):
-        groups: dict[object, list[tuple[Part, tuple[Layer, ...]]]] = {}
+        groups: dict[tuple[str, Any], list[tuple[Part, tuple[Layer, ...]]]] = {}
         for part in waiting:
             layers = _rewritten(part.layers, made)
             groups.setdefault((part.title, skeleton(layers)), []).append((part, layers))
-        for (title, _), members in groups.items():  # type: ignore[misc]
+        for (title, _), members in groups.items():
             cls = PartClass(_free(camel(title), taken), [layers for _, layers in members])
             classes.append(cls)
             for part, layers in members:
@@ -145,7 +147,7 @@ def _innermost(plan: Plan, made: Mapping[Part, Called]) -> list[Part]:
                 if visit(op.layers):
                     found[op] = None
             elif isinstance(op, Branches):
-                ready = all([visit(path) for path in op.paths]) and ready
+                ready = _all(visit(path) for path in op.paths) and ready
             elif isinstance(op, Residual):
                 ready = visit((*op.main, *op.shortcut.layers)) and ready
         return ready
@@ -153,6 +155,11 @@ def _innermost(plan: Plan, made: Mapping[Part, Called]) -> list[Part]:
     for layers in _rows_of(plan):
         visit(layers)
     return list(found)
+
+
+def _all(answers: Iterable[bool]) -> bool:
+    """Whether all hold, each of them asked."""
+    return all(list(answers))
 
 
 def _rows_of(plan: Plan) -> Iterator[tuple[Layer, ...]]:
@@ -169,7 +176,8 @@ def _rewritten(layers: tuple[Layer, ...], made: Mapping[Part, Called]) -> tuple[
 
 def _op(op: Op, made: Mapping[Part, Called]) -> Op:
     if isinstance(op, Part):
-        return made.get(op, op)
+        found: Op = made.get(op, op)  # type: ignore[assignment]
+        return found
     if isinstance(op, Branches):
         return op._replace(paths=tuple(_rewritten(path, made) for path in op.paths))
     if isinstance(op, Residual):

@@ -232,7 +232,8 @@ class Shake(nn.Module):
         if not self.training:
             return x.mean(0)
         ahead, back = self.weights(x), self.weights(x)
-        return ((ahead * x).sum(0) - (back * x).sum(0)).detach() + (back * x).sum(0)
+        y: Tensor = (back * x).sum(0)
+        return y + ((ahead * x).sum(0) - y).detach()
 
     def weights(self, x: Tensor) -> Tensor:
         a = torch.rand(*x.shape[:2], 1, 1, 1, device=x.device, dtype=x.dtype)
@@ -260,7 +261,7 @@ class Select(nn.Module):
 
     def forward(self, *paths: Tensor) -> Tensor:
         x = torch.stack(paths, 1)
-        y = x.sum(1).mean((2, 3), keepdim=True)
+        y: Tensor = x.sum(1).mean((2, 3), keepdim=True)
         y = self.fc2(self.act(self.bn(self.fc1(y))))
-        weights = y.view(*x.shape[:3], 1, 1).softmax(1)
-        return (x * weights).sum(1)
+        y = (x * y.view(*x.shape[:3], 1, 1).softmax(1)).sum(1)
+        return y

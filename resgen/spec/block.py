@@ -153,7 +153,10 @@ class StageKeys(BlockKeys):
     """One stage: blocks in a row."""
 
     depth: int = Field(
-        ge=0, le=MAX_DEPTH, description="Number of blocks; 0 beside `before` alone.", examples=[3]
+        ge=0,
+        le=MAX_DEPTH,
+        description="Number of blocks; 0 where there is only `before`.",
+        examples=[3],
     )
     width: Width = Field(
         description="Channels a block puts out, which is what its shortcut sees; "

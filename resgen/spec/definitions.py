@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import NamedTuple
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
+from resgen.spec.builtin import TAKEN
 from resgen.spec.grammar import Rows, read_parameters, read_rows, terms, walk
 from resgen.spec.mistakes import nearest, show
 from resgen.spec.parts import broken
@@ -29,6 +29,10 @@ class Definition(NamedTuple):
     parameters: tuple[tuple[str, Value], ...]
     rows: Rows
     place: Path_ = ()
+
+
+MARK = "resgen"
+"""The key of the JSON Schema that stands for a value read here."""
 
 
 class _Written:
@@ -48,8 +52,16 @@ class _Written:
     ) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
             cls.read,
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda v: v.written),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: value.written if isinstance(value, cls) else value
+            ),
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, object]:
+        return {MARK: cls.__name__}  # which resgen.spec.schema knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,7 @@ class Use(_Written):
         if isinstance(value, list | tuple):
             return cls("", (), read_rows(value), value)
         if not isinstance(value, dict):
-            raise broken(f"must be a word, a mapping with its kind, or a path (got {show(value)})")
+            raise broken(f"must be a word, {{kind: a word, ...}} or a path (got {show(value)})")
         kind = value.get("kind")
         if not isinstance(kind, str):
             raise broken("this mapping needs a kind: the name of a definition")
@@ -143,11 +155,11 @@ class Library(dict[str, Definition]):
                 yield from term.names
             if own:
                 yield from self.names_of(own.rows)
-                if any(value == "stage" for _, value in row.argument or ()):  # type: ignore[misc, union-attr]
+                if any(value == "stage" for _, value in row.given):
                     yield "stride"
             elif row.word in ("norm", "act", "add", "conv"):
                 yield row.word
-            if row.argument == "stage" or row.get("stride") == "stage":
+            if row.value == "stage" or row.get("stride") == "stage":
                 yield "stride"
             if isinstance(stride := row.get("stride"), tuple) and "stage" in stride:
                 yield "stride"
@@ -163,7 +175,7 @@ def own_library(define: Mapping[str, Entry]) -> Library:
     for name, entry in define.items():
         place: Path_ = ("define", name)
         _check_name(name, "a definition", place)
-        if name in _TAKEN:
+        if name in TAKEN:
             raise broken(f"{name} is a word that resgen ships; give yours another name", *place)
         library[name] = Definition(name, entry.parameters, entry.rows, place)
     for definition in library.values():
@@ -171,9 +183,9 @@ def own_library(define: Mapping[str, Entry]) -> Library:
         check_rows(definition.rows, definition.place, library, known)
         used = {name for row in walk(definition.rows) for _, t in terms(row) for name in t.names}
         used |= {
-            str(row.argument)
+            str(row.value)
             for row in walk(definition.rows)
-            if row.word == "act" and isinstance(row.argument, Term)
+            if row.word == "act" and isinstance(row.value, Term)
         }
         for key in sorted(known - used):
             raise broken(f"no row of {definition.name} uses it", *definition.place, "with", key)
@@ -211,7 +223,7 @@ def _check_rows(
     for row in rows:
         at = (*base, *row.path)
         if row.word not in ROWS:
-            _check_use(row.word, row.argument or (), at, library)  # type: ignore[arg-type]
+            _check_use(row.word, row.given, at, library)
         for path, term in terms(row):
             for name in term.names:
                 if name == "branch" and not inside:
@@ -223,9 +235,8 @@ def _check_rows(
                 if name not in NAMES and name not in parameters:
                     known = [*NAMES, *sorted(parameters)]
                     raise broken(f"{name} is no name here{nearest(name, known)}", *base, *path)
-        if row.word == "branches":
-            for path_ in row.argument or ():  # type: ignore[union-attr]
-                _check_rows(path_, base, library, parameters, inside=True)  # type: ignore[arg-type]
+        for path_ in row.paths:
+            _check_rows(path_, base, library, parameters, inside=True)
 
 
 def _check_use(
@@ -260,81 +271,3 @@ def check_use(use: Use, at: Path_, library: Library, shipped: tuple[str, ...]) -
     elif use.parameters:
         key = use.parameters[0][0]
         raise broken(f"{use.name} has no parameter {key}; its keys stand beside it", *at, key)
-
-
-@cache
-def shipped(rows: str) -> Rows:
-    """The rows of a shipped definition, read once."""
-    return read_rows(SHIPPED[rows])
-
-
-def _conv(kernel: int, width: str = "here", **options: object) -> dict[str, object]:
-    return {"conv": kernel, "width": width, **options}
-
-
-_STRIDE, _GROUPS = {"stride": "stage"}, {"groups": "stage"}
-_POOL = {"max-pool": 3, "stride": 2, "name": "maxpool"}
-_FULL = {"ceil": True, "count_padding": False}
-
-SHIPPED: dict[str, list[object]] = {
-    # He et al. 2015, figure 5; `v1` strides in the first convolution.
-    "basic": [_conv(3, "first", **_STRIDE, **_GROUPS), _conv(3, "out", **_GROUPS)],
-    "bottleneck": [_conv(1, "first"), _conv(3, "mid", **_STRIDE, **_GROUPS), _conv(1, "out")],
-    "bottleneck v1": [
-        _conv(1, "first", **_STRIDE), _conv(3, "mid", **_GROUPS), _conv(1, "out"),
-    ],
-    # Projections.
-    "conv": [_conv(1, "out", **_STRIDE)],
-    "avgpool-conv": [{"avg-pool": "stage", **_STRIDE, **_FULL}, _conv(1, "out")],
-    "conv3x3 strided": [_conv(3, "out", **_STRIDE)],
-    # Stems, without their pools.
-    "conv3x3": [_conv(3, "out")],
-    "conv3x3-s2": [_conv(3, "out", stride=2)],
-    "conv7x7": [_conv(7, "out", stride=2)],
-    "conv7x7-pool": [_conv(7, "out", stride=2)],
-    "deep": [
-        _conv(3, "out / 2", stride=2, name="conv1"), _conv(3, "out / 2", name="conv1"),
-        _conv(3, "out", name="conv1"),
-    ],
-    "deep-tiered": [
-        _conv(3, "3 * out / 8", stride=2, name="conv1"), _conv(3, "out / 2", name="conv1"),
-        _conv(3, "out", name="conv1"),
-    ],
-    # Pools of stems, and what they are where strides are antialiased.
-    "pool none": [],
-    "pool max": [_POOL],
-    "pool max avgpool": [{"avg-pool": 2, "stride": 2, "padding": 0, "name": "maxpool"}],
-    "pool max blur": [
-        {"max-pool": 3, "stride": 1, "name": "maxpool"},
-        {"blur": 3, "stride": 2, "name": "maxpool"},
-    ],
-    "pool max-zero-padded": [
-        {"pad": 1, "name": "maxpool"}, {"max-pool": 3, "stride": 2, "padding": 0, "name": "maxpool"},
-    ],
-    "pool conv": [_conv(3, "here", stride=2, name="maxpool")],
-    "pool conv avgpool": [
-        _conv(3, "here", name="maxpool"),
-        {"avg-pool": 2, "stride": 2, "padding": 0, "name": "maxpool"},
-    ],
-    "pool conv blur": [
-        _conv(3, "here", name="maxpool"), {"blur": 3, "stride": 2, "name": "maxpool"},
-    ],
-    # Attentions; the width of the squeeze is a share of what is attended to, or of the input.
-    "se width": [{"squeeze-excitation": "ratio * here", "round": "divisor"}],
-    "se input": [{"squeeze-excitation": "ratio * in", "round": "divisor"}],
-    "eca": [{"efficient-attention": "kernel"}],
-    "eca by width": [{"efficient-attention": "width"}],
-    # What strides in place of a strided convolution.
-    "blur": [{"blur": 3, "stride": "stage", "name": "aa"}],
-    "avgpool": [{"avg-pool": "stage", "stride": "stage", "padding": 0, "name": "aa"}],
-    # Heads: the pieces between which `head` and `classes` choose.
-    "head conv": [_conv(1, "to")],
-    "head pool": ["global-pool", "flatten"],
-    "head dropout": [{"dropout": "rate"}],
-    "head classes": [{"linear": "classes"}],
-}  # fmt: skip
-"""Every word for layers, as paths that `order` fills in."""
-
-BLOCK_WORDS = ("basic", "bottleneck")
-_TAKEN = frozenset(SHIPPED) | {"none", "se"}
-PROJECTION_WORDS = ("conv", "avgpool-conv", "conv3x3")

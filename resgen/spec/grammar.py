@@ -32,15 +32,17 @@ MOST_ROWS, MOST_DEEP, MOST_BRANCHES = 512, 16, 256
 
 
 class Row(NamedTuple):
-    """One row as read: its word, argument and options; `path`: where it stands in its list.
+    """One row as read: its word, value and options; `path`: where it stands in its list.
 
-    For `branches` the argument is the paths, for a definition's name its parameters.
+    paths: of `branches`. given: the parameters of a definition.
     """
 
     word: str
-    argument: Value | tuple[Rows, ...] | tuple[tuple[str, Value], ...] = None
+    value: Value = None
     options: tuple[tuple[str, Value], ...] = ()
     path: Path_ = ()
+    paths: tuple[Rows, ...] = ()
+    given: tuple[tuple[str, Value], ...] = ()
 
     def get(self, option: str, default: Value = None) -> Value:
         """An option, or what holds where it is not said."""
@@ -174,7 +176,7 @@ def _use(name: str, value: dict[str, object], path: Path_) -> Row:
             name,
         )
     options = _options(name, value, USE, path)
-    return Row(name, read_parameters(given, (*path, name)), options, path)
+    return Row(name, None, options, path, (), read_parameters(given, (*path, name)))
 
 
 def read_parameters(given: Mapping[str, object], path: Path_) -> tuple[tuple[str, Value], ...]:
@@ -224,7 +226,7 @@ def _branches(value: dict[str, object], path: Path_, depth: int) -> Row:
             options.append((key, TIMES.read(what, at)))
         else:
             raise broken(_unknown_option("branches", key), *at)
-    return Row("branches", paths, tuple(options), path)
+    return Row("branches", None, tuple(options), path, paths)
 
 
 def _join(value: object, path: Path_) -> Value:
@@ -260,10 +262,8 @@ def walk(rows: Rows) -> Iterator[Row]:
     """Every row, those of branches included."""
     for row in rows:
         yield row
-        if row.word == "branches":
-            assert isinstance(row.argument, tuple)
-            for path in row.argument:
-                yield from walk(path)  # type: ignore[arg-type]
+        for path in row.paths:
+            yield from walk(path)
 
 
 def terms(row: Row) -> Iterator[tuple[Path_, Term]]:
@@ -276,10 +276,8 @@ def terms(row: Row) -> Iterator[tuple[Path_, Term]]:
             for i, each in enumerate(value):
                 yield from inside(each, (*path, i))
 
-    if row.word in ROWS and row.word != "branches":
-        yield from inside(row.argument, (*row.path, row.word))
-    elif row.word != "branches":
-        for key, value in row.argument or ():  # type: ignore[misc, union-attr]
-            yield from inside(value, (*row.path, row.word, key))
+    yield from inside(row.value, (*row.path, row.word))
+    for key, value in row.given:
+        yield from inside(value, (*row.path, row.word, key))
     for key, value in row.options:
         yield from inside(value, (*row.path, key))

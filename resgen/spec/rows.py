@@ -49,6 +49,11 @@ class Word(NamedTuple):
 
 
 _SLIDES = {"stride": STRIDE, "padding": PADDING}
+_POOLS = {
+    "stride": count(1, 64, words=("stage",)),
+    "padding": either(count(0, 512), "same"),
+    "ceil": SWITCH,
+}
 _ROUNDED = {"round": ROUND}
 ROWS: dict[str, Word] = {
     "conv": Word(
@@ -78,12 +83,12 @@ ROWS: dict[str, Word] = {
         word(*ACTS, free=True),
         alone=True,
     ),
-    "max-pool": Word("The largest value of each window.", SIZE, {**_SLIDES, "ceil": SWITCH}),
+    "max-pool": Word("The largest value of each window.", count(1, 1023), _POOLS),
     "avg-pool": Word(
         "The mean of each window; `{avg-pool: stage, stride: stage}` is nothing where the "
         "stage does not stride.",
-        pair(count(1, 1023, words=("stage",))),
-        {**_SLIDES, "ceil": SWITCH, "count_padding": SWITCH},
+        count(1, 1023, words=("stage",)),
+        {**_POOLS, "count_padding": SWITCH},
     ),
     "global-pool": Word("The mean of each channel: an image of 1x1.", alone=True),
     "flatten": Word("An image as one vector.", alone=True),
@@ -122,6 +127,24 @@ ROWS: dict[str, Word] = {
     ),
     "add": Word("Where the shortcut joins, as the `shortcut` setting says.", alone=True),
 }
+BRANCH_SAYS = (
+    ("join", "sum", "Added: the same channels, and one size or 1x1; so by default."),
+    ("join", "concat", "One behind the other along the channels: one image size."),
+    ("join", "product", "Multiplied: the same shape, 1 channel or 1x1. Gates are products."),
+    ("join", "shake", "Added with random weights in training, averaged else (Gastaldi 2017)."),
+    (
+        "join",
+        "{select: {ratio: 0.5}}",
+        "Added with weights of a softmax over the branches, from the mean of their sum squeezed "
+        "to `ratio` (rounded to `divisor`, at least `least`): selective kernels, split attention.",
+    ),
+    ("take", "all", "Every branch takes the whole input; so by default."),
+    ("take", "slices", "Equal shares of the channels."),
+    ("take", "[in / 4, rest]", "Shares by number."),
+    ("carry", "sum", "Each also gets what the one before puts out (Res2Net)."),
+    ("carry", "chain", "Each gets only what the one before puts out (VoVNet)."),
+    ("times", "32", "One path so many times."),
+)
 BRANCH_OPTIONS = ("join", "take", "carry", "times")
 SELECT: Mapping[str, Kind] = {
     "ratio": number(0, 1025),

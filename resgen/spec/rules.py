@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from resgen.spec.block import BlockKeys, StageKeys
-from resgen.spec.definitions import BLOCK_WORDS, PROJECTION_WORDS, Library, Use, check_use
+from resgen.spec.builtin import ATTENTION_WORDS, BLOCK_WORDS, PROJECTION_WORDS
+from resgen.spec.definitions import Library, Use, check_use
 from resgen.spec.grammar import Rows
 from resgen.spec.parts import MAX_WIDTH, RegNet, broken
 from resgen.spec.settings import RIVALS, BlockSettings, given_keys, inner_widths
@@ -37,10 +38,11 @@ def stage_settings(
     found: list[tuple[BlockSettings, ...]] = []
     for index, stage in enumerate(stages):
         path: Path_ = ("stages", index)
-        inside = [
+        inside: list[tuple[tuple[BlockKeys, ...], tuple[Path_, ...], int]] = [
             ((block,), ((*path, "blocks", number),), block.width or stage.width)
             for number, block in enumerate(stage.blocks or ())
-        ] or [((), (), stage.width)]
+        ]
+        inside = inside or [((), (), stage.width)]
         if stage.first:
             one, at, width = inside[0]
             opens = ((*one, stage.first), (*at, (*path, "first")), width)
@@ -120,9 +122,11 @@ class _Asked:
 
 _ALL = frozenset(["all"])
 _PLACED = frozenset(
-    ["mid_width", "bottleneck_ratio", "first_width", "groups", "group_width", "order"]
-    + ["attention", "antialias", "zero_init", "stride_at"]
-)
+    (
+        "mid_width", "bottleneck_ratio", "first_width", "groups", "group_width", "order",
+        "attention", "antialias", "zero_init", "stride_at",
+    )
+)  # fmt: skip
 _PLACES = {
     **dict.fromkeys(("mid_width", "bottleneck_ratio"), "no width names mid"),
     "first_width": "no width names first",
@@ -178,8 +182,7 @@ def _check(
     if settings.projection.name not in PROJECTION_WORDS:
         check_use(settings.projection, written("projection"), library, PROJECTION_WORDS)
     if isinstance(settings.attention, Use):
-        words = ("none", "se", "eca")
-        check_use(settings.attention, written("attention"), library, words)
+        check_use(settings.attention, written("attention"), library, ATTENTION_WORDS)
     if settings.block.name == "basic" and settings.stride_at == "1x1":
         raise broken("a basic block has no 1x1 convolution to stride at", *written("stride_at"))
     shipped = settings.block.name in BLOCK_WORDS

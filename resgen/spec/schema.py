@@ -12,7 +12,9 @@ from typing import Any
 
 import yaml
 
-from resgen.spec.block import BlockKeys, StageKeys
+from resgen.spec import path_schema
+from resgen.spec.block import BlockEntry, BlockKeys, StageKeys
+from resgen.spec.definitions import Use
 from resgen.spec.model import Spec
 from resgen.spec.parts import (
     Attention,
@@ -30,6 +32,7 @@ from resgen.spec.settings import DEFAULTS, RIVALS
 HERE = Path(__file__).parents[1]
 SCHEMA_FILE = HERE / "spec.schema.json"
 DOCS_FILE = HERE.parent / "docs" / "spec.md"
+PATHS_FILE = HERE.parent / "docs" / "paths.md"
 
 # What a number counts, by key; where one key counts two things, by model and key.
 UNITS = {
@@ -77,13 +80,18 @@ def schema() -> dict[str, Any]:
     made = Spec.model_json_schema()
     parts = made.pop("$defs")
     made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "$defs": parts}
+    for part in (made, *parts.values()):
+        for key, value in part["properties"].items():
+            path_schema.marked(key, value)
     for name, part in (("Spec", made), *parts.items()):
         _tidy(name, part)
-    for name in ("StageKeys", "BlockKeys"):
+    for name in ("StageKeys", "BlockKeys", "BlockEntry"):
         parts[name]["allOf"] = _one_of_each_pair()
     stage = parts["StageKeys"]
-    stage["required"] = ["width"]
-    stage["anyOf"] = [{"required": ["depth"]}, {"required": ["blocks"]}]
+    stage["anyOf"] = [{"required": ["depth", "width"]}, {"required": ["blocks"]}]
+    stage.pop("required", None)
+    stage["properties"]["width"] = _growing(stage["properties"]["width"])
+    parts |= path_schema.definitions()
     # An heir gives what differs, inside `stem` and its like too.
     for part in ("Stem", "Input"):
         parts[part].pop("required", None)
@@ -93,10 +101,21 @@ def schema() -> dict[str, Any]:
     made["then"] = {"not": {"required": ["stages", "regnet"]}}
     made["else"] = {
         "required": ["input", "stem", "classes"],
-        "properties": {"input": {"required": ["size"]}, "stem": {"required": ["kind"]}},
+        "properties": {
+            "input": {"required": ["size"]},
+            "stem": {"if": {"type": "object"}, "then": {"required": ["kind"]}},
+        },
         "oneOf": [{"required": ["stages"]}, {"required": ["regnet"]}],
     }
     return made
+
+
+def _growing(width: dict[str, Any]) -> dict[str, Any]:
+    """A width, or one that grows from block to block."""
+    bounds = {key: width.pop(key) for key in ("type", "minimum", "maximum")}
+    ends = {"start": bounds, "end": bounds}
+    grows = {"type": "object", "properties": ends, "required": list(ends)}
+    return {**width, "anyOf": [bounds, {**grows, "additionalProperties": False}]}
 
 
 def _one_of_each_pair() -> list[Any]:
@@ -110,12 +129,17 @@ def _tidy(model: str, part: dict[str, Any]) -> None:
         value.pop("title", None)
         # pydantic leaves it out where the value is a mapping of its own.
         value.setdefault("description", _models()[model].model_fields[key].description)
-        if "anyOf" in value:
+        if "anyOf" in value and {"type": "null"} in value["anyOf"]:
             options = [option for option in value.pop("anyOf") if option != {"type": "null"}]
             value.update(options[0] if len(options) == 1 else {"anyOf": options})
         if value.get("default", "") is None or isinstance(value.get("default"), dict):
             del value["default"]
-        if part["additionalProperties"] is False and model in ("Spec", "StageKeys", "BlockKeys"):
+        if part["additionalProperties"] is False and model in (
+            "Spec",
+            "StageKeys",
+            "BlockKeys",
+            "BlockEntry",
+        ):
             _default_of_block_key(model, key, value)
         _short_form(value)
         if key == "size":
@@ -134,6 +158,8 @@ _PAIR = ("type", "prefixItems", "minItems", "maxItems")
 def _default_of_block_key(model: str, key: str, value: dict[str, Any]) -> None:
     default = DEFAULTS.get(key)
     if model == "Spec" and default is not None:
+        if isinstance(default, Use):
+            default = default.written
         value["default"] = default.kind if isinstance(default, Attention | Norm) else default
 
 
@@ -160,6 +186,7 @@ def _models() -> dict[str, type[Keys]]:
         Stem,
         StageKeys,
         BlockKeys,
+        BlockEntry,
         ShortcutMode,
         Attention,
         Norm,
@@ -276,6 +303,7 @@ def main() -> None:
     if sys.argv[1:] == ["--write"]:
         SCHEMA_FILE.write_text(schema_text(), encoding="utf-8")
         DOCS_FILE.write_text(documentation(), encoding="utf-8")
+        PATHS_FILE.write_text(path_schema.documentation(), encoding="utf-8")
     else:
         sys.stdout.write(schema_text())
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
 
 from resgen.spec.parts import broken
 
@@ -28,7 +28,8 @@ _MOST = 8
 """Factors of a term."""
 
 
-class Term(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Term:
     """A product of numbers and names over another: factor * above... / below..."""
 
     text: str

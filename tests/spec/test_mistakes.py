@@ -54,12 +54,12 @@ MISTAKES = {
     ),
     "yes for a word": (
         GOOD.replace("identity", "yes"),
-        "spec.yaml:5:11: shortcut: must be one of none, identity, identity-same, projection, "
+        "spec.yaml:5:11: shortcut: must be one of none, identity, identity-same, identity-pooled, projection, "
         "projection-all, scaled, gated, gated-shortcut, dropout (got 'yes')",
     ),
     "true for a word": (
         GOOD.replace("basic", "true"),
-        "spec.yaml:4:8: block: must be one of basic, bottleneck (got true)",
+        "spec.yaml:4:8: block: must be a word, {kind: a word, ...} or a path (got true)",
     ),
     "a misspelt word": (
         GOOD.replace("basic", "bottelneck"),
@@ -68,7 +68,7 @@ MISTAKES = {
     ),
     "a negative number": (
         GOOD.replace("depth: 2", "depth: -1", 1),
-        "spec.yaml:7:13: stages[0].depth: must be at least 1 (got -1)",
+        "spec.yaml:7:13: stages[0].depth: must be at least 0 (got -1)",
     ),
     "zero": (
         GOOD.replace("width: 32", "width: 0"),

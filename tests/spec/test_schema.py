@@ -85,7 +85,7 @@ def _described() -> list[tuple[str, str, dict[str, Any]]]:
     return [
         (name, key, value)
         for name, model in models.items()
-        for key, value in model["properties"].items()
+        for key, value in model.get("properties", {}).items()
     ]
 
 

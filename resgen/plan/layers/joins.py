@@ -66,9 +66,13 @@ class Shift(SameShape, Free, NamedTuple("_Shift", [("pixels", int)])):
     positional: ClassVar[int] = 1
 
 
-class LearnedScale(
-    SameShape, NamedTuple("_LearnedScale", [("channels", int), ("value", float), ("bias", bool)])
-):
+class _LearnedScale(NamedTuple):
+    channels: int
+    value: float
+    bias: bool = False
+
+
+class LearnedScale(SameShape, _LearnedScale):
     """y = gamma x (+ beta), gamma for each channel or, with one channel, for all."""
 
     __slots__ = ()
@@ -76,7 +80,6 @@ class LearnedScale(
     keeps: ClassVar[str] = "input"
     positional: ClassVar[int] = 2
     line: ClassVar[str] = "elementwise"
-    _field_defaults: ClassVar[dict[str, object]] = {"bias": False}
 
     def params(self) -> dict[str, Shape]:
         weight = (self.channels,)
@@ -145,7 +148,7 @@ class Shake(_Joiner, NoParams, NamedTuple("_Shake", [("branches", int)])):
     positional: ClassVar[int] = 0
     line: ClassVar[str] = "elementwise"
 
-    def _asdict(self) -> dict[str, object]:  # type: ignore[override]
+    def _asdict(self) -> dict[str, object]:
         return {}
 
     def amount(self, shape: Shape, out: Shape) -> int:
@@ -165,20 +168,16 @@ class _Softmax(NoParams, SameShape, NamedTuple("_Softmax", [("branches", int)]))
         return 3 * self.branches * elements(out)
 
 
-class Select(
-    _Joiner,
-    NamedTuple(
-        "_Select",
-        [
-            ("channels", int),
-            ("squeeze", int),
-            ("branches", int),
-            ("norm", Op),
-            ("activation", Op),
-            ("bias", bool),
-        ],
-    ),  # fmt: skip
-):
+class _Select(NamedTuple):
+    channels: int
+    squeeze: int
+    branches: int
+    norm: Op
+    activation: Op
+    bias: bool = False
+
+
+class Select(_Joiner, _Select):
     """y = sum softmax(W2 a(norm(W1 mean(sum x_i))))_i x_i, per channel (Li et al. 2019)."""
 
     __slots__ = ()
@@ -186,7 +185,6 @@ class Select(
     keeps: ClassVar[str] = "joined"
     positional: ClassVar[int] = 5
     line: ClassVar[str] = "parts"
-    _field_defaults: ClassVar[dict[str, object]] = {"bias": False}
 
     def params(self) -> dict[str, Shape]:
         return {}

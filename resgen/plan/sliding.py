@@ -1,0 +1,254 @@
+"""Rows of windows that slide over an image: convolutions and pools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from resgen.plan import layers as L
+from resgen.plan.layers import Op, Shape
+from resgen.plan.layers.base import both
+from resgen.plan.numbers import Make, Mismatch, Number, Numbers, number
+from resgen.plan.tables import CONVOLUTIONS
+from resgen.spec.grammar import Row
+from resgen.spec.settings import LayerSettings
+from resgen.spec.terms import Term
+from resgen.spec.values import Path_, Value
+
+Maker = Callable[[Row, LayerSettings, Path_], Make]
+Sides = Callable[[Shape, Numbers], int | tuple[int, int]]
+
+
+def stage_stride(shape: Shape, numbers: Numbers) -> int:
+    """The stage's stride in its first block, 1 in the others."""
+    return numbers.stride
+
+
+def strided(value: Value, place: Path_) -> Number:
+    """A number, or what the stage strides by."""
+    return stage_stride if value == "stage" else number(value, place)
+
+
+def _sides(value: Value, place: Path_, least: int = 1) -> Sides:
+    """A value for both sides, or a pair."""
+    if isinstance(value, tuple):
+        one, other = (
+            stage_stride if v == "stage" else number(v, (*place, i), None, least)
+            for i, v in enumerate(value)
+        )
+        return lambda shape, numbers: (one(shape, numbers), other(shape, numbers))
+    return stage_stride if value == "stage" else number(value, place, None, least)
+
+
+def image_only(make: Make, row: Row, place: Path_) -> Make:
+    """For layers that take images only."""
+
+    def made(shape: Shape, numbers: Numbers) -> Op | None:
+        if len(shape) != 3:
+            raise Mismatch(f"{row.word} takes an image, and here is a vector", place)
+        return make(shape, numbers)
+
+    return made
+
+
+def conv(row: Row, settings: LayerSettings, place: Path_) -> Make:
+    """A convolution that keeps the size at stride 1; biased where no norm follows any."""
+    if row.get("over"):
+        return _over_channels(row, place)
+    kind = CONVOLUTIONS[str(row.get("weight", settings.convolution))]
+    bias = bool(row.get("bias", settings.bias or settings.norm.kind == "none"))
+    said = row.get("width")
+    width = number(Term("here", Fraction(1), ("here",), ()) if said is None else said,
+                   (*place, "width"), row.get("round"))  # fmt: skip
+    groups = _groups(row.get("groups"), (*place, "groups"))
+    stride_said = row.get("stride", 1)
+    stride = _sides(stride_said, (*place, "stride"))
+    kernel = _sides(row.value, (*place, "conv"))
+    dilation = _dilation(row.get("dilation"), stride_said == "stage", place)
+    padding = _padding(row, "conv", kernel, dilation, place)
+
+    def make(shape: Shape, numbers: Numbers) -> Op:
+        into, k = shape[0], kernel(shape, numbers)
+        if len(shape) != 3:
+            raise Mismatch("a convolution takes an image, and here is a vector", place)
+        out = width(shape, numbers)
+        g = 1 if groups is None else groups(shape, numbers)
+        if into % g or out % g:
+            raise Mismatch(_indivisible(into, out, g), (*place, "groups"))
+        s = stride(shape, numbers)
+        d = 1 if k == 1 else dilation(shape, numbers)
+        p = padding(shape, numbers)
+        if type(k) is type(s) is type(p) is type(d) is int:
+            return kind(into, out, k, s, p, d, g, bias)
+        if kind is not L.Conv:
+            raise Mismatch("a standardized convolution has a square kernel", place)
+        return L.RectConv(into, out, k, s, p, d, g, bias)  # type: ignore[arg-type]
+
+    own = row.get("dilation") is not None or row.get("padding") is not None
+    common = stride_said in (1, "stage") and groups in (None, _stage) and not own
+    if isinstance(row.value, int) and common:
+        return _plain_conv(row.value, kind, bias, width, groups, stride_said, make)
+    return make
+
+
+def _plain_conv(
+    k: int,
+    kind: Callable[[int, int, int, int, int, int, int, bool], Op],
+    bias: bool,
+    width: Number,
+    groups: Number | None,
+    stride: Value,
+    make: Make,
+) -> Make:
+    """The same for the commonest rows, which every block of every network makes."""
+    strides = stride == "stage"
+
+    def plain(shape: Shape, numbers: Numbers) -> Op | None:
+        g = numbers.groups if groups else 1
+        into, out = shape[0], width(shape, numbers)
+        if len(shape) != 3 or into % g or out % g:
+            return make(shape, numbers)
+        s = numbers.stride if strides else 1
+        if k == 1:
+            return kind(into, out, 1, s, 0, 1, g, bias)
+        d = numbers.first_dilation if strides else numbers.dilation
+        return kind(into, out, k, s, d * (k - 1) // 2, d, g, bias)
+
+    odd = k % 2 == 1
+    return plain if odd else make
+
+
+def _indivisible(into: int, out: int, groups: int) -> str:
+    what, count = ("input", into) if into % groups else ("output", out)
+    return f"{count} {what} channels are not divisible by the {groups} groups"
+
+
+def _stage(shape: Shape, numbers: Numbers) -> int:
+    return numbers.groups
+
+
+def _groups(value: Value, place: Path_) -> Number | None:
+    if value is None:
+        return None
+    if value == "stage":
+        return _stage
+    if value == "depthwise":
+        return lambda shape, numbers: shape[0]
+    return number(value, place)
+
+
+def _dilation(value: Value, strides: bool, place: Path_) -> Sides:
+    """The stage's, where none is said: strides may have become dilations."""
+    if value is None or value == "stage":
+        if strides:
+            return lambda shape, numbers: numbers.first_dilation
+        return lambda shape, numbers: numbers.dilation
+    return _sides(value, (*place, "dilation"))
+
+
+def _padding(row: Row, word: str, kernel: Sides, dilation: Sides, place: Path_) -> Sides:
+    said = row.get("padding")
+    if said == "same":  # a layer ahead pads
+        return lambda shape, numbers: 0
+    if said is not None:
+        return _sides(said, (*place, "padding"), 0)
+
+    def make(shape: Shape, numbers: Numbers) -> int | tuple[int, int]:
+        k, d = kernel(shape, numbers), dilation(shape, numbers)
+        if any(side % 2 == 0 for side in both(k)):
+            raise Mismatch(_even(k), (*place, word))
+        if isinstance(k, int) and isinstance(d, int):
+            return d * (k - 1) // 2
+        (kh, kw), (dh, dw) = both(k), both(d)
+        return (dh * (kh - 1) // 2, dw * (kw - 1) // 2)
+
+    return make
+
+
+def _over_channels(row: Row, place: Path_) -> Make:
+    kernel = number(row.value, (*place, "conv"))
+
+    def make(shape: Shape, numbers: Numbers) -> Op:
+        k = kernel(shape, numbers)
+        if len(shape) != 3 or shape[1:] != (1, 1):
+            raise Mismatch("over: channels takes an image of 1x1: put global-pool before", place)
+        if k % 2 == 0:
+            raise Mismatch(f"a kernel along the channels is odd (got {k})", (*place, "conv"))
+        return L.ChannelConv(k)
+
+    return make
+
+
+def same_padding(row: Row, place: Path_) -> Make:
+    """The border that `padding: same` puts ahead of a layer, as TensorFlow does."""
+    kernel = _sides(row.value, (*place, row.word))
+    stride = _sides(row.get("stride", 1), (*place, "stride"))
+    dilation = _dilation(row.get("dilation"), row.get("stride") == "stage", place)
+
+    def make(shape: Shape, numbers: Numbers) -> Op | None:
+        found = []
+        sides = (kernel(shape, numbers), stride(shape, numbers), dilation(shape, numbers))
+        for size, k, s, d in zip(shape[1:], *map(both, sides), strict=False):
+            total = max((-(-size // s) - 1) * s + d * (k - 1) + 1 - size, 0)
+            found.append((total // 2, total - total // 2))
+        (top, bottom), (left, right) = found
+        return L.EdgePad((left, right, top, bottom)) if any(map(any, found)) else None
+
+    return make
+
+
+def max_pool(row: Row, settings: LayerSettings, place: Path_) -> Make:
+    """The largest value of each window."""
+    kernel = strided(row.value, (*place, row.word))
+    stride = strided(row.get("stride", 1), (*place, "stride"))
+    padding = _pool_padding(row, place)
+    ceil = bool(row.get("ceil", False))
+
+    def make(shape: Shape, numbers: Numbers) -> Op:
+        k, s = kernel(shape, numbers), stride(shape, numbers)
+        return L.MaxPool(k, s, padding(shape, numbers, k), 1, ceil)
+
+    return image_only(make, row, place)
+
+
+def avg_pool(row: Row, settings: LayerSettings, place: Path_) -> Make:
+    """The mean of each window; nothing where kernel and stride are the stage's, which is 1."""
+    by_stage = row.value == "stage"
+    kernel = strided(row.value, (*place, row.word))
+    stride = strided(row.get("stride", 1), (*place, "stride"))
+    padding = _pool_padding(row, place)
+    ceil, counted = bool(row.get("ceil", False)), bool(row.get("count_padding", True))
+
+    def make(shape: Shape, numbers: Numbers) -> Op:
+        k, s = kernel(shape, numbers), stride(shape, numbers)
+        if by_stage and k == s == 1:
+            return L.Identity()
+        return L.AvgPool(k, s, padding(shape, numbers, k), ceil, counted)
+
+    return image_only(make, row, place)
+
+
+def _pool_padding(row: Row, place: Path_) -> Callable[[Shape, Numbers, int], int]:
+    """Half an odd window; none for the stage's, which has no middle."""
+    said = row.get("padding", 0 if row.value == "stage" else None)
+    given = None if said in (None, "same") else number(said, (*place, "padding"), None, 0)
+
+    def padding(shape: Shape, numbers: Numbers, kernel: int) -> int:
+        if said == "same":  # a layer ahead pads
+            return 0
+        found = given(shape, numbers) if given else kernel // 2
+        if given is None and kernel % 2 == 0:
+            raise Mismatch(_even(kernel), (*place, row.word))
+        if 2 * found > kernel:
+            raise Mismatch(
+                f"a pool's padding is at most half its window ({found} for {kernel})",
+                (*place, "padding"),
+            )
+        return found
+
+    return padding
+
+
+def _even(kernel: int | tuple[int, int]) -> str:
+    sides = "x".join(map(str, both(kernel)))
+    return f"a kernel of even size ({sides}) has no middle: say its padding"
