@@ -95,7 +95,7 @@ class Forward:
             enters = name if op.takes else value
             if index and op.carry == "chain":
                 enters = ends[-1]
-            elif index and op.carry == "sum":
+            elif index and op.carry == "sum" and path:
                 enters = self.let(name, f"{enters} + {ends[-1]}")
             if op.listed:
                 made = f"self.{op.listed}[{index}]({enters})" if path else enters
