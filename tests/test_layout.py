@@ -19,13 +19,16 @@ ROOMS = {
     "": "version errors words files",
     "tensors": "archive dense rules checkpoint formats",
     "spec": (
-        "mistakes checked parts block settings reading writing rules model schema shipped loading "
-        "resolved text"
+        "mistakes checked parts terms values rows grammar builtin definitions block settings "
+        "reading writing rules model path_schema schema shipped loading resolved text"
     ),
-    "plan.layers": "base weighted weightless composite",
-    "plan": "model tables blocks resolve forms",
-    "cost": "books budget conventions autograd memory",
-    "source": "parts writing classes naming network file module",
+    "plan.layers": "base weighted weightless composite joins paths",
+    "plan": (
+        "model numbers tables orders sliding makers space branches units paths blocks ends "
+        "resolve forms"
+    ),
+    "cost": "books budget conventions tape autograd memory",
+    "source": "parts writing forward shape words called classes naming network file module",
     "proof": "effort measure proof",
     "weights": "keys loading",
     "report": "kinds draw explain rows plots tables formats",
@@ -157,7 +160,7 @@ def test_no_file_of_a_room_free_of_torch_imports_it(module: str) -> None:
 # What reads or writes plain YAML and JSON values, which have no type of their own.
 PLAIN_VALUES = {
     f"spec.{name}"
-    for name in "mistakes checked reading writing loading resolved text schema".split()  # noqa: SIM905
+    for name in "mistakes checked reading writing loading resolved text schema path_schema".split()  # noqa: SIM905
 }
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+import typer
 
+from resgen.cli.train import train
 from resgen.train.data.images import Wanted
 from resgen.train.device.engine import Engine
 from resgen.train.device.processes import World
@@ -79,3 +81,19 @@ def job(tiny: Callable[..., str], tmp_path: Path, cpu: Engine) -> Callable[..., 
         return runs.Job(networks, recipe(**(recipe_ or {})), data or Wanted(), chosen, cpu, World())
 
     return make
+
+
+def typed(*words: str) -> None:
+    """`resgen train WORDS`, in this process; errors come out as they are raised."""
+    app = typer.Typer()
+    app.command()(train)
+    app(list(words), standalone_mode=False)
+
+
+@pytest.fixture
+def command(
+    tiny: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """`resgen train` of a tiny network in tmp_path."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: typed(tiny(), *arguments)

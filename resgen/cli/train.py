@@ -217,7 +217,11 @@ def train(
     if start.plan:
         for note in notes:
             typer.echo(f"note: {note}", err=True)
-        typer.echo(outlook.outlook(networks, recipe, reading.wanted(task.data)))
+        told = outlook.outlook(networks, recipe, reading.wanted(task.data))
+        if start.init_from is not None:
+            for each in networks:
+                each.check_weights(start.init_from, start.head)
+        typer.echo(told)
         return
 
     from resgen.train.device import engine, processes

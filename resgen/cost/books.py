@@ -11,6 +11,7 @@ figures are for one image.
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 from resgen.plan import Block, Layer, Plan, Stage, elements
@@ -115,7 +116,7 @@ def _enter(
             norm += amount
         elif line == "conv":
             conv += amount
-            activations += elements(out)
+            activations += prod(out)
         elif line == "activation":
             activation += amount
         elif line == "pool":
@@ -127,12 +128,14 @@ def _enter(
         else:
             assert line == "elementwise", line
             elementwise += amount
+        if line == "activation" or line == "pool" or line == "residual":
+            continue  # without weights
         weights = op.params()
         for weight in weights.values():
-            params += elements(weight)
+            params += prod(weight)
         # The bias of a norm is part of its scale and shift.
-        if "bias" in weights and line != "norm":
-            bias += elements(out)
+        if line != "norm" and "bias" in weights:
+            bias += prod(out)
     found = (
         params, conv, linear, activations, residual_adds, norm, activation, pool, bias, elementwise
     )  # fmt: skip

@@ -122,6 +122,27 @@ class Structure:
         return Block(self.kind, shape, end, main, shortcut, merge, after, leaves, zero)
 
 
+_MOST_READ = 512
+"""Structures that one library keeps."""
+
+
+def structure_of(
+    settings: BlockSettings,
+    library: Library,
+    drop_path: L.DropPath | None,
+    place: Path_ = ("block",),
+    kind: str = "",
+) -> Structure:
+    """The structure of these settings, read once for all specs with the same definitions."""
+    key = (id(settings), drop_path, place, kind)
+    found = library.read.get(key)
+    if not isinstance(found, Structure) or found.settings is not settings:
+        if len(library.read) >= _MOST_READ:
+            library.read.clear()
+        library.read[key] = found = Structure(settings, library, drop_path, place, kind)
+    return found
+
+
 def _part(title: str, steps: list[Step]) -> Make:
     def make(shape: Shape, numbers: Numbers) -> Op:
         layers = run(steps, shape, numbers)

@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from resgen.plan import layers as L
-from resgen.plan.layers import Layer, Op, Shape
-from resgen.plan.numbers import Make, Mismatch, Number, Numbers, Step, number, run
+from resgen.plan.layers import Layer, Mismatch, Op, Shape
+from resgen.plan.numbers import Make, Number, Numbers, Step, number, run
 from resgen.plan.space import Space
 from resgen.plan.tables import ACTIVATIONS, NORMS
 from resgen.spec.grammar import Row, Rows

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from resgen.plan.layers import Layer, Shape
+from collections.abc import Callable
+
+from resgen.plan.layers import Layer, Mismatch, Shape, leaves
 from resgen.plan.model import Stage
-from resgen.plan.numbers import Mismatch, Numbers, run
+from resgen.plan.numbers import Numbers, Step, run
 from resgen.plan.orders import fill_of, filled, letters
 from resgen.plan.paths import Reader, parameters, spliced
 from resgen.plan.space import Space
-from resgen.plan.tables import ORDERS, Order
+from resgen.plan.tables import Order
 from resgen.spec import Spec
 from resgen.spec.builtin import shipped
-from resgen.spec.definitions import Use
+from resgen.spec.definitions import WORDS, Library, Use
 from resgen.spec.grammar import Row, Rows
 from resgen.spec.parts import Head, Stem
+from resgen.spec.settings import LayerSettings
 from resgen.spec.values import Path_
 
 _POOLED = ("conv7x7-pool", "deep", "deep-tiered")
@@ -22,16 +25,16 @@ _POOLED = ("conv7x7-pool", "deep", "deep-tiered")
 
 def stem(spec: Spec, image: Shape) -> tuple[Layer, ...]:
     """The stem's layers; Mismatch where they do not go together or the image is too small."""
-    if isinstance(spec.stem, Use):
-        return _own(spec, spec.stem, image, Space(spec.outside), "stem")
-    settings = spec.outside
-    rows = _stem_rows(spec.stem, spec)
-    steps = Reader(settings, spec.library).steps(rows, Space(settings))
-    numbers = Numbers(image[0], out=spec.stem.width)
+    given, settings = spec.stem, spec.outside
+    if isinstance(given, Use):
+        return _own(spec, given, image, Space(settings), "stem")
+    key = (given.kind, given.pool, given.first_activation)
+    steps = _kept(spec.library, settings, key, lambda: _stem_steps(given, settings))
+    numbers = Numbers(image[0], out=given.width)
     try:
         made = run(steps, image, numbers)
     except Mismatch as error:
-        kind, width = spec.stem.kind, spec.stem.width
+        kind, width = given.kind, given.width
         if "no whole number" in str(error):
             least = 8 if kind == "deep-tiered" else 2
             raise Mismatch(
@@ -49,35 +52,51 @@ def stem(spec: Spec, image: Shape) -> tuple[Layer, ...]:
     return made
 
 
-def _stem_rows(stem: Stem, spec: Spec) -> Rows:
+def _kept(
+    library: Library, settings: LayerSettings, key: object, make: Callable[[], list[Step]]
+) -> list[Step]:
+    """Steps that are read once for all specs with the same definitions and settings."""
+    found = library.read.get((id(settings), key))
+    if not isinstance(found, tuple) or found[0] is not settings:
+        library.read[id(settings), key] = found = (settings, make())
+    steps: list[Step] = found[1]
+    return steps
+
+
+def _stem_steps(stem: Stem, settings: LayerSettings) -> list[Step]:
+    return Reader(settings, WORDS).steps(_stem_rows(stem, settings), Space(settings))
+
+
+def _head_steps(given: Head, settings: LayerSettings) -> list[Step]:
+    rows = _head_rows(given, settings)
+    return Reader(settings, WORDS).steps(rows, Space(settings), fresh=True)
+
+
+def _stem_rows(stem: Stem, settings: LayerSettings) -> Rows:
     """The convolutions, each with norm and activation, and the pool."""
-    order, antialias = ORDERS[spec.outside.order] if spec.outside.order != "none" else Order(), ""
+    order, antialias = fill_of(settings.order), ""
     block = bool(order.before) and stem.first_activation == "block"
     between = Order(between="na", last="" if block else "na")
     pool = stem.pool or ("max" if stem.kind in _POOLED else "none")
-    if spec.outside.antialias != "none" and pool in ("max", "conv"):
-        antialias = f" {spec.outside.antialias}"
+    if settings.antialias != "none" and pool in ("max", "conv"):
+        antialias = f" {settings.antialias}"
     pooled = shipped(f"pool {pool}{antialias}")
     if pool == "conv":
         pooled += letters("na", "maxpool")
     return filled(shipped(stem.kind), between) + pooled
 
 
-def head(spec: Spec, stages: tuple[Stage, ...], names: set[str]) -> tuple[Layer, ...]:
-    """The head's layers; `names`: those that the network has given already."""
+def head(spec: Spec, stem: tuple[Layer, ...], stages: tuple[Stage, ...]) -> tuple[Layer, ...]:
+    """The head's layers, under names that stem and stages do not have."""
     shape = stages[-1].output
     settings = spec.settings(-1, -1)
     if isinstance(spec.head, Use):
-        space = Space(settings, "head_", names)
+        names = {layer.name.partition(".")[0] for layer in leaves(stem)}
+        space = Space(settings, "head_", names | {stage.name for stage in stages})
         return _own(spec, spec.head, shape, space, "head")
     given = spec.head
-    final = fill_of(settings.order).final
-    if settings.order == "linear" and given.width:
-        final = ""  # the head's convolution takes the linear output as it is
-    rows = [row._replace(options=(("name", f"final_{_module(row, settings.activation)}"),))
-            for row in letters(final)]  # fmt: skip
-    rows += _head_rows(given, settings.activation)
-    steps = Reader(settings, spec.library).steps(tuple(rows), Space(settings), fresh=True)
+    key = (given.width, given.dropout)
+    steps = _kept(spec.library, settings, key, lambda: _head_steps(given, settings))
     return run(steps, shape, Numbers(shape[0], classes=spec.classes))
 
 
@@ -85,8 +104,13 @@ def _module(row: Row, activation: str) -> str:
     return "bn" if row.word == "norm" else "relu" if activation == "relu" else "act"
 
 
-def _head_rows(given: Head, activation: str) -> list[Row]:
-    rows: list[Row] = []
+def _head_rows(given: Head, settings: LayerSettings) -> Rows:
+    """What the order leaves for the end, a convolution, the pool and the linear layer."""
+    activation, final = settings.activation, fill_of(settings.order).final
+    if settings.order == "linear" and given.width:
+        final = ""  # the head's convolution takes the linear output as it is
+    rows = [row._replace(options=(("name", f"final_{_module(row, activation)}"),))
+            for row in letters(final)]  # fmt: skip
     if given.width:
         rows.append(spliced(shipped("head conv"), {"to": given.width}, "head_conv"))
         rows += [row._replace(options=(("name", f"head_{_module(row, activation)}"),))
@@ -94,7 +118,7 @@ def _head_rows(given: Head, activation: str) -> list[Row]:
     rows += shipped("head pool")
     if given.dropout:
         rows.append(spliced(shipped("head dropout"), {"rate": given.dropout}, "dropout"))
-    return [*rows, *shipped("head classes")]
+    return (*rows, *shipped("head classes"))
 
 
 def _own(spec: Spec, use: Use, shape: Shape, space: Space, key: str) -> tuple[Layer, ...]:
@@ -107,5 +131,7 @@ def _own(spec: Spec, use: Use, shape: Shape, space: Space, key: str) -> tuple[La
         base, rows = definition.place, definition.rows
         values = {**dict(definition.parameters), **dict(use.parameters)}
         numbers = numbers._replace(parameters=parameters(values, (key,))(shape, numbers))
-    steps = Reader(space.settings, spec.library).steps(rows, space, base)
+    reader = Reader(space.settings, spec.library)
+    known = (key, frozenset(space.taken))
+    steps = _kept(spec.library, space.settings, known, lambda: reader.steps(rows, space, base))
     return run(steps, shape, numbers)

@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable
 
 from resgen.plan import layers as L
-from resgen.plan.layers import Op, Shape
-from resgen.plan.numbers import Make, Mismatch, Numbers, number
+from resgen.plan.layers import Mismatch, Op, Shape
+from resgen.plan.numbers import Make, Numbers, number
 from resgen.plan.sliding import Maker, avg_pool, conv, image_only, max_pool, strided
 from resgen.plan.tables import ACTIVATIONS, NORMS, VECTOR_NORMS
 from resgen.spec.grammar import Row
@@ -33,11 +33,14 @@ def norm(row: Row, settings: LayerSettings, place: Path_) -> Make:
     if chosen.kind == "none":
         return lambda shape, numbers: None
 
+    of_image, of_vector = NORMS[chosen.kind], VECTOR_NORMS.get(chosen.kind)
+
     def make(shape: Shape, numbers: Numbers) -> Op:
-        table = NORMS if len(shape) == 3 else VECTOR_NORMS
-        if chosen.kind not in table:
+        if len(shape) == 3:
+            return of_image(chosen, shape[0])
+        if of_vector is None:
             raise Mismatch(f"a {chosen.kind} norm takes an image, and here is a vector", place)
-        return table[chosen.kind](chosen, shape[0])
+        return of_vector(chosen, shape[0])
 
     return make
 

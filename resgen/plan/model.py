@@ -221,7 +221,16 @@ def _additions(prefix: str, layers: tuple[Layer, ...]) -> Iterator[tuple[str, in
 
 def _weighted(layers: tuple[Layer, ...]) -> int:
     """Convolutions and linear layers, those of branches among them; a module's own inside count."""
-    return sum(isinstance(layer.op, Conv | Linear) for layer in leaves(layers))
+    count = 0
+    for _, op, _, _ in layers:
+        if isinstance(op, _WEIGHTED):
+            count += 1
+        elif op.line == "parts":
+            count += _weighted(tuple(leaves(inside(op))))
+    return count
+
+
+_WEIGHTED = (Conv, Linear)
 
 
 def _named(prefix: str, layer: Layer) -> Iterator[tuple[str, Layer]]:

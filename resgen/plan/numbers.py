@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
-from resgen.plan.layers import Layer, Op, Shape
+from resgen.plan.layers import Layer, Mismatch, Op, Shape
 from resgen.spec.parts import MAX_WIDTH
 from resgen.spec.terms import NAMES, Term
 from resgen.spec.values import Path_, Value
-
-
-class Mismatch(ValueError):
-    """Layers that do not go together; `place`: of the value that says so, in the spec."""
-
-    def __init__(self, rule: str, place: Path_ = ()) -> None:
-        super().__init__(rule)
-        self.place = place
 
 
 class Numbers(NamedTuple):
@@ -60,15 +53,8 @@ def number(value: Value, place: Path_ = (), rounding: Value = None, least: int =
         return _named(value.above[0], place, least)
 
     def made(shape: Shape, numbers: Numbers) -> int:
-        exact = value.factor
-        for name in value.above:
-            exact *= _fraction(name, shape, numbers, place)
-        for name in value.below:
-            under = _fraction(name, shape, numbers, place)
-            if not under:
-                raise Mismatch(f"{value}: {name} is 0 here", place)
-            exact /= under
-        found = _whole(exact, value, rounding, shape, numbers, place)
+        above, below = _ratio(value, shape, numbers, place)
+        found = _whole(above, below, value, rounding, numbers, place)
         if not least <= found <= MAX_WIDTH:
             raise Mismatch(f"{value} is {found:,} here; from {least} to {MAX_WIDTH:,}", place)
         return found
@@ -81,54 +67,92 @@ def _named(name: str, place: Path_, least: int) -> Number:
     if name == "here":
         return lambda shape, numbers: shape[0]
     index = _INDEX.get(name)
+    if index is not None:
+        at = index
 
-    def made(shape: Shape, numbers: Numbers) -> int:
-        found = numbers[index] if index is not None else numbers.parameters[name]
+        def of_block(shape: Shape, numbers: Numbers) -> int:
+            return numbers[at] or _absent(name, place)  # type: ignore[return-value]
+
+        return of_block
+
+    def of_definition(shape: Shape, numbers: Numbers) -> int:
+        found = numbers.parameters[name]
         if not isinstance(found, int):
             raise Mismatch(f"{name} is {found} here, which is no whole number", place)
         if found < least:
-            raise Mismatch(_absent(name) if index is not None else f"{name} is {found} here", place)
+            raise Mismatch(f"{name} is {found} here, and at least {least} is needed", place)
         return found
 
-    return made
+    return of_definition
 
 
-def _absent(name: str) -> str:
-    return f"{name} has no value here: {NAMES[name]}"
+def index_of(value: Value) -> int | None:
+    """Which of the numbers a plain name is; -1 for what the row before puts out."""
+    if isinstance(value, Term) and value.text in NAMES:
+        return _INDEX.get(value.text, -1)
+    return None
 
 
-def _fraction(name: str, shape: Shape, numbers: Numbers, place: Path_) -> Fraction:
+def _absent(name: str, place: Path_) -> int:
+    raise Mismatch(f"{name} has no value here: {NAMES[name]}", place)
+
+
+def _ratio(term: Term, shape: Shape, numbers: Numbers, place: Path_) -> tuple[int, int]:
+    """What a term comes to, as a whole number over another."""
+    above, below = term.factor.numerator, term.factor.denominator
+    for name in term.above:
+        over, under = _parts(name, shape, numbers, place)
+        above, below = above * over, below * under
+    for name in term.below:
+        over, under = _parts(name, shape, numbers, place)
+        above, below = above * under, below * over
+    if not below:
+        raise Mismatch(f"{term} divides by 0 here", place)
+    return above, below
+
+
+def _parts(name: str, shape: Shape, numbers: Numbers, place: Path_) -> tuple[int, int]:
     if name == "here":
-        return Fraction(shape[0])
+        return shape[0], 1
     index = _INDEX.get(name)
     found = numbers[index] if index is not None else numbers.parameters[name]
+    if isinstance(found, int):
+        if index is not None and not found:
+            _absent(name, place)
+        return found, 1
     if isinstance(found, str):
         raise Mismatch(f"{name} is {found} here, which is no number", place)
-    if index is not None and not found:
-        raise Mismatch(_absent(name), place)
-    return Fraction(found) if isinstance(found, int) else Fraction(repr(found))
+    return _decimal(found)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=256)
+def _decimal(value: float) -> tuple[int, int]:
+    """A decimal as it is written, not its nearest binary."""
+    exact = Fraction(repr(value))
+    return exact.numerator, exact.denominator
 
 
 def _whole(
-    exact: Fraction, term: Term, rounding: Value, shape: Shape, numbers: Numbers, place: Path_
+    above: int, below: int, term: Term, rounding: Value, numbers: Numbers, place: Path_
 ) -> int:
-    """A whole number: to a multiple, halves up, at least one; up, down, or as Python rounds."""
+    """A whole number: to a multiple, halves up, at least one; up, down, or halves to even."""
     if isinstance(rounding, Term):
         rounding = numbers.parameters[rounding.above[0]]
     if rounding is None:
-        if exact.denominator != 1:
+        found, rest = divmod(above, below)
+        if rest:
             raise Mismatch(
-                f"{term} is {float(exact):g} here, no whole number; let it divide, or say "
+                f"{term} is {above / below:g} here, no whole number; let it divide, or say "
                 "round: 8 (nearest multiple), up or down",
                 place,
             )
-        return int(exact)
+        return found
     if rounding == "even":
-        return max(1, round(exact))
+        return max(1, round(Fraction(above, below)))
     if rounding in ("up", "down"):
-        return max(1, -int(-exact // 1) if rounding == "up" else int(exact // 1))
+        return max(1, -(-above // below) if rounding == "up" else above // below)
     assert isinstance(rounding, int)
-    return max(rounding, int(exact / rounding + Fraction(1, 2)) * rounding)
+    return max(rounding, (2 * above + rounding * below) // (2 * rounding * below) * rounding)
 
 
 def value_of(value: Value, place: Path_) -> Callable[[Shape, Numbers], int | float | str]:
@@ -142,14 +166,18 @@ def value_of(value: Value, place: Path_) -> Callable[[Shape, Numbers], int | flo
     def made(shape: Shape, numbers: Numbers) -> int | float | str:
         if value.text in numbers.parameters:
             return numbers.parameters[value.text]
-        exact = value.factor
-        for name in value.above:
-            exact *= _fraction(name, shape, numbers, place)
-        for name in value.below:
-            exact /= _fraction(name, shape, numbers, place) or 1
-        return int(exact) if exact.denominator == 1 else float(exact)
+        above, below = _ratio(value, shape, numbers, place)
+        return above // below if above % below == 0 else above / below
 
     return made
+
+
+def fits(op: Op, shape: Shape, place: Path_) -> Op:
+    """The layer, where something comes out of it."""
+    if min(op.out(shape)) < 1:
+        image = "x".join(map(str, shape[1:]))
+        raise Mismatch(f"would shrink an image of {image} below 1x1", place)
+    return op
 
 
 MOST_LAYERS = 20_000
@@ -164,9 +192,6 @@ def run(steps: Sequence[Step], shape: Shape, numbers: Numbers) -> tuple[Layer, .
         if op is None:
             continue
         out = op.out(shape)
-        if out[-1] < 1 or out[len(out) // 2] < 1:
-            image = "x".join(map(str, shape[1:]))
-            raise Mismatch(f"{name} would shrink an image of {image} below 1x1")
         layers.append(_layer(Layer, (name, op, shape, out)))
         shape = out
     if numbers.made is not None:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 
 from resgen.plan import layers as L
 from resgen.plan.branches import branches
-from resgen.plan.layers import Op, Shape
+from resgen.plan.layers import Mismatch, Op, Shape
 from resgen.plan.makers import MAKERS, act
-from resgen.plan.numbers import Make, Mismatch, Numbers, Step, number, run, value_of
+from resgen.plan.numbers import Make, Numbers, Step, number, run, value_of
 from resgen.plan.orders import fill_of, filled
 from resgen.plan.sliding import same_padding
 from resgen.plan.space import Space, numbered
@@ -145,12 +145,12 @@ class Reader:
         places.append(fresh)
         if not fresh:
             places[0] = False
-        first = len(places) == 1
         in_place, copied = made(inplace=True), made(inplace=False)
+        if not fresh or len(places) > 1:
+            return (name, in_place if fresh else copied)
 
         def make(shape: Shape, numbers: Numbers) -> Op | None:
-            allowed = fresh and (not first or places[0])
-            return (in_place if allowed else copied)(shape, numbers)
+            return (in_place if places[0] else copied)(shape, numbers)
 
         return (name, make)
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from resgen.plan import ends
 from resgen.plan import layers as L
-from resgen.plan.blocks import Structure
-from resgen.plan.layers import Layer, Shape
+from resgen.plan.blocks import Structure, structure_of
+from resgen.plan.layers import Layer, Mismatch, Shape
 from resgen.plan.model import Block, Plan, Run, Stage
-from resgen.plan.numbers import Mismatch, Numbers
+from resgen.plan.numbers import Numbers
 from resgen.plan.orders import fill_of
 from resgen.spec import Spec
 from resgen.spec.definitions import Use
@@ -56,9 +56,8 @@ def _stem_layers(spec: Spec, image: Shape) -> tuple[Layer, ...]:
 def _head_layers(
     spec: Spec, stem: tuple[Layer, ...], stages: tuple[Stage, ...]
 ) -> tuple[Layer, ...]:
-    names = {layer.name.partition(".")[0] for layer in L.leaves(stem)}
     try:
-        made = ends.head(spec, stages, names | {stage.name for stage in stages})
+        made = ends.head(spec, stem, stages)
     except Mismatch as error:
         raise spec.mistake(str(error), *(error.place or ("head",))) from None
     if not made:
@@ -117,7 +116,7 @@ def _structures(spec: Spec) -> list[tuple[Structure, ...]]:
     for stage in spec.stage_settings:
         for settings in stage:
             if id(settings) not in known:
-                known[id(settings)] = Structure(settings, spec.library, drop_path)
+                known[id(settings)] = structure_of(settings, spec.library, drop_path)
     return [tuple(known[id(settings)] for settings in stage) for stage in spec.stage_settings]
 
 
@@ -190,7 +189,7 @@ class _Maker:
         numbers = Numbers(shape[0], self.stage.width, 0, 0, 1, *self.strides,
                           0, self.spec.classes, _NONE, [0])  # fmt: skip
         place = ("stages", self.index, "before")
-        structure = Structure(plain, self.spec.library, None, place, "transition")
+        structure = structure_of(plain, self.spec.library, None, place, "transition")
         return structure.block(shape, numbers)
 
     def asked(self, use: Use) -> frozenset[str]:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from resgen.plan import layers as L
-from resgen.plan.layers import Op, Shape
+from resgen.plan.layers import Mismatch, Op, Shape
 from resgen.plan.layers.base import both
-from resgen.plan.numbers import Make, Mismatch, Number, Numbers, number
+from resgen.plan.numbers import Make, Number, Numbers, fits, index_of, number
 from resgen.plan.tables import CONVOLUTIONS
 from resgen.spec.grammar import Row
 from resgen.spec.settings import LayerSettings
@@ -16,6 +16,7 @@ from resgen.spec.terms import Term
 from resgen.spec.values import Path_, Value
 
 Maker = Callable[[Row, LayerSettings, Path_], Make]
+_HERE = Term("here", Fraction(1), ("here",), ())
 Sides = Callable[[Shape, Numbers], int | tuple[int, int]]
 
 
@@ -58,8 +59,8 @@ def conv(row: Row, settings: LayerSettings, place: Path_) -> Make:
     kind = CONVOLUTIONS[str(row.get("weight", settings.convolution))]
     bias = bool(row.get("bias", settings.bias or settings.norm.kind == "none"))
     said = row.get("width")
-    width = number(Term("here", Fraction(1), ("here",), ()) if said is None else said,
-                   (*place, "width"), row.get("round"))  # fmt: skip
+    said = _HERE if said is None else said
+    width = number(said, (*place, "width"), row.get("round"))
     groups = _groups(row.get("groups"), (*place, "groups"))
     stride_said = row.get("stride", 1)
     stride = _sides(stride_said, (*place, "stride"))
@@ -82,40 +83,50 @@ def conv(row: Row, settings: LayerSettings, place: Path_) -> Make:
             return kind(into, out, k, s, p, d, g, bias)
         if kind is not L.Conv:
             raise Mismatch("a standardized convolution has a square kernel", place)
-        return L.RectConv(into, out, k, s, p, d, g, bias)  # type: ignore[arg-type]
+        rect = L.RectConv(into, out, k, s, p, d, g, bias)  # type: ignore[arg-type]
+        return fits(rect, shape, place)
 
-    own = row.get("dilation") is not None or row.get("padding") is not None
-    common = stride_said in (1, "stage") and groups in (None, _stage) and not own
-    if isinstance(row.value, int) and common:
-        return _plain_conv(row.value, kind, bias, width, groups, stride_said, make)
+    alone = all(row.get(key) is None for key in ("padding", "dilation"))
+    simple = stride_said in (1, "stage") and row.get("groups") in (None, "stage", "depthwise")
+    if alone and simple and not isinstance(row.value, tuple):
+        at = index_of(said) if row.get("round") is None else None
+        return _plain_conv(row, kind, bias, kernel, at, width, make)
     return make
 
 
 def _plain_conv(
-    k: int,
+    row: Row,
     kind: Callable[[int, int, int, int, int, int, int, bool], Op],
     bias: bool,
+    kernel: Sides,
+    at: int | None,
     width: Number,
-    groups: Number | None,
-    stride: Value,
     make: Make,
 ) -> Make:
-    """The same for the commonest rows, which every block of every network makes."""
-    strides = stride == "stage"
+    """The commonest rows, which every block of every network makes, in fewer steps.
+
+    at: which of the numbers the width is, -1 for what comes in.
+    """
+    named = at is not None and at >= 0
+    strides, groups = row.get("stride") == "stage", row.get("groups")
+    by_stage, depthwise = groups == "stage", groups == "depthwise"
+    constant = row.value if isinstance(row.value, int) else 0
 
     def plain(shape: Shape, numbers: Numbers) -> Op | None:
-        g = numbers.groups if groups else 1
-        into, out = shape[0], width(shape, numbers)
-        if len(shape) != 3 or into % g or out % g:
-            return make(shape, numbers)
+        into = shape[0]
+        out: int = numbers[at] if named else into if at else width(shape, numbers)  # type: ignore[assignment, index]
+        g = into if depthwise else numbers.groups if by_stage else 1
+        k = constant or kernel(shape, numbers)
+        assert isinstance(k, int)
+        if k % 2 == 0 or not out or len(shape) != 3 or into % g or out % g:
+            return make(shape, numbers)  # which says what is wrong
         s = numbers.stride if strides else 1
         if k == 1:
             return kind(into, out, 1, s, 0, 1, g, bias)
         d = numbers.first_dilation if strides else numbers.dilation
         return kind(into, out, k, s, d * (k - 1) // 2, d, g, bias)
 
-    odd = k % 2 == 1
-    return plain if odd else make
+    return plain
 
 
 def _indivisible(into: int, out: int, groups: int) -> str:
@@ -206,7 +217,7 @@ def max_pool(row: Row, settings: LayerSettings, place: Path_) -> Make:
 
     def make(shape: Shape, numbers: Numbers) -> Op:
         k, s = kernel(shape, numbers), stride(shape, numbers)
-        return L.MaxPool(k, s, padding(shape, numbers, k), 1, ceil)
+        return fits(L.MaxPool(k, s, padding(shape, numbers, k), 1, ceil), shape, place)
 
     return image_only(make, row, place)
 
@@ -223,7 +234,7 @@ def avg_pool(row: Row, settings: LayerSettings, place: Path_) -> Make:
         k, s = kernel(shape, numbers), stride(shape, numbers)
         if by_stage and k == s == 1:
             return L.Identity()
-        return L.AvgPool(k, s, padding(shape, numbers, k), ceil, counted)
+        return fits(L.AvgPool(k, s, padding(shape, numbers, k), ceil, counted), shape, place)
 
     return image_only(make, row, place)
 

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 
-from resgen.plan.numbers import Mismatch, Step
+from resgen.plan.layers import Mismatch
+from resgen.plan.numbers import Step
 from resgen.spec.grammar import Row
 from resgen.spec.settings import LayerSettings
 from resgen.spec.values import Path_

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from resgen.plan import layers as L
-from resgen.plan.layers import Op
-from resgen.plan.numbers import Mismatch
+from resgen.plan.layers import Mismatch, Op
 from resgen.spec.parts import Norm, ShortcutMode
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from resgen.plan import layers as L
-from resgen.plan.layers import JOINED, PLAIN, Layer, Merge, Op, Shape, Shortcut, chain
-from resgen.plan.numbers import Make, Mismatch, Numbers, Step, run
+from resgen.plan.layers import JOINED, PLAIN, Layer, Merge, Mismatch, Op, Shape, Shortcut, chain
+from resgen.plan.numbers import Make, Numbers, Step, run
 from resgen.plan.space import Space
 from resgen.plan.tables import SHORTCUT_FUNCTIONS
 from resgen.spec.parts import ShortcutMode
@@ -39,14 +39,21 @@ class Joins:
         ends: Sequence[Step],
     ) -> None:
         self.mode, self.projections, self.ends = mode, projections, tuple(ends)
+        self.kind = mode.kind
         # Whether an addition makes a new tensor, whatever the shapes.
         self.always = mode.kind not in ("none", "identity-same")
+        # Whether the input itself joins where its shape is kept.
+        self.bare = mode.kind not in ("none", "projection-all", *SHORTCUT_FUNCTIONS)
 
     def unit(self, space: Space, main: list[Step], split: int, all_leave: bool) -> Unit:
         """The unit of the steps of its main path."""
         function = space.name("shortcut") if self.mode.kind in SHORTCUT_FUNCTIONS else ""
         names = (space.name("downsample"), function, space.name("gate"))
-        return Unit(self, (*main, *self.ends), split, all_leave, names)
+        projections = tuple(
+            [(f"{names[0]}.{i}", make) for i, make in enumerate(makes)]
+            for makes in self.projections
+        )
+        return Unit(self, (*main, *self.ends), split, all_leave, names, projections)
 
 
 class Unit(NamedTuple):
@@ -60,6 +67,7 @@ class Unit(NamedTuple):
     split: int
     all_leave: bool
     names: tuple[str, str, str]
+    projections: tuple[list[Step], ...]
     start: int = 0
 
     def residual(self, shape: Shape, numbers: Numbers) -> Op | None:
@@ -75,17 +83,25 @@ class Unit(NamedTuple):
 
         Raises Mismatch where the two paths do not meet.
         """
+        if not self.split:
+            return self._joined(run(self.main, shape, numbers), shape, numbers, (0, 0))
         main: tuple[Layer, ...] = ()
         leaves, source = [0, 0], [shape, shape]
-        if self.split:  # which is at the start or behind it
-            for place, (begin, end) in enumerate(((skips, self.start), (self.start, self.split))):
-                reaches = main[-1].output if main else shape
-                main += run(self.main[max(begin, skips) : end], reaches, numbers)
-                leaves[place] = len(main)
-                source[place] = main[-1].output if main else shape
+        for place, (begin, end) in enumerate(((skips, self.start), (self.start, self.split))):
+            main += run(self.main[max(begin, skips) : end], source[-1], numbers)
+            leaves[place] = len(main)
+            source[place:] = [main[-1].output if main else shape] * (2 - place)
         main += run(self.main[max(self.split, skips) :], source[1], numbers)
-        output = main[-1].output if main else shape
-        shortcut = self._shortcut(source[self.all_leave], output, numbers)
+        return self._joined(main, source[self.all_leave], numbers, (leaves[0], leaves[1]))
+
+    def _joined(
+        self, main: tuple[Layer, ...], source: Shape, numbers: Numbers, leaves: tuple[int, int]
+    ) -> Joined:
+        """The main path and what joins it; `source`: what the shortcut takes in."""
+        output = main[-1].output if main else source
+        shortcut = self._shortcut(source, output, numbers)
+        if shortcut is IDENTITY and self.joins.kind != "gated":
+            return Joined(main, shortcut, JOINED, leaves[self.all_leave])
         if shortcut.layers and (joins := shortcut.layers[-1].output) != output:
             raise Mismatch(
                 f"the main path puts out {_image(output)}, the shortcut {_image(joins)}"
@@ -95,7 +111,7 @@ class Unit(NamedTuple):
         if shortcut.kind == "none":
             return Joined(main, shortcut, JOINED, 0)
         merge = JOINED
-        if self.joins.mode.kind == "gated":
+        if self.joins.kind == "gated":
             gate = L.Gate(output[0], self.joins.mode.gate_bias)
             merge = Merge(Layer(self.names[2], gate, output, output))
         shares = self.all_leave or shortcut.kind == "projection"
@@ -103,18 +119,22 @@ class Unit(NamedTuple):
 
     def _shortcut(self, shape: Shape, output: Shape, numbers: Numbers) -> Shortcut:
         """What the mode says for a shape that is kept or changed."""
-        mode = self.joins.mode
-        stride = _stride(shape, output, numbers.stride)
-        changes = stride != 1 or shape != output
-        if mode.kind == "none" or (mode.kind == "identity-same" and changes):
+        mode = self.joins.kind
+        if numbers.stride == 1 and shape == output:
+            if self.joins.bare:
+                return IDENTITY
+            stride, changes = 1, False
+        else:
+            stride = _stride(shape, output, numbers.stride)
+            changes = stride != 1 or shape != output
+        if mode == "none" or (mode == "identity-same" and changes):
             return PLAIN
         if len(shape) != len(output):
             raise Mismatch("an add joins images to images; flatten comes behind it")
-        if mode.kind == "projection-all" or (mode.kind == "projection" and changes):
-            makes = self.joins.projections[stride > 1]
-            steps = [(f"{self.names[0]}.{i}", make) for i, make in enumerate(makes)]
-            made = run(steps, shape, numbers._replace(out=output[0], stride=stride))
-            return Shortcut("projection", made)
+        if mode == "projection-all" or (mode == "projection" and changes):
+            if output[0] != numbers.out or stride != numbers.stride:
+                numbers = numbers._replace(out=output[0], stride=stride)
+            return Shortcut("projection", run(self.projections[stride > 1], shape, numbers))
         ops: list[Op] = []
         if changes:
             if shape[0] > output[0]:
@@ -122,11 +142,11 @@ class Unit(NamedTuple):
                     f"an identity shortcut cannot narrow {shape[0]} channels to {output[0]}; "
                     "use shortcut: projection"
                 )
-            padded = PADDED.get(mode.kind, L.PaddedIdentity)
+            padded = PADDED.get(mode, L.PaddedIdentity)
             ops.append(padded(shape[0], output[0], stride))
         kind = "identity-padded" if changes else "identity"
-        if mode.kind in SHORTCUT_FUNCTIONS:
-            ops.append(SHORTCUT_FUNCTIONS[mode.kind](mode, output[0]))
+        if mode in SHORTCUT_FUNCTIONS:
+            ops.append(SHORTCUT_FUNCTIONS[mode](self.joins.mode, output[0]))
             return Shortcut(kind, _numbered(self.names[1], shape, ops))
         return Shortcut(kind, _numbered(self.names[0], shape, ops)) if ops else IDENTITY
 

@@ -10,9 +10,11 @@ Draw k of a seed is the same however many are drawn. A draw that is no valid net
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +30,10 @@ from resgen.spec.mistakes import Document, Path_, at, describe, dotted
 
 RANGE = {"from", "to", "step", "scale"}
 LARGEST = 10**15
+
+
+Drawer = Callable[[random.Random], Any]
+"""What draws a value, its choices in the order they were written in."""
 
 
 class Candidate(NamedTuple):
@@ -53,6 +59,7 @@ class Space(NamedTuple):
 
     document: Document
     choices: int
+    drawer: Drawer
 
 
 def read_space(source: str) -> Space:
@@ -67,7 +74,7 @@ def read_space(source: str) -> Space:
         raise UserError(
             f"{source}: nothing to sample: write a value as {{any: [...]}} or {{from: 1, to: 8}}"
         )
-    return Space(document, choices)
+    return Space(document, choices, _drawer(document.data) or (lambda chance: document.data))
 
 
 def _checked(value: Any, path: Path_, document: Document) -> int:
@@ -107,30 +114,54 @@ def _is_choice(value: dict[str, Any]) -> bool:
 
 
 def draw(space: Space, seed: int, number: int) -> dict[str, Any]:
-    """Draw `number` of a seed, as plain values."""
-    data = _drawn(space.document.data, random.Random(f"{seed}:{number}"))
-    assert isinstance(data, dict)
+    """Draw `number` of a seed, as plain values; what does not vary is the same in all draws."""
+    data: dict[str, Any] = dict(space.drawer(random.Random(f"{seed}:{number}")))
     data["name"] = f"{data.get('name', 'network')}-{number}"
     for key in ("extends", "reference", "depth"):
         data.pop(key, None)
     return data
 
 
-def _drawn(value: Any, chance: random.Random) -> Any:
+def _drawer(value: Any) -> Drawer | None:
+    """What draws a value; None for one without a choice in it."""
     if isinstance(value, list):
-        return [_drawn(item, chance) for item in value]
+        items = [(index, drawn) for index, item in enumerate(value) if (drawn := _drawer(item))]
+        return _each(value, items, list) if items else None
     if not isinstance(value, dict):
-        return value
+        return None
     if not _is_choice(value):
-        return {key: _drawn(item, chance) for key, item in value.items()}
+        keys = [(key, drawn) for key, item in value.items() if (drawn := _drawer(item))]
+        return _each(value, keys, dict) if keys else None
     if "any" in value:
-        return _drawn(chance.choice(value["any"]), chance)
+        options = [(_drawer(option), option) for option in value["any"]]
+
+        def one(chance: random.Random) -> Any:
+            drawn, option = chance.choice(options)
+            return drawn(chance) if drawn else option
+
+        return one
     low, high, step = value["from"], value["to"], value.get("step", 1)
     last = (high - low) // step
     if value.get("scale") != "log":
-        return low + step * chance.randint(0, last)
-    exact = math.exp(chance.uniform(math.log(low), math.log(high)))
-    return low + step * min(last, math.floor((exact - low) / step + 0.5))
+        return lambda chance: low + step * chance.randint(0, last)
+
+    def logarithmic(chance: random.Random) -> int:
+        exact = math.exp(chance.uniform(math.log(low), math.log(high)))
+        return int(low + step * min(last, math.floor((exact - low) / step + 0.5)))
+
+    return logarithmic
+
+
+def _each(value: Any, drawers: list[tuple[Any, Drawer]], copy: Callable[[Any], Any]) -> Drawer:
+    """A list or a mapping whose entries are drawn, first to last, where they vary."""
+
+    def drawn(chance: random.Random) -> Any:
+        found = copy(value)
+        for key, of in drawers:
+            found[key] = of(chance)
+        return found
+
+    return drawn
 
 
 def candidates(space: Space, seed: int, draws: int, budget: Budget) -> Iterator[Candidate | str]:
@@ -152,6 +183,17 @@ def candidates(space: Space, seed: int, draws: int, budget: Budget) -> Iterator[
             yield Candidate(number, data, spec, books)
 
 
+@contextlib.contextmanager
+def _few_collections() -> Iterator[None]:
+    """Networks are trees, which their counts of references free; cycles are looked for rarely."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def sample(
     source: str | Path, *, draws: int, seed: int = 0, budget: Budget | None = None
 ) -> tuple[list[Candidate], Tally]:
@@ -161,12 +203,13 @@ def sample(
     over = 0
     reasons: list[str] = []
     invalid = 0
-    for drawn in candidates(space, seed, draws, budget or Budget()):
-        if isinstance(drawn, Candidate):
-            found.append(drawn)
-        elif drawn == "over":
-            over += 1
-        else:
-            invalid += 1
-            reasons = reasons or [drawn]
+    with _few_collections():
+        for drawn in candidates(space, seed, draws, budget or Budget()):
+            if isinstance(drawn, Candidate):
+                found.append(drawn)
+            elif drawn == "over":
+                over += 1
+            else:
+                invalid += 1
+                reasons = reasons or [drawn]
     return found, Tally(draws, invalid, over, reasons[0] if reasons else "")

@@ -131,7 +131,8 @@ class BlockClass:
             source = forward.let("preact" if plain else "x", source)
         line = forward.call(block.main[split:], source)
         if block.shortcut.kind == "none":
-            return [*forward.lines, f"return {forward.call(block.after, line)}"]
+            end = forward.call(block.after, line)
+            return [*forward.lines, f"return {end}"]
         forward.let("y", line)
         shortcut = source
         if self.attribute:
@@ -139,7 +140,7 @@ class BlockClass:
         joined = f"y + {shortcut}"
         if block.merge.gate:
             forward.let("shortcut", shortcut)
-            forward.let("gate", "self.gate(shortcut)")
+            forward.let("gate", f"self.{block.merge.gate.name}(shortcut)")
             joined = "gate * y + (1.0 - gate) * shortcut"
         end = forward.call(block.after, joined)
         return [*forward.lines, f"return {end}"]

@@ -96,12 +96,12 @@ class Forward:
             if index and op.carry == "chain":
                 enters = ends[-1]
             elif index and op.carry == "sum" and path:
-                enters = self.let(name, f"{enters} + {ends[-1]}")
+                enters = self.let(name or self._fresh(), f"{enters} + {ends[-1]}")
             if op.listed:
                 made = f"self.{op.listed}[{index}]({enters})" if path else enters
             else:
                 made = self.call(path, enters, name)
-            ends.append(made if made == value else self.let(name, made))
+            ends.append(self.let(name, made) if path else made)
         return self._joined(op, ends)
 
     def _joined(self, op: Branches, ends: list[str]) -> str:

@@ -261,7 +261,7 @@ class Select(nn.Module):
 
     def forward(self, *paths: Tensor) -> Tensor:
         x = torch.stack(paths, 1)
-        y: Tensor = x.sum(1).mean((2, 3), keepdim=True)
-        y = self.fc2(self.act(self.bn(self.fc1(y))))
-        y = (x * y.view(*x.shape[:3], 1, 1).softmax(1)).sum(1)
-        return y
+        y = x.sum(1).mean((2, 3), keepdim=True)
+        weights = self.fc2(self.act(self.bn(self.fc1(y)))).view(*x.shape[:3], 1, 1)
+        total: Tensor = (x * weights.softmax(1)).sum(1)
+        return total

@@ -134,7 +134,15 @@ def _check_name(name: str, what: str, path: Path_) -> None:
 
 
 class Library(dict[str, Definition]):
-    """What a spec defines, by name, over what is shipped."""
+    """What a spec defines, by name.
+
+    read: what readers have made of it, by what they were asked for; made once, kept here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: dict[object, object] = {}
+        self._asked_of: dict[int, tuple[frozenset[str], Rows]] = {}
 
     def names_of(self, rows: Rows) -> frozenset[str]:
         """What rows ask for, through branches and definitions.
@@ -143,10 +151,9 @@ class Library(dict[str, Definition]):
         where a path says its own; `add`; `conv`.
         """
         key = id(rows)
-        known = self.__dict__.setdefault("asked", {})
-        if key not in known:
-            known[key] = (frozenset(self._asked(rows)), rows)
-        return known[key][0]  # type: ignore[no-any-return]
+        if key not in self._asked_of:
+            self._asked_of[key] = (frozenset(self._asked(rows)), rows)
+        return self._asked_of[key][0]
 
     def _asked(self, rows: Rows) -> Iterator[str]:
         for row in walk(rows):
@@ -169,8 +176,14 @@ class Library(dict[str, Definition]):
                 yield "groups"
 
 
+WORDS = Library()
+"""The library of every spec that defines nothing of its own."""
+
+
 def own_library(define: Mapping[str, Entry]) -> Library:
     """A spec's definitions, checked: names, parameters, and that none uses itself."""
+    if not define:
+        return WORDS
     library = Library()
     for name, entry in define.items():
         place: Path_ = ("define", name)
@@ -255,6 +268,7 @@ def _check_use(
 
 def check_use(use: Use, at: Path_, library: Library, shipped: tuple[str, ...]) -> None:
     """Refuses a word for layers that nothing stands for, and rows that are none."""
+    kind = (*at, "kind") if isinstance(use.written, dict) else at
     if use.rows is not None:
         check_rows(use.rows, at, library, set())
     elif use.name in library:
@@ -267,7 +281,7 @@ def check_use(use: Use, at: Path_, library: Library, shipped: tuple[str, ...]) -
         known = [*shipped, *library]
         guess = nearest(use.name, known)
         guess = "" if guess.startswith("; known") else guess
-        raise broken(f"must be one of {', '.join(known)} (got {show(use.name)}){guess}", *at)
+        raise broken(f"must be one of {', '.join(known)} (got {show(use.name)}){guess}", *kind)
     elif use.parameters:
         key = use.parameters[0][0]
         raise broken(f"{use.name} has no parameter {key}; its keys stand beside it", *at, key)

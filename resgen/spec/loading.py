@@ -177,6 +177,8 @@ def resolved_data(spec: Spec) -> dict[str, Any]:
     data = spec.model_dump(
         mode="json", exclude_none=True, exclude={"extends", "regnet", "reference"}
     )
+    if not data["define"]:
+        del data["define"]
     defaults = {key: _plain(value) for key, value in DEFAULTS.items() if value is not None}
     for pair in RIVALS:
         if any(level.get(key) is not None for key in pair for level in (data, *data["stages"])):

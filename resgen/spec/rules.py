@@ -11,7 +11,15 @@ from resgen.spec.builtin import ATTENTION_WORDS, BLOCK_WORDS, PROJECTION_WORDS
 from resgen.spec.definitions import Library, Use, check_use
 from resgen.spec.grammar import Rows
 from resgen.spec.parts import MAX_WIDTH, RegNet, broken
-from resgen.spec.settings import RIVALS, BlockSettings, given_keys, inner_widths
+from resgen.spec.settings import (
+    BLOCK_FIELDS,
+    DEFAULTS,
+    RIVALS,
+    BlockSettings,
+    given_keys,
+    inner_widths,
+    one_of,
+)
 
 Path_ = tuple[str | int, ...]
 
@@ -24,14 +32,21 @@ def stage_settings(
     Where a stage has a `first` block, that and all others. Levels that say the same share one
     record. Raises the first broken rule, with the path of the value to change.
     """
-    known: dict[tuple[tuple[str, object], ...], BlockSettings] = {}
     asked = _Asked(library)
+    whole: list[BlockSettings] = []  # of blocks whose stages say nothing more than the top
 
     def settings(levels: Sequence[BlockKeys], paths: Sequence[Path_], width: int) -> BlockSettings:
-        values = given_keys(levels)
-        _check_spelling(values, levels, paths)
-        made = known.setdefault(tuple(values.items()), BlockSettings(**values))  # type: ignore[arg-type]
-        _check(made, levels, paths, width, library)
+        silent = not any(BLOCK_FIELDS & level.model_fields_set for level in levels[1:])
+        if whole and silent:
+            made = whole[0]
+        else:
+            values = given_keys(levels)
+            _check_spelling(values, levels, paths)
+            made = one_of(BlockSettings, values)
+            _check_words(made, levels, paths, library)
+            if silent:
+                whole.append(made)
+        _check_widths(made, paths, width)
         asked.note(made, levels, paths)
         return made
 
@@ -64,32 +79,33 @@ class _Asked:
 
     def __init__(self, library: Library) -> None:
         self.library = library
+        self.noted: list[tuple[BlockSettings, Sequence[BlockKeys], Sequence[Path_]]] = []
+        self.own = False
         self.taken: dict[Path_, bool] = {}
-        self.adds = False
 
     def note(
         self, settings: BlockSettings, levels: Sequence[BlockKeys], paths: Sequence[Path_]
     ) -> None:
-        """Notes the keys that each level gives, and whether this block takes them."""
-        takes = self._takes(settings)
-        self.adds |= "add" in takes or settings.shortcut.kind == "none"
-        if takes == _ALL:
-            for path in self.taken:
-                self.taken[path] = True
-            self.taken[()] = True
-            return
+        """Notes a block, and the levels that say how it is made."""
+        self.noted.append((settings, levels, paths))
+        self.own = self.own or settings.block.name not in BLOCK_WORDS
+
+    def _give(
+        self, takes: frozenset[str], levels: Sequence[BlockKeys], paths: Sequence[Path_]
+    ) -> None:
+        """The keys that each level gives, and whether this block takes them."""
         for level, path in zip(levels, paths, strict=True):
             for key in level.model_fields_set & _PLACED:
-                if getattr(level, key) is not None:
+                if getattr(level, key) not in (None, DEFAULTS.get(key)):
                     where = (*path, key)
                     self.taken[where] = self.taken.get(where, False) or key in takes
 
     def _takes(self, settings: BlockSettings) -> frozenset[str]:
         rows = rows_of(settings.block, self.library)
         if rows is None:
-            return _ALL
+            return _PLACED | {"add"}
         asked = self.library.names_of(rows)
-        takes = {"add"} if "add" in asked else set()
+        takes = {"add"} if "add" in asked or settings.shortcut.kind == "none" else set()
         if "mid" in asked:
             takes |= {"mid_width", "bottleneck_ratio"}
         if "first" in asked:
@@ -106,13 +122,18 @@ class _Asked:
 
     def check(self, stages: Sequence[StageKeys]) -> None:
         """Refuses what no block has a place for."""
-        if () in self.taken:
+        if not self.own:
             return
+        adds = False
+        for settings, levels, paths in self.noted:
+            takes = self._takes(settings)
+            adds = adds or "add" in takes
+            self._give(takes, levels, paths)
         for path, taken in self.taken.items():
             if not taken:
                 why = _PLACES.get(str(path[-1]), "no path here is without norms of its own")
                 raise broken(f"no block here has a place for it: {why}", *path)
-        if not self.adds and any(stage.depth for stage in stages):
+        if not adds and any(stage.depth for stage in stages):
             raise broken(
                 "no block here has an `add`, where a shortcut would join; "
                 "write add into its path, or shortcut: none",
@@ -120,7 +141,6 @@ class _Asked:
             )
 
 
-_ALL = frozenset(["all"])
 _PLACED = frozenset(
     (
         "mid_width", "bottleneck_ratio", "first_width", "groups", "group_width", "order",
@@ -163,14 +183,13 @@ def _check_spelling(
                 raise broken(f"{one} and {other} say the same thing; keep one", *path, other)
 
 
-def _check(
+def _check_words(
     settings: BlockSettings,
     levels: Sequence[BlockKeys],
     paths: Sequence[Path_],
-    width: int,
     library: Library,
 ) -> None:
-    """The rules between the keys that hold in one place."""
+    """The rules between the keys that hold in one place, whatever its width."""
 
     def written(key: str) -> Path_:
         """Where the key that holds was written."""
@@ -185,23 +204,26 @@ def _check(
         check_use(settings.attention, written("attention"), library, ATTENTION_WORDS)
     if settings.block.name == "basic" and settings.stride_at == "1x1":
         raise broken("a basic block has no 1x1 convolution to stride at", *written("stride_at"))
-    shipped = settings.block.name in BLOCK_WORDS
     if settings.zero_init == "last" and fills(settings, library) and not _has_last_norm(settings):
         raise broken(
             "zero_init: last needs a norm at the end of the main path; "
             f"order {settings.order} with norm {settings.norm.kind} has none",
             *written("zero_init"),
         )
-    if shipped and settings.order == "none":
+    if settings.block.name in BLOCK_WORDS and settings.order == "none":
         raise broken(
             f"{settings.block.name} has no norm and activation of its own; order places them",
             *written("order"),
         )
+
+
+def _check_widths(settings: BlockSettings, paths: Sequence[Path_], width: int) -> None:
+    """The rules that ask whether widths come out whole."""
     try:
         inner = inner_widths(settings, width)
     except ValueError as error:
         raise broken(str(error), *paths[1], "width") from None
-    if inner.groups == 1 or not shipped:
+    if inner.groups == 1 or settings.block.name not in BLOCK_WORDS:
         return
     counts = {"width": width, "inner width": inner.mid, "first width": inner.first}
     if settings.block.name == "bottleneck":  # whose last convolution has no groups

@@ -6,10 +6,10 @@ that makes layers reads this record and not the Spec.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from resgen.spec.block import BlockKeys
 from resgen.spec.definitions import Use
@@ -104,7 +104,7 @@ def given_keys(levels: Sequence[BlockKeys]) -> dict[str, object]:
     """The block keys that the levels give, the last to say something being right."""
     values: dict[str, object] = {}
     for level in levels:
-        for key in level.model_fields_set & _KEYS:
+        for key in level.model_fields_set & BLOCK_FIELDS:
             value = getattr(level, key)
             if value is not None:
                 values[key] = value
@@ -114,9 +114,9 @@ def given_keys(levels: Sequence[BlockKeys]) -> dict[str, object]:
     return values
 
 
-_KEYS = frozenset(BlockKeys.model_fields)
+BLOCK_FIELDS = frozenset(BlockKeys.model_fields)
 _LAYER_KEYS = frozenset(field.name for field in fields(LayerSettings))
-assert {field.name for field in fields(BlockSettings)} == _KEYS
+assert {field.name for field in fields(BlockSettings)} == BLOCK_FIELDS
 
 DEFAULTS: dict[str, object] = {
     field.name: field.default for field in fields(BlockSettings) if field.default is not MISSING
@@ -124,7 +124,24 @@ DEFAULTS: dict[str, object] = {
 """What holds where nothing is written; `block` and `shortcut` have none."""
 
 
+_Record = TypeVar("_Record", bound=LayerSettings)
+_MOST_KEPT = 1024
+_kept: dict[tuple[object, ...], LayerSettings] = {}
+
+
+def one_of(kind: type[_Record], values: Mapping[str, object]) -> _Record:
+    """The one record of these values: equal settings are the same object, and so quickly told."""
+    key = (kind, *values.items())
+    found = _kept.get(key)
+    if found is None:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        _kept[key] = found = kind(**values)  # type: ignore[arg-type]
+    assert isinstance(found, kind)
+    return found
+
+
 def outside(levels: Sequence[BlockKeys]) -> LayerSettings:
     """What holds outside the stages."""
     given = given_keys(levels)
-    return LayerSettings(**{key: value for key, value in given.items() if key in _LAYER_KEYS})  # type: ignore[arg-type]
+    return one_of(LayerSettings, {key: v for key, v in given.items() if key in _LAYER_KEYS})

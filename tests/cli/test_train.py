@@ -9,33 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
-import typer
 from PIL import Image
 
 from resgen import cost, load_spec, resolve
 from resgen.cli import app
-from resgen.cli.train import train
 from resgen.errors import Diverged, UserError
-from resgen.train.run import board, metrics
+from resgen.train.run import metrics
 from resgen.train.run.folder import Result
 from resgen.train.run.signals import Stop
 from resgen.train.run.trainer import Trainer
-
-
-def typed(*words: str) -> None:
-    """`resgen train WORDS`, in this process; errors come out as they are raised."""
-    app = typer.Typer()
-    app.command()(train)
-    app(list(words), standalone_mode=False)
-
-
-@pytest.fixture
-def command(
-    tiny: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., None]:
-    """`resgen train` of a tiny network in tmp_path."""
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: typed(tiny(), *arguments)
+from tests.training import typed
 
 
 @pytest.mark.parametrize(
@@ -187,26 +170,6 @@ def test_grey_digits_train_a_colour_network(
     assert len(metrics.read(tmp_path / "run" / "colour")) == 1
 
 
-def test_tensorboard_that_is_missing_is_said_before_anything_is_written(
-    command: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(board, "find_spec", lambda _: None)
-    with pytest.raises(UserError, match="TensorBoard is not installed; pip install tensorboard"):
-        command("--tensorboard", "--out", "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_tensorboard_gets_every_number(command: Callable[..., None], tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    command("--epochs", "2", "--out", "run", "--device", "cpu", "--tensorboard")
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
-    seen = [event.value for event in events.Scalars("heldout_error")]
-    rows = metrics.read(tmp_path / "run")
-    assert seen == pytest.approx([row["heldout_error"] for row in rows])
-
-
 def test_files_on_disk_are_trained_on_and_a_bad_one_is_named(
     tmp_path: Path, tiny: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,50 +201,6 @@ def test_files_on_disk_are_trained_on_and_a_bad_one_is_named(
     with pytest.raises(UserError, match=r"cat/3\.png: unreadable image") as caught:
         start("bad", 2)
     assert "\n" not in str(caught.value)
-
-
-def test_a_checkpoint_stands_for_its_network(command: Callable[..., None], tmp_path: Path) -> None:
-    command("--epochs", "1", "--out", "run", "--quiet")
-    spec = next(tmp_path.glob("*.yaml"))
-    assert resolve(load_spec(tmp_path / "run" / "last.pt")) == resolve(load_spec(spec))
-
-
-def test_a_run_starts_from_the_weights_of_a_file(
-    command: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command("--epochs", "1", "--out", "first", "--quiet")
-    command("--epochs", "1", "--out", "second", "--init-from", "first/last.pt")
-    assert "first/last.pt: loaded " in capsys.readouterr().err
-    first, second = (metrics.read(tmp_path / run)[-1] for run in ("first", "second"))
-    assert second["train_loss"] < first["train_loss"]
-
-
-def test_weights_of_another_network_are_refused(
-    command: Callable[..., None], tmp_path: Path
-) -> None:
-    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(UserError, match=r"other\.pth: "):
-        command("--epochs", "1", "--out", "run", "--init-from", "other.pth")
-
-
-def test_a_checkpoint_alone_is_not_trained_from_a_new_draw(
-    command: Callable[..., None], tmp_path: Path
-) -> None:
-    command("--epochs", "1", "--out", "run", "--quiet")
-    spec = next(tmp_path.glob("*.yaml"))
-    for more in ([], ["--plan"]):
-        with pytest.raises(UserError) as caught:
-            typed("run/last.pt", "--out", "other", *more)
-        assert str(caught.value) == (
-            "run/last.pt: a checkpoint names its network only, and training would begin from new "
-            "weights; add --init-from run/last.pt to begin from its weights, or name the network "
-            "by its spec (run/spec.yaml)"
-        )
-    assert not (tmp_path / "other").exists()
-    short = ("run/last.pt", "--epochs", "1", "--device", "cpu")
-    typed(*short, "--out", "other", "--init-from", "run/last.pt")
-    assert load_spec("other/spec.yaml").name == load_spec(spec).name
-    typed(*short, "--out", "run", "--resume")
 
 
 def test_the_table_of_the_others_is_printed_before_exit_code_3(
@@ -332,51 +251,3 @@ def test_a_reader_of_the_log_that_leaves_does_not_end_the_training(
     assert process.stdout.read().splitlines()[1].startswith("tiny ")
     assert process.wait() == 0
     assert len(metrics.read(tmp_path / "run")) == 2
-
-
-def test_tensorboard_that_cannot_write_does_not_end_the_training(
-    command: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    add, calls = board.Board.add, []
-
-    def blocked_once(self: board.Board, row: metrics.Row) -> None:
-        folder = tmp_path / "run" / "tensorboard"
-        calls.append(row)
-        if len(calls) == 1:
-            folder.write_text("a file where the folder should be")
-        elif folder.is_file():
-            folder.unlink()
-        add(self, row)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(board.Board, "add", blocked_once)
-        command("--epochs", "3", "--out", "run", "--device", "cpu", "--tensorboard")
-    assert "note: [Errno 17] File exists: " in capsys.readouterr().err.splitlines()[-1]
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
-    seen = [event.value for event in events.Scalars("heldout_error")]
-    assert seen == pytest.approx([row["heldout_error"] for row in metrics.read(tmp_path / "run")])
-    assert len(seen) == 3
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_events_that_do_not_fit_leave_no_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("tensorboard")
-    made = board.Board(tmp_path, step=0)
-    row = dict.fromkeys(metrics.KEYS, 1)
-    made.add(row)
-    (path,) = (tmp_path / "tensorboard").iterdir()
-    before = path.read_bytes()
-    monkeypatch.setattr(made, "_path", Path("/dev/full"))
-    with pytest.raises(OSError, match="No space left"):
-        made.add(row)
-    monkeypatch.setattr(made, "_path", path)
-    made.add(row)
-    assert path.read_bytes().startswith(before)
-    once = len(path.read_bytes()) - len(before)
-    made.add(row)
-    assert 2 * (len(path.read_bytes()) - len(before) - once) == once

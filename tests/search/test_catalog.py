@@ -132,6 +132,7 @@ norm:
   kind: batch             # default
 activation: relu          # default
 convolution: plain        # default
+bias: false               # default
 zero_init: none           # default
 antialias: none           # default
 stages:

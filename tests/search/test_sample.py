@@ -52,7 +52,7 @@ def test_a_draw_depends_on_the_seed_and_its_number_alone(space: Path) -> None:
 def test_values_lie_in_their_ranges_and_all_of_them_occur(space: Path) -> None:
     found, _ = sample(space, draws=600)
     assert {one.spec.stem.width for one in found} == {16, 32}
-    assert {one.spec.block for one in found} == {"basic", "bottleneck"}
+    assert {one.spec.block.name for one in found} == {"basic", "bottleneck"}
     assert {one.spec.stages[0].depth for one in found} == {1, 2, 3, 4}
     assert {one.spec.stages[1].depth for one in found} == {1, 3, 5, 7, 9}
     widths = {one.spec.stages[1].width for one in found}

@@ -116,6 +116,12 @@ SENTENCES = {
         "spec.yaml:7:5: stages[0]: a standardized 1x1 convolution of 1 channels in 1 groups has "
         "one weight a filter, and one has no deviation to divide by",
     ),
+    "a group of one value, normed": (
+        GOOD.replace("size: 32", "size: 2") + "norm: {kind: group, group_width: 1}\n",
+        "spec.yaml:8:5: stages[1]: a group norm of groups of one channel over 1x1 images has one "
+        "value a group, and one has no deviation to divide by; widen the groups or give a larger "
+        "input",
+    ),
     "lists in lists": (
         GOOD.replace("name: net", f"name: {'[' * 40}{']' * 40}"),
         "spec.yaml:1:38: nested too deeply",

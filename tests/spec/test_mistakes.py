@@ -54,8 +54,9 @@ MISTAKES = {
     ),
     "yes for a word": (
         GOOD.replace("identity", "yes"),
-        "spec.yaml:5:11: shortcut: must be one of none, identity, identity-same, identity-pooled, projection, "
-        "projection-all, scaled, gated, gated-shortcut, dropout (got 'yes')",
+        "spec.yaml:5:11: shortcut: must be one of none, identity, identity-same, "
+        "identity-pooled, projection, projection-all, scaled, gated, gated-shortcut, "
+        "dropout (got 'yes')",
     ),
     "true for a word": (
         GOOD.replace("basic", "true"),

@@ -10,6 +10,7 @@ Shapes are (channels, height, width) of one image; vectors are (features,).
 from __future__ import annotations
 
 from resgen.plan.layers.base import Layer as Layer
+from resgen.plan.layers.base import Mismatch as Mismatch
 from resgen.plan.layers.base import Op as Op
 from resgen.plan.layers.base import Shape as Shape
 from resgen.plan.layers.base import chain as chain

@@ -13,6 +13,17 @@ elements: Callable[[Shape], int] = math.prod
 """c h w."""
 
 
+class Mismatch(ValueError):
+    """A layer that cannot stand where it was put; `place`: of the value in the spec that says so.
+
+    A place is a path of keys, as `("define", "mine", 2, "width")`; without one, it is the stage.
+    """
+
+    def __init__(self, rule: str, place: tuple[str | int, ...] = ()) -> None:
+        super().__init__(rule)
+        self.place = place
+
+
 class Op(Protocol):
     """What every kind of layer answers.
 

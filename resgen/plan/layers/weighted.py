@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-from resgen.plan.layers.base import Layer, SameShape, Shape, both, elements, slide
+from resgen.plan.layers.base import Layer, Mismatch, SameShape, Shape, both, elements, slide
 
 
 class _Conv(NamedTuple):
@@ -187,6 +187,14 @@ class GroupNorm(_GroupNorm, _Norm):
     torch: ClassVar[str] = "nn.GroupNorm"
     keeps: ClassVar[str] = "group-statistics"
     positional: ClassVar[int] = 2
+
+    def out(self, shape: Shape) -> Shape:
+        if elements(shape) == self.num_groups:
+            raise Mismatch(
+                "a group norm of groups of one channel over 1x1 images has one value a group, and "
+                "one has no deviation to divide by; widen the groups or give a larger input"
+            )
+        return shape
 
     def params(self) -> dict[str, Shape]:
         return {"weight": (self.num_channels,), "bias": (self.num_channels,)}

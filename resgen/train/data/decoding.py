@@ -3,7 +3,7 @@
 8-bit modes are Pillow's own. Of 16 bits the high byte is taken, for grey as Pillow takes it for
 colour; of floating-point numbers, which must lie in [0, 1], round(255 x). Palettes become their
 colours, and transparency is left out, as torchvision's loader does. An image lies as its EXIF
-orientation says.
+orientation says. Of several pages or frames the first is read.
 """
 
 from __future__ import annotations
@@ -42,12 +42,14 @@ _UPRIGHT = {
 
 
 class Header(NamedTuple):
-    """What a file says of its image: (width, height) upright, whether grey, Pillow's mode."""
+    """What a file says of its first image: (width, height) upright, whether grey, Pillow's mode."""
 
     size: tuple[int, int]
     grey: bool
     mode: str
     transparent: bool
+    pages: bool
+    """Whether more images follow: a TIFF's pages, an animation's frames."""
 
 
 def header(path: str) -> Header:
@@ -62,7 +64,15 @@ def header(path: str) -> Header:
         grey = image.mode[0] in "1LIF" and image.mode != "LAB"
         alpha = image.mode in ("LA", "La", "PA", "RGBA", "RGBa")
         transparent = alpha or "transparency" in image.info
-        return Header((width, height), grey, image.mode, transparent)
+        return Header((width, height), grey, image.mode, transparent, _has_pages(image))
+
+
+def _has_pages(image: Image.Image) -> bool:
+    """Only the first is read, so the others may be damaged."""
+    try:
+        return bool(getattr(image, "n_frames", 1) > 1)
+    except Exception:  # Pillow's readers raise all kinds
+        return True
 
 
 def decode(path: str, mode: str | None = None) -> Image.Image:

@@ -130,6 +130,8 @@ def _modes(looked: Sequence[Header], channels: int) -> Iterator[str]:
         yield "images of 16 bits: the high byte of each value is read"
     if any(each.transparent for each in looked):
         yield "images with transparency: it is left out, the colours under it are read"
+    if any(each.pages for each in looked):
+        yield "files of several pages or frames: the first of each is read"
 
 
 def _channels(looked: Sequence[Header]) -> int:

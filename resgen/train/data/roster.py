@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,13 +44,13 @@ def same_files(saved: Tensor | None, mine: Tensor | None, path: Path) -> None:
     if before == now:  # packed by another zlib
         return
     gone, new = sorted({*before} - {*now}), sorted({*now} - {*before})
-    parts = [f"{_count(gone)} gone, the first {gone[0]}"] * bool(gone)
-    parts += [f"{_count(new)} new, the first {new[0]}"] * bool(new)
+    parts = [
+        f"{len(names):,} {'is' if len(names) == 1 else 'are'} {what}, the first {names[0]}"
+        for names, what in ((gone, "gone"), (new, "new"))
+        if names
+    ]
+    option = shlex.join(["--init-from", str(path)])
     raise UserError(
         f"{path}: the images are others than this run began with: {' and '.join(parts)}; make them "
-        f"the same again, or begin a new run from its weights: --init-from {path} --out NEW"
+        f"the same again, or begin a new run from its weights: {option} --out NEW"
     )
-
-
-def _count(names: list[str]) -> str:
-    return f"{len(names):,} {'is' if len(names) == 1 else 'are'}"

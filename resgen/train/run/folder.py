@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from resgen.errors import UserError
-from resgen.files import write_whole
+from resgen.files import check_folder, write_whole
 from resgen.spec.writing import block_text
 from resgen.tensors import checkpoint
 from resgen.train.device.engine import Engine
@@ -42,6 +42,26 @@ _OURS = (
 )  # fmt: skip
 
 
+def check(out: Path, settings: Settings, runs: Iterable[Path]) -> None:
+    """Raises UserError where `prepared` would, as far as one can see without changing anything.
+
+    For before the images are read, which may take long.
+    """
+    folders = list(dict.fromkeys([out, *runs]))
+    with _said_of(out):
+        _refuse_nothing(out, settings)
+        for folder in folders:
+            # Where a run is going on, that is what is wrong, and its lock says it.
+            if not (folder.is_dir() and (folder / lock.NAME).exists()):
+                _refuse_used(folder, settings)
+    check_folder(out)
+    weights = settings.init_from
+    if settings.start == "force" and weights is not None:
+        doomed = [(folder / name).resolve() for folder in folders for name in _OURS]
+        if weights.resolve() in doomed:
+            raise UserError(f"--init-from {weights}: --force would delete it; name another --out")
+
+
 @contextmanager
 def prepared(out: Path, settings: Settings, runs: Iterable[Path]) -> Iterator[None]:
     """Makes the folders of all runs ready, and keeps other runs out until the end.
@@ -50,17 +70,22 @@ def prepared(out: Path, settings: Settings, runs: Iterable[Path]) -> Iterator[No
     """
     folders = list(dict.fromkeys([out, *runs]))
     with ExitStack() as locks:
-        try:
-            if settings.start == "resume" and not (out.is_dir() and _names(out)):
-                raise UserError(f"--out {out}: there is nothing to resume; leave --resume out")
+        with _said_of(out):
+            _refuse_nothing(out, settings)
             for folder in folders:
                 _take(folder, settings, locks)
             for folder in folders if settings.start == "force" else ():
                 for name in _OURS:
                     (folder / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise UserError(f"--out {out}: cannot be written: {error.strerror}") from None
         yield
+
+
+@contextmanager
+def _said_of(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written: {error.strerror}") from None
 
 
 def _names(folder: Path) -> list[str]:
@@ -69,11 +94,20 @@ def _names(folder: Path) -> list[str]:
 
 
 def _take(folder: Path, settings: Settings, locks: ExitStack) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder}: is a file; name a folder")
     folder.mkdir(parents=True, exist_ok=True)
     locks.enter_context(lock.held(folder))
-    held = _names(folder)
+    _refuse_used(folder, settings)
+
+
+def _refuse_nothing(out: Path, settings: Settings) -> None:
+    if settings.start == "resume" and not (out.is_dir() and _names(out)):
+        raise UserError(f"--out {out}: there is nothing to resume; leave --resume out")
+
+
+def _refuse_used(folder: Path, settings: Settings) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder}: is a file; name a folder")
+    held = _names(folder) if folder.is_dir() else []
     if held and settings.start == "new":
         raise UserError(
             f"--out {folder}: not empty (it holds {held[0]}); "

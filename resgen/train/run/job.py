@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from resgen.errors import UserError
+from resgen.tensors import checkpoint
 from resgen.train.data import sources
 from resgen.train.data.feed import Feed, MemoryFeed
 from resgen.train.data.images import Data, Images, Wanted
@@ -68,6 +69,7 @@ def facts(job: Job) -> dict[str, Any]:
 
 def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
     """All that a network's run is made of; data that are `loaded` are not read again."""
+    _check_weights(job, network)
     wanted, recipe = network.wanted(job.data), job.recipe
     if wanted not in loaded:
         # One process of each machine may download; the others read what it brought.
@@ -90,6 +92,19 @@ def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
         network, recipe, data, feed, order, job.engine, job.world, job.settings,
         job.folder(network),
     )  # fmt: skip
+
+
+def _check_weights(job: Job, network: Network) -> None:
+    """Raises UserError where a network cannot start from the weights asked for.
+
+    One that goes on from a checkpoint takes none.
+    """
+    settings = job.settings
+    if settings.init_from is None:
+        return
+    if settings.start == "resume" and (job.folder(network) / checkpoint.LAST).exists():
+        return
+    network.check_weights(settings.init_from, settings.head)
 
 
 def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from textwrap import fill
 from types import TracebackType
 from typing import Literal, Self, TextIO, cast
 
@@ -98,9 +99,17 @@ class Log:
         self._line = time.monotonic()
 
     def line(self, text: str) -> None:
-        """One line, above the bar if there is one."""
+        """One line, above the bar if there is one; on a terminal, broken between words."""
         if self.voice == "full":
-            self.console.print(text)
+            self.console.print(self._broken(text))
+
+    def _broken(self, text: str) -> str:
+        if not self.console.is_terminal:
+            return text
+        return fill(
+            text, self.console.width, subsequent_indent="    ",
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
 
     @contextmanager
     def unless_missed(self) -> Iterator[None]:
@@ -121,7 +130,7 @@ class Log:
     ) -> None:
         self.close()
         for sentence in self.missed:
-            self.console.print(f"note: {sentence}")
+            self.console.print(self._broken(f"note: {sentence}"))
         self.missed.clear()
 
     def open(self, title: str, *, total: int, done: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -66,6 +67,14 @@ class Network:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "weights"))
             return self.make()
+
+    def check_weights(self, path: Path, head: Literal["keep", "drop"]) -> None:
+        """Raises UserError where `init` would; the module takes no memory for it."""
+        import torch
+
+        with torch.device("meta"):
+            module = self.make()
+        self.init(module, path, head)
 
     def verdict(self, module: nn.Module) -> str:
         """One line on the proof. Raises CheckFailed with the first difference."""
@@ -142,10 +151,11 @@ def refuse_checkpoints(paths_or_names: list[str]) -> None:
     for name in paths_or_names:
         path = Path(name)
         if path.suffix in CHECKPOINTS:
+            option = shlex.join(["--init-from", name])
             raise UserError(
                 f"{path}: a checkpoint names its network only, and training would begin from new "
-                f"weights; add --init-from {path} to begin from its weights, or name the network "
-                f"by its spec ({path.parent / 'spec.yaml'})"
+                f"weights; add {option} to begin from its weights, or name the network by its "
+                f"spec ({path.parent / 'spec.yaml'})"
             )
 
 

@@ -67,10 +67,12 @@ def train_each(job: Job) -> Ended:
     with Log(voice=voice) as log, Stop() as stop, ExitStack() as folders:
         loaded: dict[Wanted, Data] = {}
         agree(world, facts(job))
+        used = [job.folder(network) for network in job.networks]
+        if world.first:
+            run_folder.check(settings.out, settings, used)
         setups = [made_ready(job, network, loaded) for network in job.networks]
         agree(world, {"data": [data_facts(setup.data) for setup in setups]})
         if world.first:
-            used = [job.folder(network) for network in job.networks]
             folders.enter_context(run_folder.prepared(settings.out, settings, used))
         world.wait()
         if len(setups) > 1:
@@ -120,7 +122,7 @@ def _checkpoint(setup: Setup) -> dict[str, Any] | None:
     found = checkpoint.load(last)
     if setup.settings.batch == "auto":
         setup = _in_pieces(setup, found["recipe"]["accumulate"])
-    same_run(found, identity(setup), last)
+    same_run(found, identity(setup), setup.data.files, last)
     metrics.read(setup.folder)
     return found
 

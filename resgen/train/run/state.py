@@ -163,8 +163,7 @@ class State:
         """Continues from a checkpoint. Raises UserError where it is of another run."""
         mine, path = self.plain(), self.setup.folder / checkpoint.LAST
         world = self.setup.world
-        same_files(saved.get("files"), mine["files"], path)
-        same_run(saved, mine, path)
+        same_run(saved, mine, mine["files"], path)
         same_tensors(saved, mine, self.optimizer, path)
         self.module.load_state_dict(saved["model"])
         if self.average is not None:
@@ -191,8 +190,8 @@ def data_facts(data: Data) -> dict[str, Any]:
     """What tells a data set from another, as plain values."""
     return {
         "name": data.name, "classes": list(data.classes),
-        "mean": list(data.mean), "std": list(data.std),
         "train": len(data.train), "heldout": len(data.heldout),
+        "mean": list(data.mean), "std": list(data.std),
     }  # fmt: skip
 
 
@@ -240,10 +239,18 @@ def restore_random(states: dict[str, Any], engine: Engine) -> None:
         torch.cuda.set_rng_state(states["cuda"], engine.device)
 
 
-def same_run(saved: dict[str, Any], mine: dict[str, Any], path: Path) -> None:
-    """Raises UserError where a checkpoint is of another network, recipe, data set or seed."""
+def same_run(
+    saved: dict[str, Any], mine: dict[str, Any], files: torch.Tensor | None, path: Path
+) -> None:
+    """Raises UserError where a checkpoint is of another network, recipe, data set or seed.
+
+    `files` are the names of this run's images: where one is gone its name says more than that
+    there is one less.
+    """
     saved = {**saved, "network": written_out(saved["network"])}
     for key in ("network", "data", "seed", "recipe", "total"):
+        if key == "data" and saved["data"]["name"] == mine["data"]["name"]:
+            same_files(saved.get("files"), files, path)
         for where, before, now in differences(saved[key], mine[key], key):
             raise UserError(
                 f"{path}: of another run: {where} was {before} there and is {now} here; "

@@ -199,6 +199,33 @@ def test_transparency_is_noted(folder: Callable[..., Path]) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["x.tiff", "x.webp", "x.png"])
+def test_pages_that_are_not_read_are_noted(folder: Callable[..., Path], name: str) -> None:
+    path = folder()
+    first, second = (Image.new("RGB", (8, 8), (grey,) * 3) for grey in (0, 200))
+    (path / "train/cat/0.png").unlink()
+    more = {"lossless": True} if name.endswith("webp") else {}
+    first.save(path / "train/cat" / name, **more)
+    said = "files of several pages or frames: the first of each is read"
+    assert said not in two(path, channels=3).notes
+    first.save(path / "train/cat" / name, save_all=True, append_images=[second], **more)
+    data = two(path, channels=3)
+    assert counted(data) == 12
+    assert said in data.notes
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_a_damaged_page_that_is_not_read_does_no_harm(folder: Callable[..., Path]) -> None:
+    path = folder()
+    file = path / "train/cat/0.tiff"
+    first, second = (Image.new("L", (8, 8), grey) for grey in (0, 200))
+    first.save(file, save_all=True, append_images=[second])
+    whole = file.read_bytes()
+    first.save(file)
+    file.write_bytes(whole[: file.stat().st_size + 6])  # within the second page's table
+    assert counted(two(path)) == 13
+
+
 def test_files_on_disk_are_read_by_the_same_rules(folder: Callable[..., Path]) -> None:
     path = folder(mode="I;16")
     data = two(path, memory_limit=10)
@@ -225,6 +252,12 @@ def test_files_that_are_gone_or_new_are_named() -> None:
         "new, the first d; make them the same again, or begin a new run from its weights: "
         "--init-from last.pt --out NEW"
     )
+    with pytest.raises(UserError, match=r"began with: 1 is gone, the first b; make them"):
+        same_files(before, pack(["a", "c"]), Path("last.pt"))
+    with pytest.raises(UserError, match=r"began with: 2 are new, the first d; make them"):
+        same_files(before, pack(["a", "b", "c", "d", "e"]), Path("last.pt"))
+    with pytest.raises(UserError, match=r"weights: --init-from 'a b\.pt' --out NEW"):
+        same_files(before, now, Path("a b.pt"))
     with pytest.raises(UserError, match="the names of its files are damaged"):
         same_files(torch.zeros(9, dtype=torch.uint8), now, Path("last.pt"))
 

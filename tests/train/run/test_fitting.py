@@ -195,5 +195,11 @@ def test_a_run_whose_images_changed_says_which_and_the_way_on(
         f"begin a new run from its weights: --init-from {path} --out NEW"
     )
     runs.train(make("new", init_from=path))
-    (tmp_path / "data/train/cat/99.png").rename(tmp_path / "data/train/cat/03.png")
+    (tmp_path / "data/train/cat/99.png").rename(tmp_path / "away.png")
+    assert refused(make("run", start="resume")) == (
+        f"{path}: the images are others than this run began with: 1 is gone, the first "
+        "train/cat/03.png; make them the same again, or begin a new run from its weights: "
+        f"--init-from {path} --out NEW"
+    )
+    (tmp_path / "away.png").rename(tmp_path / "data/train/cat/03.png")
     runs.train(make("run", start="resume"))

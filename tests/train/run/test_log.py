@@ -41,6 +41,26 @@ def test_a_path_is_printed_as_it_is(
         assert err.count(text) >= 3  # the bar's title and its state, and the line above it
 
 
+def test_a_terminals_lines_are_as_wide_as_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [f"  epoch {number}: training 40.00 %" for number in range(5)]
+    text = ", ".join([*words, "p" * 100, "0 s left"])
+    with Log() as log:
+        log.line(text)
+    assert capsys.readouterr().err == f"{text}\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    with Log() as log:
+        log.line(text)
+        log.missed[text] = None
+    shown = capsys.readouterr().err
+    assert all(len(line) <= 80 or "p" * 100 in line for line in shown.splitlines())
+    assert shown.split() == [*text.split(), "note:", *text.split()]
+    assert shown.startswith("  epoch 0: training 40.00 %,   epoch 1")
+
+
 def test_what_reads_the_log_may_leave(tmp_path: Path) -> None:
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from resgen.errors import Diverged, UserError
 from resgen.tensors import checkpoint
+from resgen.train.data import sources
 from resgen.train.data.feed import Batch, MemoryFeed, Piece
-from resgen.train.run import metrics, runs
+from resgen.train.run import folder as run_folder
+from resgen.train.run import lock, metrics, runs
 from resgen.train.run.loop import Stepper
 from resgen.train.run.trainer import Trainer
 
@@ -200,3 +202,64 @@ def test_a_run_starts_from_the_averaged_weights_of_another(
     runs.train(job("second", init_from=path, voice="full", recipe_={"length": "1 steps"}))
     assert checkpoint.digest(begun[0]) == checkpoint.digest(average)
     assert f"{path}: loaded {len(average)} averaged tensors, names" in capsys.readouterr().err
+
+
+# ---- what is looked at before anything is done
+
+
+def test_the_folder_is_looked_at_before_the_images(
+    job: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(wanted: object) -> None:
+        raise AssertionError("the images were read first")
+
+    monkeypatch.setattr(sources, "load", read)
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "mine").touch()
+    for out, start, reason in (
+        ("n" * 300, "new", "File name too long"),
+        ("n/" * 3000, "force", "File name too long"),
+        ("used", "new", r"not empty \(it holds mine\)"),
+        ("used/mine", "force", "is a file"),
+        ("used/mine/in", "new", "mine is a file"),
+        ("nothing", "resume", "nothing to resume"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            runs.train(job(out, start=start))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.yaml", "used"]
+
+
+def test_a_second_run_hears_of_the_first_and_not_of_its_files(job: Make, tmp_path: Path) -> None:
+    runs.train(job(recipe_={"length": "1 steps"}))
+    with lock.held(tmp_path / "run"):
+        run_folder.check(tmp_path / "run", job().settings, [])
+    with pytest.raises(UserError, match="not empty"):
+        run_folder.check(tmp_path / "run", job().settings, [])
+
+
+@pytest.mark.parametrize("start", ["new", "force"])
+def test_weights_that_do_not_fit_the_last_network_are_refused_before_the_first_trains(
+    job: Make, tiny: Callable[..., str], tmp_path: Path, start: str
+) -> None:
+    short = {"length": "1 steps"}
+    runs.train(job("first", recipe_=short))
+    path = tmp_path / "first" / "last.pt"
+    wider = tiny("wider")
+    Path(wider).write_text(Path(wider).read_text().replace("width: 16", "width: 24"))
+    both = [tiny(), wider]
+    if start == "force":
+        runs.train(job(specs=both, recipe_=short))
+    before = {each: each.read_bytes() for each in (tmp_path / "run").rglob("*.*")}
+    with pytest.raises(UserError, match=r"last\.pt: .* there and .* in wider"):
+        runs.train(job(specs=both, recipe_=short, start=start, init_from=path))
+    assert {each: each.read_bytes() for each in (tmp_path / "run").rglob("*.*")} == before
+    assert (tmp_path / "run").exists() == (start == "force")
+
+
+def test_starting_over_does_not_delete_the_weights_to_start_from(job: Make, tmp_path: Path) -> None:
+    runs.train(job(recipe_={"length": "1 steps"}))
+    path = tmp_path / "run" / ".." / "run" / "best.pt"
+    with pytest.raises(UserError, match=r"best\.pt: --force would delete it"):
+        runs.train(job(start="force", init_from=path))
+    assert path.exists()
+    runs.train(job("other", start="force", init_from=path, recipe_={"length": "1 steps"}))

@@ -41,8 +41,8 @@ def test_a_signal_to_the_whole_group_saves_and_ends_the_workers_too(
     spec = tiny(classes=2, more=DROPPING)
     # Images take longer than steps, so that the signal meets a run that waits for its workers.
     command = [
-        "train", spec, "--data", pictures, "--set", "batch=12", "--set", "augment.random=randaugment",
-        "--set", "augment.random_ops=8", "--epochs", "12", "--device", "cpu", "--workers", "2",
+        "train", spec, "--data", pictures, "--epochs", "12", "--device", "cpu", "--workers", "2",
+        "--set", "batch=12", "--set", "augment.random=randaugment", "--set", "augment.random_ops=8",
     ]  # fmt: skip
     run = start(*command, "--out", "cut")
     until(lambda: rows(run, "cut"), alive=run)
