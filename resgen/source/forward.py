@@ -116,7 +116,7 @@ class Forward:
         if op.takes:
             part, parts = self._fresh(), self._fresh()
             slices = f"{value}.chunk({len(op.paths)}, 1)"
-            self.let(parts, f"zip(self.{op.listed}, {slices})")
+            self.let(parts, f"zip(self.{op.listed}, {slices}, strict=True)")
             listed = f"[branch({part}) for branch, {part} in {parts}]"
             if op.join == "concat":
                 return f"torch.cat({listed}, 1)"
