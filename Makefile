@@ -37,7 +37,7 @@ lint: $(VENV)/.installed-dev
 
 # The files editors and readers have of the models.
 schema: $(VENV)/.installed
-	$(BIN)/python -m resgen.spec.schema --write
+	$(BIN)/python -m resgen.spec.pages --write
 	$(BIN)/python -m resgen.train.recipe.schema --write
 
 clean:

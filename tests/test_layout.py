@@ -20,7 +20,7 @@ ROOMS = {
     "tensors": "archive dense rules checkpoint formats",
     "spec": (
         "mistakes checked parts terms values rows grammar builtin definitions block settings "
-        "reading writing rules model path_schema schema shipped loading resolved text"
+        "reading writing rules model path_schema schema pages shipped loading resolved text"
     ),
     "plan.layers": "base weighted weightless composite joins paths",
     "plan": (
@@ -160,7 +160,18 @@ def test_no_file_of_a_room_free_of_torch_imports_it(module: str) -> None:
 # What reads or writes plain YAML and JSON values, which have no type of their own.
 PLAIN_VALUES = {
     f"spec.{name}"
-    for name in "mistakes checked reading writing loading resolved text schema path_schema".split()  # noqa: SIM905
+    for name in (
+        "mistakes",
+        "checked",
+        "reading",
+        "writing",
+        "loading",
+        "resolved",
+        "text",
+        "schema",
+        "path_schema",
+        "pages",
+    )
 }
 
 

@@ -210,10 +210,10 @@ def _branches(tape: Tape, x: Held, layer: Layer) -> Held:
     if op.joiner:
         stacked = tape.tensor(sum(end.size // end.item for end in ends), item)
         return _joined(tape, stacked, op.joiner)
-    if op.join == "product":
-        tape.keep(*ends)
     if len(ends) == 1:
         return ends[0]
+    if op.join == "product":
+        tape.keep(*ends, *(tape.like(layer.output, item) for _ in ends[2:]))
     out = tape.like(layer.output, item)
     tape.node(0, out.size + sum(end.size for end in ends))
     return out

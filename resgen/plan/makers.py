@@ -34,6 +34,7 @@ def norm(row: Row, settings: LayerSettings, place: Path_) -> Make:
         return lambda shape, numbers: None
 
     of_image, of_vector = NORMS[chosen.kind], VECTOR_NORMS.get(chosen.kind)
+    said = place if row.value is not None or given else ()
 
     def make(shape: Shape, numbers: Numbers) -> Op:
         if len(shape) == 3:
@@ -41,6 +42,16 @@ def norm(row: Row, settings: LayerSettings, place: Path_) -> Make:
         if of_vector is None:
             raise Mismatch(f"a {chosen.kind} norm takes an image, and here is a vector", place)
         return of_vector(chosen, shape[0])
+
+    if said:
+
+        def make_said(shape: Shape, numbers: Numbers) -> Op:
+            try:
+                return make(shape, numbers)
+            except Mismatch as error:
+                raise Mismatch(str(error), error.place or said) from None
+
+        return make_said
 
     return make
 

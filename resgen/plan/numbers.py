@@ -176,7 +176,7 @@ def fits(op: Op, shape: Shape, place: Path_) -> Op:
     """The layer, where something comes out of it."""
     if min(op.out(shape)) < 1:
         image = "x".join(map(str, shape[1:]))
-        raise Mismatch(f"would shrink an image of {image} below 1x1", place)
+        raise Mismatch(f"an image of {image} is too small for it: nothing would come out", place)
     return op
 
 

@@ -74,7 +74,10 @@ def _stages(spec: Spec, image: Shape, stem: tuple[Layer, ...]) -> tuple[Stage, .
     shape = stem[-1].output if stem else image
     preact = not isinstance(spec.stem, Use) and spec.stem.first_activation == "stem"
     in_stem = preact and bool(fill_of(spec.outside.order).before)
-    structures = _structures(spec)
+    try:
+        structures = _structures(spec)
+    except Mismatch as error:
+        raise spec.mistake(str(error), *(error.place or ("stages",))) from None
     shrunk, dilation = round(image[1] / shape[1]) if len(shape) == 3 else 1, 1
     if not isinstance(spec.stem, Use):
         shrunk = math.prod(int(getattr(layer.op, "stride", 1)) for layer in stem)
@@ -172,6 +175,11 @@ class _Maker:
                               0, self.spec.classes, _NONE, [0])  # fmt: skip
             made = structure.block(shape, numbers, preactivated=preactivated and not number)
             shape = made.output
+            if shape[0] != width:
+                raise Mismatch(
+                    f"its blocks put out {shape[0]} channels, and it is {width} wide; "
+                    "end the path in width: out, or say that width"
+                )
             if runs[start:] and runs[-1].block == made:
                 runs[-1] = runs[-1]._replace(count=runs[-1].count + 1)
             else:

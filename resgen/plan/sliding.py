@@ -80,7 +80,7 @@ def conv(row: Row, settings: LayerSettings, place: Path_) -> Make:
         d = 1 if k == 1 else dilation(shape, numbers)
         p = padding(shape, numbers)
         if type(k) is type(s) is type(p) is type(d) is int:
-            return kind(into, out, k, s, p, d, g, bias)
+            return fits(kind(into, out, k, s, p, d, g, bias), shape, place)
         if kind is not L.Conv:
             raise Mismatch("a standardized convolution has a square kernel", place)
         rect = L.RectConv(into, out, k, s, p, d, g, bias)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ the grammar that a spec's own definitions are written in, and read by the same r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,10 +14,10 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from resgen.spec.builtin import TAKEN
-from resgen.spec.grammar import Rows, read_parameters, read_rows, terms, walk
-from resgen.spec.mistakes import nearest, show
+from resgen.spec.grammar import Row, Rows, read_parameters, read_rows, terms, walk
+from resgen.spec.mistakes import near, nearest, show
 from resgen.spec.parts import broken
-from resgen.spec.rows import MEANT, RESERVED, ROWS
+from resgen.spec.rows import ACTS, MEANT, RESERVED, ROWS
 from resgen.spec.terms import NAME, NAMES, Term
 from resgen.spec.values import Path_, Value
 
@@ -246,10 +246,32 @@ def _check_rows(
                         *base, *path,
                     )  # fmt: skip
                 if name not in NAMES and name not in parameters:
-                    known = [*NAMES, *sorted(parameters)]
-                    raise broken(f"{name} is no name here{nearest(name, known)}", *base, *path)
+                    raise broken(_no_name(row, path, name, parameters), *base, *path)
         for path_ in row.paths:
             _check_rows(path_, base, library, parameters, inside=True)
+
+
+def _no_name(row: Row, path: Path_, name: str, parameters: set[str]) -> str:
+    """What is said of a name in a term that nothing stands for."""
+    if row.word == "act":
+        known = [*ACTS, *sorted(parameters)]
+        return f"must be one of {', '.join(known)} (got {name!r}){_guess(name, known)}"
+    names = [*NAMES, *sorted(parameters)]
+    words = [word for word in ("stage", "depthwise", "same") if path[-1] in _WORDS_OF[word]]
+    guess = _guess(name, [*names, *words])
+    return f"{name} is no name here{guess or nearest(name, [*names, *words])}"
+
+
+def _guess(name: str, known: Sequence[str]) -> str:
+    found = near(name, known)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+_WORDS_OF = {
+    "stage": ("stride", "dilation", "groups", "avg-pool"),
+    "depthwise": ("groups",),
+    "same": ("padding",),
+}
 
 
 def _check_use(

@@ -86,6 +86,8 @@ def _row(value: object, path: Path_, depth: int, beside: object = ()) -> Row:
         words = [key for key in value if key not in RESERVED]
         if not words:
             key = next(iter(value))
+            if key in MEANT:
+                raise broken(f"{key} is no row; did you mean {MEANT[key]}?", *path)
             raise broken(f"{key} belongs to the row before: {{conv: 3, {key}: ...}}", *path)
     if len(words) > 1:
         empty = next((key for key in words if value[key] is None), None)
@@ -150,6 +152,8 @@ def _options(
 
 
 def _unknown_option(name: str, key: str) -> str:
+    if key.isdigit():
+        return f"a pair is written in brackets: {{{name}: [{key}, {key}]}}"
     known = [*ROWS[name].options, "name"] if name in ROWS else [*USE, "name"]
     if name == "branches":
         known = [*BRANCH_OPTIONS]

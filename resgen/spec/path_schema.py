@@ -190,7 +190,7 @@ def _takes(kind: Kind | None) -> str:
 
 _TOP = """# Paths
 
-<!-- Written by `python -m resgen.spec.schema --write` from the tables in resgen/spec/. -->
+<!-- Written by `python -m resgen.spec.pages --write` from the tables in resgen/spec/. -->
 
 Everything that is made of layers is a path: rows in order. A path stands at `stem`, `head`,
 `block`, `projection`, `attention`, a stage's `before`, and under `define` by a name. A row is

@@ -1,16 +1,10 @@
-"""The spec's models -> spec.schema.json, for editors, and docs/spec.md, for readers.
-
-python -m resgen.spec.schema --write     renews both
-"""
+"""The spec's models -> spec.schema.json, for editors."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from resgen.spec import path_schema
 from resgen.spec.block import BlockEntry, BlockKeys, StageKeys
@@ -31,8 +25,6 @@ from resgen.spec.settings import DEFAULTS, RIVALS
 
 HERE = Path(__file__).parents[1]
 SCHEMA_FILE = HERE / "spec.schema.json"
-DOCS_FILE = HERE.parent / "docs" / "spec.md"
-PATHS_FILE = HERE.parent / "docs" / "paths.md"
 
 # What a number counts, by key; where one key counts two things, by model and key.
 UNITS = {
@@ -197,116 +189,6 @@ def _models() -> dict[str, type[Keys]]:
     return {model.__name__: model for model in known}
 
 
-_SECTIONS: tuple[tuple[str, type[Keys], str], ...] = (
-    ("The network", Spec, ""),
-    ("Keys that describe a block", BlockKeys, ""),
-    ("`stages`", StageKeys, "A list, first to last. A stage may give any key of a block, too."),
-    ("`input`", Input, ""),
-    ("`stem`", Stem, ""),
-    ("`shortcut`", ShortcutMode, "A word alone is its `kind`: `shortcut: projection`."),
-    ("`attention`", Attention, "A word alone is its `kind`: `attention: eca`."),
-    ("`norm`", Norm, "A word alone is its `kind`: `norm: group`."),
-    ("`regnet`", RegNet, "In place of `stages`; `bottleneck_ratio` holds for the widths, too."),
-    ("`drop_path`", DropPath, "A number alone is its `rate`: `drop_path: 0.2`."),
-    ("`head`", Head, ""),
-)
-
-_INTRODUCTION = """# The spec
-
-<!-- Written by `python -m resgen.spec.schema --write` from the models in resgen/spec/. -->
-
-A network is one YAML mapping. Nothing in it is rounded or guessed: the number written is
-the number built, and a key that would mean nothing where it stands is refused.
-
-```yaml
-# yaml-language-server: $schema=../resgen/spec.schema.json
-name: resnet50
-input: {channels: 3, size: 224}
-stem: {kind: conv7x7-pool, width: 64}
-block: bottleneck
-shortcut: projection
-stages:
-  - {depth: 3, width: 256}
-  - {depth: 4, width: 512, stride: 2}
-  - {depth: 6, width: 1024, stride: 2}
-  - {depth: 3, width: 2048, stride: 2}
-classes: 1000
-```
-
-A key that describes a block stands at the top for all stages, in a stage for its blocks, or
-in one entry of a stage's `blocks` for that block; the innermost that speaks is right.
-
-`extends: imagenet/resnet50` takes every key of another spec that this one does not give, but
-for its `name`, `depth` and `reference`. Mappings such as `stem` are merged key by key, lists
-such as `stages` are replaced whole, and a key replaces its other spelling (`stages` and
-`regnet`, `groups` and `group_width`, `bottleneck_ratio` and `mid_width`). A spec that is
-extended extends nothing itself. `resgen summarize --resolved` shows the outcome, with the file
-and line of each value.
-"""
-
-
-def documentation() -> str:
-    """docs/spec.md: every key with its meaning, unit, default and an example."""
-    parts = [_INTRODUCTION]
-    for title, model, note in _SECTIONS:
-        parts.append(f"## {title}\n")
-        if note:
-            parts.append(f"{note}\n")
-        parts.append("| key | meaning | values | default | example |\n|---|---|---|---|---|")
-        inherited = BlockKeys.model_fields if model in (Spec, StageKeys) else {}
-        found = schema() if model is Spec else schema()["$defs"][model.__name__]
-        defaults = schema()["properties"]
-        for key, value in found["properties"].items():
-            if key in inherited:
-                continue
-            if model is BlockKeys:
-                value = defaults[key]
-            parts.append(_row(model, key, value))
-        parts.append("")
-    return "\n".join(parts)
-
-
-def _row(model: type[Keys], key: str, value: dict[str, Any]) -> str:
-    field = model.model_fields[key]
-    words = _words(value)
-    unit = unit_of(model.__name__, key)
-    values = " ".join(f"`{word}`" for word in words) or unit
-    default = value.get("default")
-    if default is None:
-        shown = "required" if field.is_required() else "-"
-    else:
-        shown = f"`{_plain(default)}`"
-    example = f"`{key}: {_plain(value['examples'][0])}`"
-    meaning = value["description"].replace("|", "\\|")
-    return f"| `{key}` | {meaning} | {values} | {shown} | {example} |"
-
-
-def _words(value: dict[str, Any]) -> list[str]:
-    options = [value, *value.get("anyOf", ())]
-    return next((option["enum"] for option in options if "enum" in option), [])
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, float) and value == int(value):
-        value = int(value)
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
-    return text.removesuffix("\n").removesuffix("\n...").replace("'", "")
-
-
 def schema_text() -> str:
     """spec.schema.json as it is committed."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-def main() -> None:
-    """Prints the schema, or with --write renews the schema and the documentation."""
-    if sys.argv[1:] == ["--write"]:
-        SCHEMA_FILE.write_text(schema_text(), encoding="utf-8")
-        DOCS_FILE.write_text(documentation(), encoding="utf-8")
-        PATHS_FILE.write_text(path_schema.documentation(), encoding="utf-8")
-    else:
-        sys.stdout.write(schema_text())
-
-
-if __name__ == "__main__":
-    main()

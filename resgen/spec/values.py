@@ -55,6 +55,8 @@ def count(least: int = 1, most: int = MAX_WIDTH, *, words: tuple[str, ...] = ())
 
 def _within(value: int, least: int, most: int, path: Path_) -> int:
     if not least <= value <= most:
+        if least == most:
+            raise broken(f"must be {least} (got {show(value)})", *path)
         raise broken(f"must be from {least} to {most:,} (got {show(value)})", *path)
     return value
 

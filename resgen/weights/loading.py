@@ -83,6 +83,8 @@ def _load(
 ) -> LoadReport:
     ours: dict[str, Tensor] = {WRAPPERS.sub("", k): v for k, v in module.state_dict().items()}
     key_map, theirs = _renamed(weights, ours.keys())
+    if 2 * sum(name in ours for name in theirs) < len(ours) and (named := _in_order(weights, ours)):
+        key_map, theirs = IN_ORDER, named
     theirs = {name: _as_linear(value, ours.get(name)) for name, value in theirs.items()}
     dropped = _head_names(plan, theirs) if head == "drop" else frozenset()
     wanted = {name: value for name, value in theirs.items() if name not in dropped}
@@ -118,6 +120,30 @@ def _renamed(weights: Mapping[str, Tensor], ours: Any) -> tuple[str, dict[str, T
     return best[0], best[1]
 
 
+IN_ORDER = "in their order"
+
+
+def _in_order(weights: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights under our names, one by one as they stand; nothing where any does not fit.
+
+    They fit where there are as many, each with our shape and the last part of our name.
+    """
+    mine = [(n, value) for n, value in ours.items() if not n.endswith(_COUNTER)]
+    theirs = [(n, value) for n, value in weights.items() if not n.endswith(_COUNTER)]
+    if len(mine) != len(theirs):
+        return {}
+    named: dict[str, Tensor] = {}
+    for (name, value), (key, given) in zip(mine, theirs, strict=True):
+        found = _as_linear(given, value)
+        if found.shape != value.shape or key.rpartition(".")[2] != name.rpartition(".")[2]:
+            return {}
+        named[name] = found
+    return named
+
+
+_COUNTER = "num_batches_tracked"
+
+
 def _as_linear(value: Tensor, ours: Tensor | None) -> Tensor:
     """A classifier written as a 1x1 convolution, (n, c, 1, 1), as the matrix (n, c) it is."""
     if ours is not None and tuple(value.shape) == (*ours.shape, 1, 1):
@@ -149,9 +175,7 @@ def _refuse(report: LoadReport, plan: Plan, file: str, dropped: frozenset[str]) 
     if dropped:
         dropped |= {name for name in report.missing if name.rpartition(".")[0] in head}
     missing = [
-        name
-        for name in report.missing
-        if name not in dropped and not name.endswith("num_batches_tracked")
+        name for name in report.missing if name not in dropped and not name.endswith(_COUNTER)
     ]
     unexpected = [name for name in report.unexpected if name not in dropped]
     if not missing and not unexpected:

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from resgen.spec import Spec, schema, shipped
+from resgen.spec import Spec, pages, path_schema, schema, shipped
 from resgen.spec.mistakes import known_keys
 
 COMMITTED = json.loads(schema.SCHEMA_FILE.read_text(encoding="utf-8"))
@@ -31,7 +31,11 @@ def test_the_committed_schema_is_the_models() -> None:
 
 
 def test_the_committed_documentation_is_the_models() -> None:
-    assert schema.DOCS_FILE.read_text(encoding="utf-8") == schema.documentation()
+    written, mark, by_hand = pages.DOCS_FILE.read_text(encoding="utf-8").partition(pages.BY_HAND)
+    assert written == pages.documentation()
+    assert mark
+    assert "## A block of your own" in by_hand
+    assert pages.PATHS_FILE.read_text(encoding="utf-8") == path_schema.documentation()
 
 
 def test_the_schema_is_one() -> None:
@@ -53,6 +57,23 @@ def test_a_shipped_spec_is_valid_in_an_editor(name: str) -> None:
         {"drop_path": 0.2, "attention": "se", "norm": {"kind": "group", "groups": 8}},
         {"stages": [{"width": 8, "blocks": [{"groups": 2}, {}]}]},
         {"reference": "timm:resnet18"},
+        {"stem": [{"conv": 3, "width": 16}, "norm", "act"], "head": ["global-pool", "flatten"]},
+        {
+            "define": {"mine": {"with": {"k": 3}, "path": [{"conv": "k"}, "norm", "add"]}},
+            "block": {"kind": "mine", "k": 5},
+        },
+        {
+            "block": [
+                {
+                    "branches": [["act", {"conv": [1, 3]}], []],
+                    "take": ["in / 4", "rest"],
+                    "join": "concat",
+                },
+                {"branches": [{"conv": 1}], "times": 2, "join": {"select": {"ratio": 0.5}}},
+                "add",
+            ],
+            "stages": [{"depth": 1, "width": {"start": 60, "end": 64}, "before": ["norm"]}],
+        },
     ],
 )
 def test_an_editor_takes_what_resgen_takes(keys: dict[str, Any]) -> None:
@@ -74,6 +95,10 @@ def test_an_editor_takes_what_resgen_takes(keys: dict[str, Any]) -> None:
         {"stem": {"width": 8}},
         {"input": {"channels": 3}},
         {"regnet": {"depth": 4, "w0": 8, "wa": 8, "wm": 2, "group_width": 8}},
+        {"stem": [{"conv": 3, "widht": 16}]},
+        {"stem": [{"conv": 3, "stride": 0}]},
+        {"block": [{"branches": [[]], "jion": "concat"}]},
+        {"define": {"mine": {"wiht": {}, "path": []}}},
     ],
 )
 def test_an_editor_marks_what_resgen_refuses(keys: dict[str, Any]) -> None:
@@ -100,7 +125,7 @@ def test_every_key_has_a_meaning_an_example_and_a_unit(
 
 
 def test_the_documentation_names_every_key() -> None:
-    text = schema.DOCS_FILE.read_text(encoding="utf-8")
+    text = pages.DOCS_FILE.read_text(encoding="utf-8")
     keys = {key for _, key, _ in _described()}
     assert keys >= set(known_keys(Spec, ()))
     assert [key for key in sorted(keys) if f"\n| `{key}` |" not in text] == []

@@ -219,3 +219,38 @@ def test_an_emitted_file_takes_a_librarys_weights(tmp_path: Path) -> None:
     ours.load_state_dict(theirs.state_dict())
     images = torch.randn(1, 3, 64, 64)
     assert torch.equal(ours(images), theirs(images))
+
+
+def test_names_that_do_not_agree_load_in_their_order_or_not_at_all() -> None:
+    """MobileNetV2's file of torchvision, whose names are those of no resgen network."""
+    plan = resolve(Spec.model_validate({**inverted(), "name": "mobile"}))
+    module = build_module(plan)
+    theirs = {f"features.{i}.{name}": value + 1 for i, (name, value) in enumerate(
+        (n.rpartition(".")[2], v) for n, v in module.state_dict().items()
+    )}  # fmt: skip
+    before = [value.clone() for value in module.state_dict().values()]
+    report = load_weights(module, plan, theirs)
+    assert report.key_map == "in their order"
+    after = module.state_dict()
+    counted = [name for name in after if not name.endswith("num_batches_tracked")]
+    assert set(report.loaded) == set(counted)
+    for (name, now), then in zip(after.items(), before, strict=True):
+        assert torch.equal(now, then + 1) == (name in counted)
+    swapped = dict(theirs)
+    first, second = list(theirs)[:2]
+    swapped[first], swapped[second] = theirs[second], theirs[first]
+    with pytest.raises(UserError, match="none of its"):
+        load_weights(module, plan, swapped)
+
+
+def inverted() -> dict[str, Any]:
+    return {
+        "input": {"size": 32},
+        "stem": [{"conv": 3, "width": 8, "stride": 2}, "norm", "act"],
+        "block": [{"conv": 1, "width": "6 * in"}, {"conv": 3, "groups": "depthwise",
+                  "stride": "stage"}, {"conv": 1, "width": "out"}],
+        "order": "linear",
+        "shortcut": "identity-same",
+        "stages": [{"depth": 1, "width": 16}, {"depth": 2, "width": 24, "stride": 2}],
+        "classes": 10,
+    }  # fmt: skip
