@@ -13,10 +13,13 @@ def list_(
     pattern: Annotated[
         str, typer.Argument(help="Part of a name, or a pattern such as 'regnet/*'.")
     ] = "*",
+    family: Annotated[
+        str | None, typer.Option(help="Only the networks of one family, a folder of specs.")
+    ] = None,
     form: Annotated[
         Literal["table", "json"], typer.Option("--format", help="How to print the list.")
     ] = "table",
 ) -> None:
     """List the shipped networks: input, params, MACs and what they were checked against."""
-    items = catalog(pattern)
+    items = catalog(pattern, family)
     typer.echo(as_json(items) if form == "json" else as_table(items))

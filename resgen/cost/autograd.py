@@ -202,7 +202,7 @@ def _branches(tape: Tape, x: Held, layer: Layer) -> Held:
         enters = x._replace(size=tape.batch * elements(shape) * x.item) if op.takes else x
         if index and op.carry == "chain":
             enters = ends[-1]
-        elif index and op.carry == "sum":
+        elif index and path and op.carry == "sum":
             enters = tape.like(shape, max(enters.item, ends[-1].item))
             tape.node(0, 2 * enters.size)
         ends.append(_chain(tape, enters, path))

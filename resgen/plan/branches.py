@@ -30,7 +30,7 @@ def branches(row: Row, space: Space, place: Path_, read: Read) -> Make:
     else:
         ways = [read(path, space) for path in paths]
         count = number(len(ways))
-        if not any(ways) and join != "concat":
+        if not any(ways) and join != "concat" and row.get("take", "all") == "all":
             raise Mismatch("branches without a layer", place)
     if len(ways) == 2 and join == "sum" and not all(ways) and carry == "none":
         raise Mismatch("an input that is added to a path is a shortcut: write add", place)
@@ -50,13 +50,13 @@ def branches(row: Row, space: Space, place: Path_, read: Read) -> Make:
             enters: Shape = (shares[index], *shape[1:]) if shares else shape
             if index and carry == "chain":
                 enters = outputs[-1]
-            if index and carry == "sum" and outputs[-1] != enters:
+            steps = ways[0 if listed else index]
+            if index and steps and carry == "sum" and outputs[-1] != enters:
                 raise Mismatch(
                     f"branch {index + 1} takes in {_said(enters)}, and what the one before puts "
                     f"out is {_said(outputs[-1])}; carry: sum adds them",
                     (*place, "carry"),
                 )
-            steps = ways[0 if listed else index]
             layers = run(steps, enters, numbers._replace(branch=enters[0]))
             if listed:
                 layers = _member(f"{listed}.{index}", layers, enters)

@@ -12,6 +12,7 @@ from resgen.cost import COUNTING, cost
 from resgen.errors import UserError
 from resgen.plan import Shape, resolve
 from resgen.spec import load_spec, shipped
+from resgen.spec.mistakes import near
 from resgen.words import aligned, joined, short, size, wrapped
 
 JSON_VERSION = 1
@@ -29,14 +30,21 @@ class Item(NamedTuple):
     reference: tuple[str, ...]
 
 
-def catalog(pattern: str = "*") -> tuple[Item, ...]:
+def catalog(pattern: str = "*", family: str | None = None) -> tuple[Item, ...]:
     """The shipped networks whose name, with or without its folder, matches a pattern.
 
     A pattern without `*`, `?` or `[` matches names that contain it. Raises UserError
-    where none does.
+    where none does, and where no family has the name given.
     """
     whole = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
     known = shipped.names()
+    if family is not None:
+        families = list(dict.fromkeys(name.partition("/")[0] for name in known))
+        if family not in families:
+            meant = near(family, families)
+            hint = f"did you mean {joined(meant, 'or')}?" if meant else f"known: {joined(families)}"
+            raise UserError(f"{family}: no family of shipped networks has this name; {hint}")
+        known = tuple(name for name in known if name.startswith(f"{family}/"))
     found = [
         name
         for name in known

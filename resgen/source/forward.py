@@ -95,7 +95,7 @@ class Forward:
             enters = name if op.takes else value
             if index and op.carry == "chain":
                 enters = ends[-1]
-            elif index and op.carry == "sum":
+            elif index and op.carry == "sum" and path:
                 enters = self.let(name or self._fresh(), f"{enters} + {ends[-1]}")
             if op.listed:
                 made = f"self.{op.listed}[{index}]({enters})" if path else enters
@@ -116,7 +116,7 @@ class Forward:
         if op.takes:
             part, parts = self._fresh(), self._fresh()
             slices = f"{value}.chunk({len(op.paths)}, 1)"
-            self.let(parts, f"zip(self.{op.listed}, {slices})")
+            self.let(parts, f"zip(self.{op.listed}, {slices}, strict=True)")
             listed = f"[branch({part}) for branch, {part} in {parts}]"
             if op.join == "concat":
                 return f"torch.cat({listed}, 1)"

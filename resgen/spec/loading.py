@@ -129,7 +129,7 @@ def origins(spec: Spec) -> list[tuple[str, Any, str]]:
         if isinstance(value, dict) and value:
             for key, inner in value.items():
                 visit(inner, (*path, key))
-        elif isinstance(value, list) and any(isinstance(v, dict) for v in value):
+        elif isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
             for index, inner in enumerate(value):
                 visit(inner, (*path, index))
         else:

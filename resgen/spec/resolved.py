@@ -21,11 +21,15 @@ def resolved_text(spec: Spec) -> str:
     """
     where = {path: _short(origin) for path, _, origin in origins(spec)}
     lines = list(_lines(resolved_data(spec), (), ""))
-    width = max(len(text) for text, _ in lines)
+    width = min(max(len(text) for text, _ in lines), _MOST)
     return "\n".join(
         f"{text.ljust(width)}  # {where[dotted(path)]}" if dotted(path) in where else text
         for text, path in lines
     )
+
+
+_MOST = 60
+"""The column behind which comments stand, but for those of longer lines: of whole paths."""
 
 
 def _short(origin: str) -> str:
@@ -40,7 +44,7 @@ def _lines(value: Any, path: Path_, indent: str) -> Iterator[tuple[str, Path_]]:
         if isinstance(inner, dict) and inner:
             yield f"{indent}{key}:", here
             yield from _lines(inner, here, indent + "  ")
-        elif isinstance(inner, list) and any(isinstance(item, dict) for item in inner):
+        elif isinstance(inner, list) and inner and all(isinstance(item, dict) for item in inner):
             yield f"{indent}{key}:", here
             for index, item in enumerate(inner):
                 item_lines = list(_lines(item, (*here, index), indent + "    "))

@@ -55,6 +55,20 @@ def test_the_list_in_json_is_exact_and_versioned() -> None:
     }
 
 
+def test_the_list_may_be_of_one_family() -> None:
+    assert [item.name for item in catalog(family="sknet")] == [
+        f"sknet/sk{name}"
+        for name in ("resnet18", "resnet34", "resnet50", "resnet50d", "resnext50_32x4d")
+    ]
+    assert [item.name for item in catalog("*50*", "wide")] == ["wide/wide_resnet50_2"]
+    assert "mixnet_l" in printed("list", "--family", "mixnet")
+    with pytest.raises(UserError) as caught:
+        catalog(family="mixnets")
+    assert str(caught.value) == (
+        "mixnets: no family of shipped networks has this name; did you mean mixnet?"
+    )
+
+
 def test_the_list_is_of_everything_that_ships() -> None:
     assert tuple(item.name for item in catalog()) == shipped.names()
 
@@ -66,7 +80,7 @@ def test_the_list_is_of_everything_that_ships() -> None:
             "resnet5O",
             "resnet5O: no shipped network has such a name; did you mean imagenet/resnet50?",
         ),
-        ("vgg", "vgg: no shipped network has such a name; `resgen list` shows them all"),
+        ("alexnet", "alexnet: no shipped network has such a name; `resgen list` shows them all"),
     ],
 )
 def test_a_pattern_without_match_is_a_mistake(pattern: str, sentence: str) -> None:

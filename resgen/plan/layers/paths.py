@@ -107,7 +107,8 @@ class Branches(
     """y = join(path(x), path(x), ...).
 
     inputs, outputs: the shape each path takes in and puts out. takes: the channels each gets,
-    nothing where all get all. carry: `sum` and `chain` hand on what the path before put out.
+    nothing where all get all. carry: `sum` and `chain` hand on what the path before put out;
+    with `sum` a path without layers passes its own share alone.
     joiner: the module that joins, where that is one. listed: the list of modules that hold one
     path so many times.
     """
@@ -121,7 +122,7 @@ class Branches(
     def _parts(self) -> Iterator[Layer]:
         count = len(self.paths)
         for number, path in enumerate(self.paths):
-            if number and self.carry == "sum":
+            if number and path and self.carry == "sum":
                 yield Layer("", Sum(2), self.inputs[number], self.inputs[number])
             yield from path
         if self.joiner:
@@ -136,7 +137,8 @@ class Branches(
     def additions(self) -> Iterator[int]:
         """Elements of each addition between its paths."""
         if self.carry == "sum":
-            yield from map(elements, self.inputs[1:])
+            carried = zip(self.paths[1:], self.inputs[1:], strict=True)
+            yield from (elements(enters) for path, enters in carried if path)
         if self.join == "sum" and not self.joiner:
             yield from [elements(self.output)] * (len(self.paths) - 1)
 
