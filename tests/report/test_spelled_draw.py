@@ -216,8 +216,8 @@ def test_branches_and_what_they_carry() -> None:
 
 def test_an_empty_branch_adds_nothing_to_its_share() -> None:
     drawing = Drawing(networks()["passing"])
-    # Two carries of three, and the additions of the two shortcuts.
-    assert len(list(drawing.root.iter(f"{SVG}circle"))) == 2 + 2
+    # Two carries of three, and the additions of the three shortcuts.
+    assert len(list(drawing.root.iter(f"{SVG}circle"))) == 2 + 3
 
 
 def test_a_definition_is_drawn_once_in_detail() -> None:
