@@ -17,6 +17,7 @@ from resgen.cost import cost
 from resgen.errors import UserError
 from resgen.files import check_place, write_new
 from resgen.plan import Plan, Stage
+from resgen.report.boxes import text_width
 from resgen.report.compose import MAIN, Composer
 from resgen.report.pen import BOX, Pen
 from resgen.report.pieces import Piece, Row
@@ -111,7 +112,8 @@ class _Column:
         head = composer.row(plan.head)
         pieces = [stem, *(piece for found in stages for piece in found), head]
         half = max(MAIN, *(piece.left for piece in pieces))
-        self.left, self.axis = x, float(x + LEFT + half)
+        beside = [text_width(size(stage.output), 11.5) + 60 for stage in plan.stages]
+        self.left, self.axis = x, float(x + max(LEFT, *beside * self.paths, 0) + half)
         self.right = int(self.axis) + max(_title(plan), *map(_reach, pieces))
         books = cost(plan)
         self.pen.text(self.axis, 36, plan.name, "title", "middle")

@@ -190,9 +190,11 @@ def _shares(op: L.Branches) -> list[str]:
     if op.carry == "chain":
         said.append("each takes what the one before puts out")
     if adds := sorted(carried(op)):
-        alone = adds == list(range(1, len(op.paths)))
-        which = "each but the first adds" if alone else f"{joined(str(n + 1) for n in adds)} add"
-        said.append(f"{which} what the one before puts out")
+        each = "each but the first adds"
+        if adds != list(range(1, len(op.paths))):
+            numbers = joined(str(number + 1) for number in adds)
+            each = f"branch {numbers} adds" if len(adds) == 1 else f"branches {numbers} add"
+        said.append(f"{each} what the one before puts out")
     return said
 
 

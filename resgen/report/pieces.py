@@ -197,7 +197,9 @@ class Fork:
                 lead = _SHARE
             if branch.fed != "none":
                 top, lead = self._feed(pen, before, x, fork, end, branch), 0
-            before, end = x, branch.inner.draw(pen, x, top, lead)
+            end = branch.inner.draw(pen, x, top, lead)
+            pen.line(x, end, top + lead)
+            before, end = x, max(end, top + lead)
             drawn[x] = end
         return self._joined(pen, axis, drawn)
 

@@ -214,6 +214,12 @@ def test_branches_and_what_they_carry() -> None:
     assert first.right < second.right < third.right
 
 
+def test_an_empty_branch_adds_nothing_to_its_share() -> None:
+    drawing = Drawing(networks()["passing"])
+    # Two carries of three, and the additions of the three shortcuts.
+    assert len(list(drawing.root.iter(f"{SVG}circle"))) == 2 + 3
+
+
 def test_a_definition_is_drawn_once_in_detail() -> None:
     drawing = Drawing(networks()["squeeze"])
     titles = [t.text for t in drawing.texts if t.text == "squeeze" and t.kind == "soft"]

@@ -105,6 +105,14 @@ def test_a_block_with_branches() -> None:
     ]
 
 
+def test_an_empty_branch_passes_its_own_share_or_what_it_is_handed() -> None:
+    text = "\n".join(explain(networks()["passing"], "layer1.0"))
+    assert "4 slices of 8 channels; branches 2 and 3 add what the one before" in text
+    assert "\n  4          its slice\n" in text
+    text = "\n".join(explain(networks()["passing"], "layer2.0"))
+    assert "\n  2          what the one before puts out\n" in text
+
+
 def test_units_in_a_path_and_what_the_last_shortcut_leaves_from() -> None:
     text = explain(networks()["former"], "layer1.0")
     assert "unit       (bn1 -> branches -> scale2) + identity" in text
