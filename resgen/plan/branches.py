@@ -35,8 +35,8 @@ def branches(row: Row, space: Space, place: Path_, read: Read) -> Make:
     if len(ways) == 2 and join == "sum" and not all(ways) and carry == "none":
         raise Mismatch("an input that is added to a path is a shortcut: write add", place)
     takes = _takes(row.get("take", "all"), (*place, "take"))
-    called = {"shake": "shake"}.get(str(join), "select") if _is_module(join) else ""
-    called = space.name(called) if called else ""
+    word = join if isinstance(join, str) else "select"
+    called = space.name(word) if word in MODULES else ""
 
     def make(shape: Shape, numbers: Numbers) -> Op:
         if len(shape) != 3:
@@ -63,14 +63,16 @@ def branches(row: Row, space: Space, place: Path_, read: Read) -> Make:
             made.append(layers)
             inputs.append(enters)
             outputs.append(layers[-1].output if layers else enters)
-        output = _output(str(join), outputs, place)
+        output = _output(word, outputs, place)
         joiner = None
         if called:
-            op = _module(join, many, output, space.settings, (*place, "join"))
+            if many < 2:
+                raise Mismatch(f"{word} joins at least two branches", (*place, "join"))
+            given: Given = dict(join[1:]) if isinstance(join, tuple) else {}  # type: ignore[arg-type]
+            op = MODULES[word](many, output, space.settings, given)
             joiner = Layer(called, op, output, output)
-        said = join if isinstance(join, str) else "select"
         return L.Branches(
-            tuple(made), tuple(inputs), tuple(outputs), shares, carry, said, joiner, listed, output
+            tuple(made), tuple(inputs), tuple(outputs), shares, carry, word, joiner, listed, output
         )  # fmt: skip
 
     return make
@@ -84,10 +86,6 @@ def _member(name: str, layers: tuple[Layer, ...], enters: Shape) -> tuple[Layer,
         return (layers[0]._replace(name=name),)
     output = layers[-1].output
     return (Layer(name, L.Part("branch", layers, output), enters, output),)
-
-
-def _is_module(join: Value) -> bool:
-    return join in ("shake", "select") or isinstance(join, tuple)
 
 
 def _takes(value: Value, place: Path_) -> Callable[[Shape, Numbers, int], tuple[int, ...]]:
@@ -155,15 +153,11 @@ def _apart(index: int, shape: Shape, other: Shape, rule: str, place: Path_) -> M
     )
 
 
-def _module(join: Value, many: int, output: Shape, settings: LayerSettings, place: Path_) -> Op:
-    """The module that joins: shake, or select with its options."""
-    if many < 2:
-        raise Mismatch(
-            f"{join if join == 'shake' else 'select'} joins at least two branches", place
-        )
-    if join == "shake":
-        return L.Shake(many)
-    given: dict[str, Any] = dict(join[1:]) if isinstance(join, tuple) else {}  # type: ignore[arg-type]
+Given = dict[str, Any]
+
+
+def _select(many: int, output: Shape, settings: LayerSettings, given: Given) -> Op:
+    """Weights of a softmax, from the mean of the sum squeezed to a share of its width."""
     ratio, divisor = Fraction(repr(given.get("ratio", 0.0625))), int(given.get("divisor", 8))
     squeezed = int(output[0] * ratio / divisor + Fraction(1, 2)) * divisor
     squeezed = max(squeezed, int(given.get("least", divisor)), 1)
@@ -171,3 +165,10 @@ def _module(join: Value, many: int, output: Shape, settings: LayerSettings, plac
     made = NORMS[norm.kind](norm, squeezed) if norm.kind != "none" else L.Identity()
     act = ACTIVATIONS[settings.activation](True)
     return L.Select(output[0], squeezed, many, made, act, bool(given.get("bias", False)))
+
+
+MODULES: dict[str, Callable[[int, Shape, LayerSettings, Given], Op]] = {
+    "shake": lambda many, output, settings, given: L.Shake(many),
+    "select": _select,
+}
+"""Joins that are modules: what makes one for so many branches of a shape."""
