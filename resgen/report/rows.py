@@ -70,7 +70,7 @@ def total(plan: Plan, rule: Rule | None = None) -> Row:
 def _ends(name: str, layers: tuple[Layer, ...], by: str, rule: Rule | None) -> Iterator[Row]:
     if by == "layer":
         yield from (_row(layer.name, kind_of(layer.op), (layer,), rule) for layer in layers)
-    else:
+    elif layers:  # a stem may be of none
         yield _row(name, "", layers, rule)
 
 
