@@ -80,7 +80,7 @@ def branches(draw: st.DrawFn, depth: int, definitions: tuple[str, ...]) -> Path:
     """Branches that meet: each ends in a convolution where the join needs equal widths."""
     join = draw(st.sampled_from(["sum", "concat", "product", "shake", "select"]))
     carry = draw(st.sampled_from(["none", "none", "chain"]))
-    take = draw(st.sampled_from(["all", "all", "slices"]))
+    take = "all" if carry == "chain" else draw(st.sampled_from(["all", "all", "slices"]))
     end = {"conv": 1, "width": 16}
     inner = rows(depth=depth - 1, definitions=definitions)
     if draw(st.integers(0, 2)) == 0:

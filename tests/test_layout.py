@@ -31,7 +31,7 @@ ROOMS = {
     "source": "parts writing forward shape words called classes naming network file module",
     "proof": "effort measure proof",
     "weights": "keys loading",
-    "report": "kinds draw explain rows plots tables formats",
+    "report": "kinds boxes pen pieces compose draw rows formulas explain plots tables formats",
     "search": "catalog fit sample",
     "train.recipe": "keys groups lamb optimizers rate schema",
     "train.device": "engine machine meeting processes recompute",

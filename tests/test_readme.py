@@ -60,9 +60,36 @@ def test_the_spec_in_the_readme_is_resnet50() -> None:
     from resgen.spec import Spec
     from resgen.spec.reading import parse_document, validate
 
-    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.S)
+    text, _ = re.findall(r"```yaml\n(.*?)```", README, re.S)
     shown = resolve(validate(Spec, parse_document(text, "README")))
     assert shown == resolve(load_spec("imagenet/resnet50"))
+
+
+def test_the_block_in_the_readme_is_efficientnets() -> None:
+    """Of the same cost as timm's, stage by stage, where a stage's kernels are 3x3."""
+    import timm
+    import yaml
+
+    from resgen import cost, emit_source
+
+    _, text = re.findall(r"```yaml\n(.*?)```", README, re.S)
+    spec = {
+        "name": "stage",
+        "input": {"channels": 24, "size": 56},
+        "stem": [],
+        "shortcut": "identity-same",
+        "activation": "silu",
+        "stages": [{"depth": 3, "width": 80, "stride": 2}],
+        "classes": 0,
+        **yaml.safe_load(text),
+    }
+    theirs = timm.create_model("efficientnet_b0").blocks[3]
+    first, rest = theirs[0].conv_pw.in_channels, sum(p.numel() for p in theirs.parameters())
+    spec["input"] = {"channels": first, "size": 28}
+    assert cost(spec).params == rest
+    source = emit_source(spec)
+    assert "class Squeeze(nn.Module):" in source
+    assert "class Mbconv(nn.Module):" in source
 
 
 def test_the_python_in_the_readme_runs() -> None:

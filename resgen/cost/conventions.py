@@ -12,7 +12,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from resgen.plan import Block, Layer, Plan, elements
-from resgen.plan.layers import Conv, GlobalAvgPool, Linear, MaxPool, chain
+from resgen.plan.layers import (
+    Branches,
+    Conv,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    Part,
+    RectConv,
+    Residual,
+    chain,
+)
 from resgen.words import short
 
 _FVCORE = ("conv", "linear", "norm")
@@ -43,6 +53,8 @@ def fvcore(layer: Layer) -> int:
     if isinstance(op, GlobalAvgPool):
         return elements(layer.input)
     parts = op.parts(layer.input)
+    if isinstance(op, Branches | Residual | Part):
+        return sum(map(fvcore, parts))
     # The pooling inside an attention is a mean(), for which it has no rule.
     if parts:
         return sum(fvcore(part) for part in parts if not isinstance(part.op, GlobalAvgPool))
@@ -88,6 +100,8 @@ def _strided_first(plan: Plan) -> str:
 
 
 def _stride_first(block: Block) -> int | None:
+    if any(isinstance(layer.op, Branches | Residual | Part | RectConv) for layer in block.main):
+        return None
     convs = [layer.op for layer in block.main if isinstance(layer.op, Conv)]
     strided = [op for op in convs if op.stride > 1]
     if len(strided) != 1 or strided[0] is convs[0] or convs[0].kernel_size > 1:

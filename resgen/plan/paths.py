@@ -98,6 +98,8 @@ class Reader:
         self, rows: Rows, add: Row, space: Space, base: Path_, fresh: bool
     ) -> tuple[Unit, bool]:
         """The unit of the rows ahead of an `add`, and whether what it puts out is fresh."""
+        if all(row.word == "split" for row in rows):
+            raise Mismatch("an add with no layer before it adds x to itself", (*base, *add.path))
         if self.joins is None:
             raise Mismatch("an add outside of the stages joins nothing", (*base, *add.path))
         main: list[Step] = []

@@ -70,7 +70,8 @@ class Space:
         while True:
             self.counts[word] += 1
             count = self.counts[word]
-            found = f"{word}{count}" if numbered or count > 1 else word
+            apart = "_" if word[-1].isdigit() else ""
+            found = f"{word}{apart}{count}" if numbered or count > 1 else word
             if found not in self.taken:
                 self.taken.add(found)
                 return found

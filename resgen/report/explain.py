@@ -1,23 +1,29 @@
-"""A layer's name -> its formulas with the numbers filled in."""
+"""A name -> what a network has there: a layer, a definition, a block or a stage, with its sums."""
 
 from __future__ import annotations
 
 import difflib
+import re
+from collections.abc import Iterable, Sequence
 
 from resgen.cost import cost_of_layers
 from resgen.errors import UserError
 from resgen.plan import Block, Layer, Plan, elements
 from resgen.plan import layers as L
-from resgen.report.kinds import kind_of
-from resgen.words import hung, short, size, wrapped
+from resgen.report.boxes import carried
+from resgen.report.formulas import formulas
+from resgen.report.kinds import alike, holds, kind_of
+from resgen.words import hung, joined, short, size, wrapped
 
 
 def explain(plan: Plan, name: str) -> list[str]:
-    """The lines about one layer, block (`layer1.0`) or stage (`layer1`).
+    """The lines about one layer or definition, block (`layer1.0`) or stage (`layer1`).
 
     Raises UserError, with the nearest name, where the network has no such part.
     """
-    found = [layer for path, layer in plan.named_layers() if path == name]
+    named = [(path, layer) for path, layer in plan.named_layers() if layer.name]
+    said, name = name, re.sub(r"(?<=\.)(\d+)-\d+", r"\1", name)  # layer1.1-2 is a row of a table
+    found = [layer for path, layer in named if path == name]
     found = [layer for layer in found if type(layer.op) is type(found[0].op)]
     if found:  # a path calls its one activation several times; they share a name
         lines = _layer(name, found[0])
@@ -29,21 +35,28 @@ def explain(plan: Plan, name: str) -> list[str]:
         return _block(name, blocks[name])
     for stage in plan.stages:
         if stage.name == name:
-            lines = [f"{name}   {stage.depth} blocks, puts out {size(stage.output)}"]
+            many = "block" if stage.depth == 1 else "blocks"
+            lines = [f"{name}   {stage.depth} {many}, puts out {size(stage.output)}"]
             for run in stage.runs:
                 lines += ["", *_block(f"{name}.{run.first}", run.block)]
                 if run.count > 1:
                     lines += hung("repeated", f"{run.count} times, each the same", 11)
             return lines
-    names = [*dict.fromkeys(path for path, _ in plan.named_layers()), *blocks]
+    for word, layers in (("stem", plan.stem), ("head", plan.head)):
+        if name == word and layers:
+            head = f"{name}   {size(layers[0].input)} -> {size(layers[-1].output)}"
+            return [head, *_Words().path("layers", layers), *_sums(layers)]
+    names = [*dict.fromkeys(path for path, _ in named), *blocks]
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]}?" if near else f"; the first is {names[0]}"
-    raise UserError(f"--explain {name}: {plan.name} has no layer of this name{hint}")
+    raise UserError(f"--explain {said}: {plan.name} has no layer of this name{hint}")
 
 
 def _layer(name: str, layer: Layer) -> list[str]:
     op = layer.op
     head = f"{name}   {kind_of(op)}   {size(layer.input)} -> {size(layer.output)}"
+    if isinstance(op, L.Part):
+        return [*wrapped(head), *_Words().path("layers", op.layers), *_sums(op.layers)]
     lines = [*wrapped(head), *hung("", (type(op).__doc__ or "").splitlines()[0], 11)]
     for label, text in formulas(layer):
         lines += hung(label, text, 11)
@@ -54,81 +67,148 @@ def _layer(name: str, layer: Layer) -> list[str]:
     return lines
 
 
-def formulas(layer: Layer) -> list[tuple[str, str]]:
-    """(what, formula with numbers) of one layer: its output, its params, its MACs."""
-    op, out = layer.op, layer.output
-    books = cost_of_layers((layer,))
-    lines: list[tuple[str, str]] = []
-    if isinstance(op, L.Conv | L.MaxPool) and len(layer.input) == 3:
-        dilation = getattr(op, "dilation", 1)
-        for word, into, made in zip(("height", "width"), layer.input[1:], out[1:], strict=True):
-            lines.append(
-                (
-                    word,
-                    f"floor(({into} + 2*{op.padding} - {dilation}*({op.kernel_size} - 1) - 1) "
-                    f"/ {op.stride}) + 1 = {made}",
-                )
-            )
-    for name, shape in op.params().items():
-        factors = " * ".join(map(str, shape))
-        lines.append(("params", f"{name}: {factors} = {elements(shape):,}"))
-    if isinstance(op, L.Conv) and op.line == "conv":
-        k, each = op.kernel_size, op.in_channels // op.groups
-        inner = f"({op.in_channels} / {op.groups})" if op.groups > 1 else str(each)
-        text = f"{out[1]} * {out[2]} * {k} * {k} * {inner} * {op.out_channels}"
-        lines.append(("MACs", f"out_h * out_w * k * k * in/groups * out = {text}"))
-        lines.append(("", f"= {books.macs:,} ({short(books.macs)})"))
-    elif isinstance(op, L.Linear):
-        text = f"{op.in_features} * {op.out_features} = {books.macs:,}"
-        lines.append(("MACs", f"in * out = {text}"))
-    elif op.line == "conv":
-        lines.append(("MACs", f"{op.amount(layer.input, out):,}"))
-    elif not op.parts(layer.input):
-        lines.append(("MACs", "0"))
-    if books.macs:
-        lines.append(("FLOPs", f"2 * {books.macs:,} = {books.flops:,}"))
-    apart = [
-        (count, what)
-        for count, what in (
-            (books.norm, "norm"), (books.activation, "activation"), (books.pool, "pool"),
-            (books.bias, "bias"), (books.elementwise, "product"),
-        )
-        if count
-    ]  # fmt: skip
-    for count, what in apart:
-        per = count // elements(layer.input if what == "pool" else out) or 1
-        of = layer.input if isinstance(op, L.GlobalAvgPool) else out
-        if per * elements(of) == count:
-            text = f"{per} * {' * '.join(map(str, of))} = {count:,} {what} operations"
-        else:
-            text = f"{count:,} {what} operations"
-        lines.append(("apart", text))
-    return lines
-
-
 def _block(name: str, block: Block) -> list[str]:
-    """The equation of a block, its layers and the addition."""
-    main = " -> ".join(layer.name for layer in block.main)
-    lines = [*wrapped(f"{name}   {block.kind} block   {size(block.input)} -> {size(block.output)}")]
-    lines += hung("main", main, 11)
-    if block.shortcut.kind == "none":
-        lines += hung("shortcut", "none: a plain block", 11)
-    else:
-        words = ", ".join(layer.name for layer in block.shortcut_layers) or "the input itself"
+    """The equation of a block, its layers and the addition; a transition has none."""
+    moves = block.kind == "transition"
+    kind = block.kind if moves else f"{block.kind} block"
+    lines = [*wrapped(f"{name}   {kind}   {size(block.input)} -> {size(block.output)}")]
+    words = _Words()
+    lines += words.path("layers" if moves else "main", block.main)
+    if block.shortcut.kind != "none":
+        layers, notes = words.of(block.shortcut_layers)
         added = cost_of_layers(block.shortcut_layers)
         lines += hung(
             "shortcut",
-            f"{block.shortcut.kind}: {words}; {added.params:,} params, {added.macs:,} MACs",
+            f"{block.shortcut.kind}: {', '.join(layers) or _source(block)}; "
+            f"{added.params:,} params, {added.macs:,} MACs",
             11,
         )
-        factors = " * ".join(map(str, block.output))
+        lines += notes
+        factors = " * ".join(map(str, block.joined))
         lines += hung("addition", f"{factors} = {block.residual_adds:,} elements, 0 MACs", 11)
+    elif not moves and not any(True for _ in block.units):
+        lines += hung("shortcut", "none: a plain block", 11)
     if block.after:
-        lines += hung("after", " -> ".join(layer.name for layer in block.after), 11)
-    books = cost_of_layers(block.layers)
-    rows = [(layer.name, cost_of_layers((layer,))) for layer in block.layers]
-    weighted = [(n, c) for n, c in rows if c.macs]
-    sums = " + ".join(f"{c.macs:,}" for _, c in weighted)
-    lines += hung("MACs", f"{' + '.join(n for n, _ in weighted)} = {sums}", 11)
-    lines += hung("", f"= {books.macs:,} ({short(books.macs)})", 11)
+        lines += words.path("after", block.after)
+    return [*lines, *_sums(block.layers)]
+
+
+def _source(block: Block) -> str:
+    """What an identity hands on: the block's input, or what units ahead of it make of that."""
+    ahead = [layer for layer in block.main[: block.leaves_after] if holds(layer.op)]
+    return "what the unit before puts out" if ahead else "the input itself"
+
+
+def _sums(layers: tuple[Layer, ...]) -> list[str]:
+    """MACs layer by layer and in all, and the params."""
+    books = cost_of_layers(layers)
+    each = [
+        (name, count, cost_of_layers((layer,)).macs)
+        for name, count, layer in alike(L.leaves(layers))
+    ]
+    names = " + ".join(name for name, _, macs in each if macs)
+    sums = " + ".join(f"{count} * {m:,}" if count > 1 else f"{m:,}" for _, count, m in each if m)
+    lines = hung("MACs", f"{names} = {sums}" if names else "0", 11)
+    if names:
+        lines += hung("", f"= {books.macs:,} ({short(books.macs)})", 11)
     return [*lines, *hung("params", f"{books.params:,}", 11)]
+
+
+class _Words:
+    """Paths in words; branches and units are numbered where a block has several."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+
+    def path(self, label: str, layers: Sequence[Layer]) -> list[str]:
+        """Layers by their names, then what their branches and units are."""
+        names, notes = self.of(layers)
+        return [*hung(label, " -> ".join(names) or "nothing", 11), *notes]
+
+    def of(self, layers: Iterable[Layer]) -> tuple[list[str], list[str]]:
+        """The names of layers, and the lines about branches and units among them."""
+        names: list[str] = []
+        notes: list[str] = []
+        for name, _, layer in alike(layers):
+            op = layer.op
+            if isinstance(op, L.Branches):
+                names.append(self._name("branches"))
+                notes += self._branches(names[-1], op)
+            elif isinstance(op, L.Residual) and op.shortcut.kind != "none":
+                names.append(self._name("unit"))
+                notes += self._unit(names[-1], op)
+            elif isinstance(op, L.Residual):
+                inner, lines = self.of(op.main)
+                names, notes = names + inner, notes + lines
+            else:
+                names.append(name)
+        return names, notes
+
+    def _name(self, word: str) -> str:
+        self.counts[word] = self.counts.get(word, 0) + 1
+        return f"{word} {self.counts[word]}" if self.counts[word] > 1 else word
+
+    def _unit(self, name: str, op: L.Residual) -> list[str]:
+        names, notes = self.of(op.main)
+        others, more = self.of(op.added)
+        added = f"{op.shortcut.kind}" + (f" ({', '.join(others)})" if others else "")
+        lines = hung(name, f"({' -> '.join(names) or 'the input itself'}) + {added}", 11)
+        factors = " * ".join(map(str, op.output))
+        lines += hung("", f"addition: {factors} = {elements(op.output):,} elements", 11)
+        return [*lines, *notes, *more]
+
+    def _branches(self, name: str, op: L.Branches) -> list[str]:
+        lines = hung(name, "; ".join((*_shares(op), _join(op))), 11)
+        if op.listed:
+            paths: tuple[Layer, ...] = tuple(layer for path in op.paths for layer in path)
+            for said, count, layer in alike(paths):
+                names, notes = [said], list[str]()
+                if isinstance(layer.op, L.Part):
+                    names, notes = self.of(layer.op.layers)
+                    names[0] = f"{said}: {names[0]}"
+                times = f"{count} times " if count > 1 else ""
+                lines += [*hung("", times + " -> ".join(names), 13), *notes]
+            return lines
+        empty = "its slice" if op.takes else "the input itself"
+        handed = "what the one before puts out" if op.carry == "chain" else empty
+        for number, path in enumerate(op.paths, start=1):
+            names, notes = self.of(path)
+            lines += [
+                *hung(f"  {number}", " -> ".join(names) or (empty if number == 1 else handed), 13),
+                *notes,
+            ]
+        return lines
+
+
+def _shares(op: L.Branches) -> list[str]:
+    """What each branch takes in, where that is not simply all."""
+    said = []
+    if op.takes and len(op.paths) > 1:
+        alone = len(set(op.takes)) == 1
+        takes = str(op.takes[0]) if alone else joined(map(str, op.takes))
+        said.append(f"{len(op.paths)} slices of {takes} channels")
+    if op.carry == "chain":
+        said.append("each takes what the one before puts out")
+    if adds := sorted(carried(op)):
+        each = "each but the first adds"
+        if adds != list(range(1, len(op.paths))):
+            numbers = joined(str(number + 1) for number in adds)
+            each = f"branch {numbers} adds" if len(adds) == 1 else f"branches {numbers} add"
+        said.append(f"{each} what the one before puts out")
+    return said
+
+
+def _join(op: L.Branches) -> str:
+    """How branches join, and what that costs."""
+    if op.joiner:
+        return f"joined by {op.joiner.name}"
+    if len(op.paths) == 1:
+        return "one path alone"
+    factors = " * ".join(map(str, (len(op.paths) - 1, *op.output)))
+    count = (len(op.paths) - 1) * elements(op.output)
+    if op.join == "concat":
+        channels = [str(output[0]) for output in op.outputs]
+        same = len(set(channels)) == 1 and len(channels) > 1
+        parts = f"{len(channels)} * {channels[0]}" if same else " + ".join(channels)
+        return f"concat: {parts} = {op.output[0]} channels"
+    return f"{op.join}: {factors} = {count:,} {'products' if op.join == 'product' else 'additions'}"

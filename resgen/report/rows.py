@@ -5,12 +5,15 @@ Rows never overlap, so they add up to the network's total however finely it is l
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from typing import NamedTuple
 
 from resgen.cost import Cost, cost_of_layers
 from resgen.plan import Block, Layer, Plan, Shape, elements
-from resgen.report.kinds import kind_of
+from resgen.plan import layers as L
+from resgen.report.kinds import alike, holds, kind_of
 
 Rule = Callable[[Layer], int]
 
@@ -53,8 +56,9 @@ def rows(plan: Plan, by: str = "stage", rule: Rule | None = None) -> list[Row]:
         for run in stage.runs:
             last = run.first + run.count - 1
             name = f"{stage.name}.{run.first}" + (f"-{last}" if run.count > 1 else "")
+            blocks = 0 if stage.before and run is stage.runs[0] else run.count
             for part in _block_rows(name, run.block, by, rule):
-                empty = part._replace(books=Cost(), macs=0, blocks=part.blocks * run.count)
+                empty = part._replace(books=Cost(), macs=0, blocks=part.blocks * blocks)
                 made.append(empty.plus(part, run.count))
     return [*made, *_ends("head", plan.head, by, rule)]
 
@@ -69,8 +73,8 @@ def total(plan: Plan, rule: Rule | None = None) -> Row:
 
 def _ends(name: str, layers: tuple[Layer, ...], by: str, rule: Rule | None) -> Iterator[Row]:
     if by == "layer":
-        yield from (_row(layer.name, kind_of(layer.op), (layer,), rule) for layer in layers)
-    elif layers:  # a stem may be of none
+        yield from _Walk(name, "", rule).rows(layers)
+    elif layers:
         yield _row(name, "", layers, rule)
 
 
@@ -78,8 +82,17 @@ def _row(
     name: str, kind: str, layers: tuple[Layer, ...], rule: Rule | None, blocks: int = 0
 ) -> Row:
     books = cost_of_layers(layers)
-    macs = books.macs if rule is None else sum(map(rule, layers))
+    macs = books.macs if rule is None else sum(map(rule, _single(layers)))
     return Row(name, kind, layers[-1].output, blocks, books, macs)
+
+
+def _single(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Layers, those that hold paths taken apart."""
+    for layer in layers:
+        if holds(layer.op):
+            yield from _single(layer.op.parts(layer.input))
+        else:
+            yield layer
 
 
 def _block_rows(name: str, block: Block, by: str, rule: Rule | None) -> Iterable[Row]:
@@ -97,14 +110,76 @@ def _block_rows(name: str, block: Block, by: str, rule: Rule | None) -> Iterable
                 shortcut = shortcut.plus(_row("", "", block.shortcut_layers, rule))
             yield shortcut
         return
-    yield from _layer_rows(block.main, name, rule)
+    walk = _Walk(name, name, rule)
+    yield from walk.rows(block.main)
     if kind != "none":
-        yield Row(f"{name} shortcut", kind, block.output, 0, Cost(), 0)
-        yield from _layer_rows(block.shortcut_layers, name, rule)
-        yield Row(f"{name} addition", "add", block.output, 0, added, 0)
-    yield from _layer_rows(block.after, name, rule)
+        yield from walk.joined(kind, block.shortcut_layers, block.joined, added)
+    yield from walk.rows(block.after)
 
 
-def _layer_rows(layers: Iterable[Layer], prefix: str, rule: Rule | None) -> Iterator[Row]:
-    for layer in layers:
-        yield _row(f"{prefix}.{layer.name}", kind_of(layer.op), (layer,), rule)
+class _Walk:
+    """The rows of one module's layers, those of its branches and units in their place.
+
+    name: what its joins are called after; prefix: what stands before its layers' names.
+    """
+
+    def __init__(self, name: str, prefix: str, rule: Rule | None) -> None:
+        self.name, self.prefix, self.rule = name, prefix, rule
+        self.counts: Counter[str] = Counter()
+
+    def rows(self, layers: Iterable[Layer]) -> Iterator[Row]:
+        """A row a layer; a definition used so many times in a row is one (`half.0-7`)."""
+        for name, times, layer in alike(layers):
+            for row in self._layer(layer, name):
+                yield row.plus(row, times - 1)
+
+    def joined(
+        self, kind: str, layers: tuple[Layer, ...], output: Shape, added: Cost
+    ) -> Iterator[Row]:
+        """What a shortcut is: its kind, its layers, and the addition where it joins."""
+        yield self._own("shortcut", kind, output)
+        yield from self.rows(layers)
+        yield self._own("addition", "add", output, added)
+
+    def _own(self, word: str, kind: str, output: Shape, books: Cost | None = None) -> Row:
+        """A row for what is no module."""
+        self.counts[word] += 1
+        number = f" {self.counts[word]}" if self.counts[word] > 1 else ""
+        return Row(f"{self.name} {word}{number}", kind, output, 0, books or Cost(), 0)
+
+    def _layer(self, layer: Layer, name: str) -> Iterator[Row]:
+        op = layer.op
+        if isinstance(op, L.Branches):
+            yield from self._branches(op, layer.input)
+        elif isinstance(op, L.Residual):
+            yield from self.rows(op.main)
+            if op.shortcut.kind != "none":
+                parts = op.parts(layer.input)[len(op.main) + len(op.added) :]
+                added = cost_of_layers(parts)
+                yield from self.joined(op.shortcut.kind, op.added, op.output, added)
+        else:
+            full = f"{self.prefix}.{name}" if self.prefix else name
+            if isinstance(op, L.Part):
+                yield from _Walk(full, full, self.rule).rows(op.layers)
+            else:
+                yield _row(full, kind_of(op), (layer,), self.rule)
+
+    def _branches(self, op: L.Branches, shape: Shape) -> Iterator[Row]:
+        if op.takes:
+            takes = dict.fromkeys(map(str, op.takes))
+            shares = takes if len(takes) == 1 else map(str, op.takes)
+            yield self._own("slices", f"slice {', '.join(shares)}", shape)
+        parts = list(op.parts(shape))
+        joins = [part for part in parts if not part.name and not holds(part.op)]
+        sums = [part for part in joins if isinstance(part.op, L.Multiply)]
+        if op.join == "sum" and not op.joiner and len(op.paths) > 1:
+            sums = joins[-1:]
+        paths = [part for part in parts if all(part is not each for each in sums)]
+        for is_carry, group in groupby(paths, key=lambda part: any(part is j for j in joins)):
+            if is_carry:
+                for part in group:
+                    yield self._own("carry", "sum", part.output, cost_of_layers((part,)))
+            else:
+                yield from self.rows(group)
+        if not op.joiner:
+            yield self._own("join", kind_of(op), op.output, cost_of_layers(tuple(sums)))

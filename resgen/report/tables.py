@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from resgen.cost import COUNTING, Cost, cost, cost_of_layers, shortcut_costs
 from resgen.cost.conventions import Convention
-from resgen.plan import Plan
+from resgen.plan import Layer, Plan
+from resgen.plan.layers import residuals, without_shortcuts
 from resgen.proof import Proof
+from resgen.report.kinds import in_paths
 from resgen.report.rows import Row, rows, total
-from resgen.words import aligned, hung, memory, short, size, wrapped
+from resgen.words import COLUMNS, aligned, hung, joined, memory, short, size, wrapped
 
 FORMATS = (("fp32", 4), ("bf16", 2), ("int8", 1))
 
@@ -25,7 +27,7 @@ def table(
     books = cost(plan)
     lines = [*wrapped(heading(plan)), ""]
     lines += _cells(plan, by, convention)
-    lines += ["", *_paths(plan, books), *_apart(books)]
+    lines += ["", *_paths(plan, books), *_apart(books, in_paths(plan))]
     if extra:
         lines += ["", *extra]
     lines += ["", *proof_lines(proof), "", *rule_lines((plan,), convention)]
@@ -36,7 +38,9 @@ def heading(plan: Plan) -> str:
     """resnet50   3x224x224 -> 1000 classes   bottleneck blocks, projection shortcuts."""
     said = dict(plan.about)
     out = f"{plan.classes} classes" if plan.classes else f"{plan.head[-1].output[0]} features"
-    words = f"{said['block']} blocks, {said['shortcut']} shortcuts"
+    kinds = (run.block.kind for stage in plan.stages for run in stage.blocks)
+    blocks = joined(dict.fromkeys(map(_plainly, kinds))) if plan.blocks else "no"
+    words = f"{blocks} blocks, {said['shortcut']} shortcuts"
     if said["order"] != "original":
         words += f", {said['order']}"
     return f"{plan.name}   {size(plan.input)} -> {out}   {words}"
@@ -63,33 +67,54 @@ def _cells(plan: Plan, by: str, convention: Convention | None) -> list[str]:
     header += [*(["blocks"] if not kinds else []), "params", "MACs", "FLOPs"]
     body = []
     for row in found:
-        kind = row.kind.removeprefix("preact_").replace("identity-padded", "identity+pad")
+        kind = _plainly(row.kind).replace("identity-padded", "identity+pad")
         cells = [row.name, *([kind] if kinds else []), size(row.output)]
         cells += [str(row.blocks or "-")] if not kinds else []
         body.append([*cells, f"{row.books.params:,}", short(row.macs), short(2 * row.macs)])
-    return aligned(header, body, 2 if kinds else 1)
+    lines = aligned(header, body, 2 if kinds else 1)
+    if not in_paths(plan) or max(map(len, lines)) <= COLUMNS:
+        return lines
+    # The longest names have a line of their own, and FLOPs go: they are 2 x MACs.
+    rest = aligned(header[1:-1], [cells[1:-1] for cells in body], 1 if kinds else 0)
+    room = COLUMNS - 2 - max(map(len, rest))
+    names = ["", *(cells[0] for cells in body)]
+    room = min(room, max(map(len, names)))
+    lines = []
+    for name, line in zip(names, rest, strict=True):
+        lines += [name] if len(name) > room else []
+        lines.append(f"{name if len(name) <= room else '':<{room}}  {line}".rstrip())
+    return lines
+
+
+def _plainly(kind: str) -> str:
+    return kind.removeprefix("preact_")
 
 
 def _paths(plan: Plan, books: Cost) -> list[str]:
     """Main path against shortcuts, kind by kind, and what the weights weigh."""
-    ends = cost_of_layers(plan.stem + plan.head)
+    ends = cost_of_layers(without_shortcuts(plan.stem + plan.head))
     added = shortcut_costs(plan)
+    between = [stage.runs[0].block.layers for stage in plan.stages if stage.before]
+    before = cost_of_layers(without_shortcuts(tuple(layer for row in between for layer in row)))
     found = [
         ("main path", plan.blocks, "blocks" if plan.blocks != 1 else "block",
-         books.params - ends.params - added.params, books.macs - ends.macs - added.macs)
+         books.params - ends.params - before.params - added.params,
+         books.macs - ends.macs - before.macs - added.macs)
     ]  # fmt: skip
+    if between:
+        word = "transitions" if len(between) > 1 else "transition"
+        found.append(("", len(between), word, before.params, before.macs))
+    first = len(found)
     kinds: dict[str, list[int]] = {
         kind: [0, 0, 0] for kind in ("identity", "identity-padded", "projection", "none")
     }
-    for stage in plan.stages:
-        for run in stage.runs:
-            costs = cost_of_layers(run.block.shortcut_layers)
-            sums = kinds[run.block.shortcut.kind]
-            for index, amount in enumerate((1, costs.params, costs.macs)):
-                sums[index] += run.count * amount
+    for kind, count, layers in _shortcuts(plan):
+        costs = cost_of_layers(layers)
+        for index, amount in enumerate((1, costs.params, costs.macs)):
+            kinds[kind][index] += count * amount
     for kind, (number, params, macs) in kinds.items():
         if number:
-            label = "shortcuts" if len(found) == 1 else ""
+            label = "shortcuts" if len(found) == first else ""
             found.append((label, number, kind.replace("-", ", "), params, macs))
     lines = [
         f"{label:<11}{number:>4} {kind:<17}{params:>13,} params {macs:>17,} MACs"
@@ -99,7 +124,20 @@ def _paths(plan: Plan, books: Cost) -> list[str]:
     return [*lines, f"weights    {weights}"]
 
 
-def _apart(books: Cost) -> list[str]:
+def _shortcuts(plan: Plan) -> Iterator[tuple[str, int, tuple[Layer, ...]]]:
+    """Of every residual unit its kind, how often it is there and its layers; `none` of blocks."""
+    for unit in residuals(plan.stem + plan.head):
+        yield unit.shortcut.kind, 1, unit.added
+    for stage in plan.stages:
+        for run in stage.runs:
+            units = list(run.block.units)
+            for unit in units:
+                yield unit.shortcut.kind, run.count, unit.added
+            if not units and not (stage.before and run is stage.runs[0]):
+                yield "none", run.count, ()
+
+
+def _apart(books: Cost, paths: bool) -> list[str]:
     """What is counted apart from the MACs."""
     share = f" ({books.residual_adds / books.macs:.2%} of the MACs)" if books.macs else ""
     rest = [
@@ -107,7 +145,7 @@ def _apart(books: Cost) -> list[str]:
         (books.activation, "activation"),
         (books.pool, "pool"),
         (books.bias, "bias"),
-        (books.elementwise, "products"),
+        (books.elementwise, "products and sums" if paths else "products"),
     ]
     named = ", ".join(f"{what} {short(count)}" for count, what in rest if count)
     return [

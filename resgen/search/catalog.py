@@ -65,6 +65,11 @@ def _item(name: str) -> Item:
     return Item(name, family, plan.input, plan.classes, books.params, books.macs, spec.reference)
 
 
+def _clipped(line: str) -> str:
+    """A line in 80 columns; a long reference is whole in the JSON."""
+    return line if len(line.rstrip()) <= 80 else f"{line[:77]}..."
+
+
 def as_json(items: Iterable[Item]) -> str:
     """Exact integers, one object a network."""
     networks = [
@@ -83,7 +88,7 @@ def as_table(items: Sequence[Item]) -> str:
         body = [_cells(item) for item in members]
         width = max(len(row[-1]) for row in [header, *body])
         padded = [[*row[:-1], row[-1].ljust(width)] for row in [[family, *header[1:]], *body]]
-        lines += [*aligned(padded[0], padded[1:]), ""]
+        lines += [*map(_clipped, aligned(padded[0], padded[1:])), ""]
     count = f"{len(items)} network{'s' if len(items) != 1 else ''}"
     return "\n".join([*lines, *wrapped(f"{count}. {COUNTING}.")])
 

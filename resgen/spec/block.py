@@ -160,8 +160,8 @@ class StageKeys(BlockKeys):
     )
     width: Width = Field(
         description="Channels a block puts out, which is what its shortcut sees; "
-        "`{start: 16, end: 44}` grows in equal steps from block to block, `start` being what "
-        "enters (PyramidNet).",
+        "`{start: 16, end: 44}` grows in equal steps from block to block, `start` being the width "
+        "before the first; `round: 4` takes the nearest multiples (PyramidNet).",
         examples=[256],
     )
     stride: int = Field(
@@ -217,16 +217,22 @@ def _grown(data: dict[str, object]) -> dict[str, object]:
     assert isinstance(rule, dict)
     ends = [rule.get("start"), rule.get("end")]
     numbers = [n for n in ends if isinstance(n, int) and not isinstance(n, bool)]
-    if set(rule) != {"start", "end"} or len(numbers) < 2 or min(numbers) < 1:
+    multiple = rule.get("round", 1)
+    whole = isinstance(multiple, int) and not isinstance(multiple, bool) and 0 < multiple < 1025
+    if set(rule) - {"round"} != {"start", "end"} or len(numbers) < 2 or min(numbers) < 1:
         raise broken("a width that grows is {start: 16, end: 44}, both whole numbers", "width")
+    if not whole:
+        raise broken("round is a whole number from 1 to 1,024: the nearest multiple", "width")
     if max(numbers) > MAX_WIDTH:
         raise broken(f"a width is at most {MAX_WIDTH:,}", "width")
     if not isinstance(depth, int) or not 1 <= depth <= MAX_DEPTH or "blocks" in data:
         raise broken("a width that grows needs the stage's depth, and no blocks", "width")
     start, end = numbers
-    steps = [(2 * depth * start + 2 * (end - start) * j + depth) // (2 * depth)
-             for j in range(1, depth + 1)]  # fmt: skip
-    return {**data, "width": end, "blocks": [{"width": width} for width in steps]}
+    steps = [
+        (2 * (depth * start + (end - start) * j) + multiple * depth) // (2 * multiple * depth)
+        for j in range(1, depth + 1)
+    ]
+    return {**data, "width": end, "blocks": [{"width": step * multiple} for step in steps]}
 
 
 BLOCK_KEYS: tuple[str, ...] = tuple(BlockKeys.model_fields)

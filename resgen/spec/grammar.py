@@ -230,6 +230,14 @@ def _branches(value: dict[str, object], path: Path_, depth: int) -> Row:
             options.append((key, TIMES.read(what, at)))
         else:
             raise broken(_unknown_option("branches", key), *at)
+    said = dict(options)
+    if said.get("carry") == "chain" and said.get("take", "all") != "all":
+        raise broken(
+            "with carry: chain only the first branch takes from the input, and each later one what "
+            "the one before puts out; leave take out",
+            *path,
+            "take",
+        )
     return Row("branches", None, tuple(options), path, paths)
 
 

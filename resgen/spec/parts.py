@@ -31,7 +31,7 @@ class Keys(Checked):
     def _own_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
         """Only keys that mean something here, so that what is dumped can be read again."""
         data: dict[str, object] = handler(self)
-        kind = getattr(self, "kind", None)
+        kind = data.get("kind")
         return {key: v for key, v in data.items() if kind in self.owners.get(key, (kind,))}
 
 

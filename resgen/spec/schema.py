@@ -105,8 +105,9 @@ def schema() -> dict[str, Any]:
 def _growing(width: dict[str, Any]) -> dict[str, Any]:
     """A width, or one that grows from block to block."""
     bounds = {key: width.pop(key) for key in ("type", "minimum", "maximum")}
-    ends = {"start": bounds, "end": bounds}
-    grows = {"type": "object", "properties": ends, "required": list(ends)}
+    multiple = {"type": "integer", "minimum": 1, "maximum": 1024}
+    parts = {"start": bounds, "end": bounds, "round": multiple}
+    grows = {"type": "object", "properties": parts, "required": ["start", "end"]}
     return {**width, "anyOf": [bounds, {**grows, "additionalProperties": False}]}
 
 

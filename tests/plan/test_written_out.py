@@ -212,3 +212,13 @@ def test_a_path_of_two_units_adds_twice_and_its_twin_never() -> None:
     assert list(twin.named_additions()) == []
     names = [layer.name for layer in leaves(blocks(twin)[0].main)]
     assert names == ["bn1", "conv1", "bn2", "conv2", "relu", "conv3"]
+
+
+def test_a_block_without_its_shortcut_is_never_dropped() -> None:
+    """MobileNets' and EfficientNets' first blocks: drop path is where an identity joins."""
+    network = plan(block="basic", shortcut="identity-same", drop_path=0.5)
+    dropped = [name for name, layer in network.named_layers() if layer.op.torch == "DropPath"]
+    assert dropped == ["layer1.0.drop_path", "layer1.1.drop_path", "layer2.1.drop_path"]
+    module = build_module(network).train()
+    x = torch.randn(8, 32, 8, 8)
+    assert module.get_submodule("layer2.0")(x).flatten(1).abs().sum(1).min() > 0

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from resgen import load_spec, resolve
 from resgen.cli import app
 from resgen.plan import Plan
-from resgen.report.draw import box_text, draw
+from resgen.report.boxes import box_text
+from resgen.report.draw import draw
 from resgen.spec import shipped
 
 SVG = "{http://www.w3.org/2000/svg}"
