@@ -132,6 +132,6 @@ def _own(spec: Spec, use: Use, shape: Shape, space: Space, key: str) -> tuple[La
         values = {**dict(definition.parameters), **dict(use.parameters)}
         numbers = numbers._replace(parameters=parameters(values, (key,))(shape, numbers))
     reader = Reader(space.settings, spec.library)
-    known = (key, frozenset(space.taken))
+    known = (key, use, frozenset(space.taken))
     steps = _kept(spec.library, space.settings, known, lambda: reader.steps(rows, space, base))
     return run(steps, shape, numbers)

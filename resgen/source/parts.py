@@ -197,7 +197,7 @@ class ChannelConv(nn.Conv1d):
 
 
 class ScaledConv2d(nn.Conv2d):
-    """y = (gain (W - mean(W)) / (std(W) sqrt(fan-in))) * x, over each output channel."""
+    """y = (gain (W - mean(W)) / (std(W) sqrt(fan-in))) * x, by output channel."""
 
     def __init__(self, *args: int, **named: int) -> None:
         super().__init__(*args, **named)  # type: ignore[arg-type]
@@ -207,7 +207,7 @@ class ScaledConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         flat = self.weight.reshape(1, self.out_channels, -1)
         gain = self.gain.flatten() * self.factor
-        flat = F.batch_norm(flat, None, None, weight=gain, training=True, momentum=0.0, eps=1e-6)
+        flat = F.batch_norm(flat, None, None, gain, None, True, 0.0, 1e-6)
         y: Tensor = self._conv_forward(input, flat.reshape_as(self.weight), self.bias)
         return y
 
@@ -241,7 +241,7 @@ class Shake(nn.Module):
 
 
 class Select(nn.Module):
-    """y = sum a_i x_i, a = softmax(fc2(act(bn(fc1(mean(sum x_i)))))) for each channel."""
+    """y = sum a_i x_i, a = softmax(fc2(act(bn(fc1(mean(sum x_i)))))), by channel."""
 
     def __init__(
         self,

@@ -99,6 +99,8 @@ def docstring(sentence: str, indent: int) -> list[str]:
     if len(sentence) + indent + 6 <= WIDTH:
         return [f'{pad}"""{sentence}"""']
     wrapped = textwrap.wrap(sentence, WIDTH - indent - 3)
+    if len(wrapped) == 1:  # its end alone does not fit, and never stands alone
+        wrapped = textwrap.wrap(sentence, WIDTH - indent - 6)
     return [f'{pad}"""{wrapped[0]}', *(pad + line for line in wrapped[1:]), f'{pad}"""']
 
 

@@ -143,3 +143,27 @@ def test_stages_that_differ_in_kind_alone_are_built_as_written(
     kinds = [str(module.get_submodule(f"layer{i}.1")) for i in (1, 2, 3)]
     assert len(set(kinds)) == len(set(words))
     assert prove(resolve(spec), module).ok
+
+
+def test_paths_of_specs_alike_in_all_else_are_each_their_own() -> None:
+    """Steps are read once for specs of the same settings, and for the same path only."""
+    common = {
+        "input": {"size": 32},
+        "classes": 10,
+        "block": "basic",
+        "shortcut": "identity",
+        "stages": [{"depth": 1, "width": 8}],
+    }
+    specs = [
+        Spec.model_validate(
+            {
+                **common,
+                "name": f"stem{width}",
+                "stem": [{"conv": 3, "width": width}, "norm"],
+                "head": ["global-pool", "flatten", {"linear": width}],
+            }
+        )
+        for width in (8, 4)
+    ]
+    assert [resolve(spec).stem[0].output[0] for spec in specs] == [8, 4]
+    assert [resolve(spec).head[-1].output for spec in specs] == [(8,), (4,)]

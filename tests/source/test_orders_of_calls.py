@@ -99,7 +99,7 @@ def last_in_its_block(
     waiting: list[tuple[str, nn.Module]] = []
     for name, module in done:
         block = waiting[0][0].partition(f"{projection}.")[0] if waiting else ""
-        if waiting and not name.startswith(block):
+        if waiting and not f"{name}.".startswith(block):
             yield from waiting
             waiting = []
         if f".{projection}." in name:
