@@ -89,7 +89,27 @@ def cost(plan: Plan) -> Cost:
     return Cost(*books)
 
 
+_MOST_KEPT = 1024
+_kept: dict[int, tuple[Block, list[int]]] = {}
+"""The books of blocks that keep their shape, which many networks share as one object."""
+
+
 def _enter_block(books: list[int], block: Block, times: int = 1) -> None:
+    if block.input != block.output:
+        _enter_own(books, block, times)
+        return
+    found = _kept.get(id(block))
+    if found is None or found[0] is not block:
+        found = (block, [0] * len(books))
+        _enter_own(found[1], block, 1)
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        _kept[id(block)] = found
+    for index, amount in enumerate(found[1]):
+        books[index] += times * amount
+
+
+def _enter_own(books: list[int], block: Block, times: int) -> None:
     # y = g F + (1 - g) S: two products and a complement an element.
     gated = 3 * elements(block.output) if block.merge.gate else 0
     _enter(books, block.layers, times, block.residual_adds, gated)

@@ -34,6 +34,7 @@ class Structure:
         kind: str = "",
     ) -> None:
         self.settings, self.library, self.place = settings, library, place
+        self.made: dict[object, Block] = {}
         self.order = fill_of(settings.order)
         own = rows_of(settings.block, library)
         self.fills = fills(settings, library)
@@ -104,8 +105,20 @@ class Structure:
     def block(self, shape: Shape, numbers: Numbers, *, preactivated: bool = False) -> Block:
         """One block for the shape it takes in.
 
-        Raises Mismatch where numbers do not divide or the two paths do not meet.
+        A block behind its stage's first is made once for all networks that have it. Raises
+        Mismatch where numbers do not divide or the two paths do not meet.
         """
+        if numbers.stride > 1 or shape[0] != numbers.out or preactivated:
+            return self._block(shape, numbers, preactivated=preactivated)
+        key = (shape, numbers[:_MADE_OF])
+        block = self.made.get(key)
+        if block is None:
+            if len(self.made) >= _MOST_MADE:
+                self.made.clear()
+            self.made[key] = block = self._block(shape, numbers)
+        return block
+
+    def _block(self, shape: Shape, numbers: Numbers, *, preactivated: bool = False) -> Block:
         if self.parameters:
             numbers = numbers._replace(parameters=self.parameters(shape, numbers))
         made = self.strided if numbers.stride > 1 else self.main
@@ -122,8 +135,14 @@ class Structure:
         return Block(self.kind, shape, end, main, shortcut, merge, after, leaves, zero)
 
 
-_MOST_READ = 512
-"""Structures that one library keeps."""
+_MOST_MADE = 256
+"""Blocks that one structure keeps."""
+
+_MADE_OF = Numbers._fields.index("branch")
+"""The numbers of a block that differ between blocks come before this one."""
+
+MOST_READ = 1024
+"""Structures, stems and heads that one library keeps."""
 
 
 def structure_of(
@@ -137,7 +156,7 @@ def structure_of(
     key = (id(settings), drop_path, place, kind)
     found = library.read.get(key)
     if not isinstance(found, Structure) or found.settings is not settings:
-        if len(library.read) >= _MOST_READ:
+        if len(library.read) >= MOST_READ:
             library.read.clear()
         library.read[key] = found = Structure(settings, library, drop_path, place, kind)
     return found

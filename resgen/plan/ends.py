@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
+from resgen.plan.blocks import MOST_READ
 from resgen.plan.layers import Layer, Mismatch, Shape, leaves
 from resgen.plan.model import Stage
 from resgen.plan.numbers import Numbers, Step, run
@@ -19,6 +21,8 @@ from resgen.spec.parts import Head, Stem
 from resgen.spec.settings import LayerSettings
 from resgen.spec.values import Path_
 
+_Made = TypeVar("_Made", list[Step], tuple[Layer, ...])
+
 _POOLED = ("conv7x7-pool", "deep", "deep-tiered")
 """The stems that pool where they do not say."""
 
@@ -30,9 +34,14 @@ def stem(spec: Spec, image: Shape) -> tuple[Layer, ...]:
         return _own(spec, given, image, Space(settings), "stem")
     key = (given.kind, given.pool, given.first_activation)
     steps = _kept(spec.library, settings, key, lambda: _stem_steps(given, settings))
-    numbers = Numbers(image[0], out=given.width)
+    made = (*key, given.width, image)
+    return _kept(spec.library, settings, made, lambda: _stem(given, steps, image))
+
+
+def _stem(given: Stem, steps: list[Step], image: Shape) -> tuple[Layer, ...]:
+    """The layers of a shipped stem."""
     try:
-        made = run(steps, image, numbers)
+        made = run(steps, image, Numbers(image[0], out=given.width))
     except Mismatch as error:
         kind, width = given.kind, given.width
         if "no whole number" in str(error):
@@ -53,14 +62,16 @@ def stem(spec: Spec, image: Shape) -> tuple[Layer, ...]:
 
 
 def _kept(
-    library: Library, settings: LayerSettings, key: object, make: Callable[[], list[Step]]
-) -> list[Step]:
-    """Steps that are read once for all specs with the same definitions and settings."""
+    library: Library, settings: LayerSettings, key: object, make: Callable[[], _Made]
+) -> _Made:
+    """What is made once for all specs with the same definitions and settings."""
     found = library.read.get((id(settings), key))
     if not isinstance(found, tuple) or found[0] is not settings:
+        if len(library.read) >= MOST_READ:
+            library.read.clear()
         library.read[id(settings), key] = found = (settings, make())
-    steps: list[Step] = found[1]
-    return steps
+    made: _Made = found[1]
+    return made
 
 
 def _stem_steps(stem: Stem, settings: LayerSettings) -> list[Step]:
@@ -97,7 +108,9 @@ def head(spec: Spec, stem: tuple[Layer, ...], stages: tuple[Stage, ...]) -> tupl
     given = spec.head
     key = (given.width, given.dropout)
     steps = _kept(spec.library, settings, key, lambda: _head_steps(given, settings))
-    return run(steps, shape, Numbers(shape[0], classes=spec.classes))
+    numbers = Numbers(shape[0], classes=spec.classes)
+    made = (*key, shape, spec.classes)
+    return _kept(spec.library, settings, made, lambda: run(steps, shape, numbers))
 
 
 def _module(row: Row, activation: str) -> str:

@@ -161,18 +161,21 @@ class _Maker:
         elif stage.stride > 1 and not self.spec.output_stride:
             self._check_stride()
         # Without `blocks`, the second block stands for all that follow it.
-        written_out = stage.depth if stage.blocks else min(stage.depth, 2)
-        start = len(runs)
+        entries, depth, last = stage.blocks, stage.depth, len(self.structures) - 1
+        written_out = depth if entries else min(depth, 2)
+        start, classes, width = len(runs), self.spec.classes, stage.width
+        structure: Structure | None = None
+        inner = (0, 0, 0, 0)
         for number in range(written_out):
-            structure = self.structures[min(number, len(self.structures) - 1)]
-            width = stage.width
-            if stage.blocks:
-                width = stage.blocks[number].width or width
-            first, mid, groups = inner_widths(structure.settings, width)
+            wide = entries[number].width or stage.width if entries else width
+            chosen = self.structures[min(number, last)]
+            if chosen is not structure or wide != width:
+                structure, width = chosen, wide
+                first, mid, groups = inner_widths(structure.settings, width)
+                inner = (width, mid, first, groups)
             if number:
                 strides = _Strides(1, strides.dilation, strides.dilation)
-            numbers = Numbers(shape[0], width, mid, first, groups, *strides,
-                              0, self.spec.classes, _NONE, [0])  # fmt: skip
+            numbers = Numbers(shape[0], *inner, *strides, 0, classes, _NONE, [0])
             made = structure.block(shape, numbers, preactivated=preactivated and not number)
             shape = made.output
             if shape[0] != width:
@@ -180,7 +183,7 @@ class _Maker:
                     f"its blocks put out {shape[0]} channels, and it is {width} wide; "
                     "end the path in width: out, or say that width"
                 )
-            if runs[start:] and runs[-1].block == made:
+            if len(runs) > start and runs[-1].block == made:
                 runs[-1] = runs[-1]._replace(count=runs[-1].count + 1)
             else:
                 runs.append(Run(made, 1, start + number))

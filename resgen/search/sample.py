@@ -187,7 +187,7 @@ def candidates(space: Space, seed: int, draws: int, budget: Budget) -> Iterator[
 def _few_collections() -> Iterator[None]:
     """Networks are trees, which their counts of references free; cycles are looked for rarely."""
     before = gc.get_threshold()
-    gc.set_threshold(200_000, 20, 20)
+    gc.set_threshold(1_000_000, 20, 20)
     try:
         yield
     finally:
