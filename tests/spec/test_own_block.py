@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from resgen.plan import plan_of
+from resgen.report.draw import draw
 from tests.test_readme import printed
 
-PAGE = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "spec.md").read_text(encoding="utf-8")
 CHAPTER = PAGE.partition("## A block of your own")[2]
 (SPEC,) = re.findall(r"```yaml\n(.*?)```", CHAPTER, re.S)
 MISTAKES = {
@@ -35,3 +38,9 @@ def test_a_session_prints_what_the_page_says(command: str, expected: str, tmp_pa
     shown = printed(command, tmp_path)
     shown = re.sub(r"error: \S*/specs/imagenet/resnet50.yaml:", "error: (resnet50.yaml):", shown)
     assert shown == expected
+
+
+def test_the_picture_on_the_page_is_the_networks(tmp_path: Path) -> None:
+    path = tmp_path / "inception50.yaml"
+    path.write_text(SPEC)
+    assert draw([plan_of(path)]) == (DOCS / "inception50.svg").read_text(encoding="utf-8")
