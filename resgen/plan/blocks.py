@@ -34,7 +34,8 @@ class Structure:
         kind: str = "",
     ) -> None:
         self.settings, self.library, self.place = settings, library, place
-        self.made: dict[object, Block] = {}
+        self.opening: dict[object, Block] = {}
+        self.inner: dict[object, Block] = {}
         self.order = fill_of(settings.order)
         own = rows_of(settings.block, library)
         self.fills = fills(settings, library)
@@ -105,17 +106,20 @@ class Structure:
     def block(self, shape: Shape, numbers: Numbers, *, preactivated: bool = False) -> Block:
         """One block for the shape it takes in.
 
-        A block behind its stage's first is made once for all networks that have it. Raises
-        Mismatch where numbers do not divide or the two paths do not meet.
+        The first ones made are kept for all networks that have them, as a search does; those that
+        open a stage apart, being of more kinds. Raises Mismatch where numbers do not divide or
+        the two paths do not meet.
         """
-        if numbers.stride > 1 or shape[0] != numbers.out or preactivated:
-            return self._block(shape, numbers, preactivated=preactivated)
+        if preactivated:
+            return self._block(shape, numbers, preactivated=True)
+        opens = numbers.stride > 1 or shape[0] != numbers.out
+        kept = self.opening if opens else self.inner
         key = (shape, numbers[:_MADE_OF])
-        block = self.made.get(key)
+        block = kept.get(key)
         if block is None:
-            if len(self.made) >= _MOST_MADE:
-                self.made.clear()
-            self.made[key] = block = self._block(shape, numbers)
+            block = self._block(shape, numbers)
+            if len(kept) < _MOST_MADE:
+                kept[key] = block
         return block
 
     def _block(self, shape: Shape, numbers: Numbers, *, preactivated: bool = False) -> Block:
@@ -136,7 +140,7 @@ class Structure:
 
 
 _MOST_MADE = 256
-"""Blocks that one structure keeps."""
+"""Blocks that one structure keeps, of those that open a stage and of the others."""
 
 _MADE_OF = Numbers._fields.index("branch")
 """The numbers of a block that differ between blocks come before this one."""
