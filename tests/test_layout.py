@@ -19,10 +19,11 @@ ROOMS = {
     "": "version errors words files",
     "tensors": "archive dense rules checkpoint formats",
     "spec": (
-        "mistakes checked parts terms values rows grammar builtin definitions block settings "
-        "reading writing rules model path_schema schema pages shipped loading resolved text"
+        "mistakes checked parts terms values rows grammar builtin definitions checks block "
+        "settings reading writing rules model path_schema schema pages shipped loading resolved "
+        "text"
     ),
-    "plan.layers": "base weighted weightless composite joins paths",
+    "plan.layers": "base activations weighted weightless composite joins paths",
     "plan": (
         "model numbers tables orders sliding makers space branches units paths blocks ends "
         "resolve forms"

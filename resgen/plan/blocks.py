@@ -6,12 +6,13 @@ What settings say is read once into steps; each block then gives the steps its o
 from __future__ import annotations
 
 from resgen.plan import layers as L
-from resgen.plan.layers import JOINED, PLAIN, Op, Shape
+from resgen.plan.layers import JOINED, PLAIN, Mismatch, Op, Shape
 from resgen.plan.model import Block
 from resgen.plan.numbers import Make, Numbers, Step, run
 from resgen.plan.orders import Extras, fill_of, filled, filled_block
 from resgen.plan.paths import Reader, parameters, spliced
 from resgen.plan.space import Space
+from resgen.plan.tables import Order
 from resgen.plan.units import Joins, Unit
 from resgen.spec.builtin import shipped
 from resgen.spec.definitions import Library, Use
@@ -58,6 +59,8 @@ class Structure:
         pools = settings.antialias != "none" and self.fills
         self.strided = self._steps(rows, strided=True)[0] if pools else self.main
         self.zero_init = self._last_norm() if settings.zero_init == "last" else ""
+        if settings.zero_init == "last" and not self.zero_init:
+            raise Mismatch("no norm of the path itself could start at zero", ("zero_init",))
 
     def _base(self) -> tuple[str | int, ...]:
         use = self.settings.block
@@ -83,12 +86,10 @@ class Structure:
         use, found = self.settings.projection, []
         own = rows_of(use, self.library)
         for word in (use.name, f"{use.name} strided"):
-            rows = own if own is not None else shipped(_projection(word))
-            if own is None or not self.library.names_of(own) & {"norm", "act"}:
-                normed = self.order._replace(
-                    before="", between="", last="" if self.order.before.startswith("n") else "n"
-                )
-                rows = filled(rows, normed) if own is None else rows
+            rows = own
+            if rows is None:  # a word, which has no norm where the order has one before
+                last = "" if self.order.before.startswith("n") else "n"
+                rows = filled(shipped(_projection(word)), Order(last=last))
             base = self.library[use.name].place if use.name in self.library else ()
             steps = reader.steps(rows, Space(self.settings), base)
             makes = tuple(make for _, make in steps)

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import NamedTuple
 
+from resgen.errors import UserError
 from resgen.plan import ends
 from resgen.plan import layers as L
 from resgen.plan.blocks import Structure, structure_of
@@ -74,10 +75,7 @@ def _stages(spec: Spec, image: Shape, stem: tuple[Layer, ...]) -> tuple[Stage, .
     shape = stem[-1].output if stem else image
     preact = not isinstance(spec.stem, Use) and spec.stem.first_activation == "stem"
     in_stem = preact and bool(fill_of(spec.outside.order).before)
-    try:
-        structures = _structures(spec)
-    except Mismatch as error:
-        raise spec.mistake(str(error), *(error.place or ("stages",))) from None
+    drop_path = _drop_path(spec)
     shrunk, dilation = round(image[1] / shape[1]) if len(shape) == 3 else 1, 1
     if not isinstance(spec.stem, Use):
         shrunk = math.prod(int(getattr(layer.op, "stride", 1)) for layer in stem)
@@ -101,26 +99,28 @@ def _stages(spec: Spec, image: Shape, stem: tuple[Layer, ...]) -> tuple[Stage, .
             )
         strides = _Strides(stride, dilation, first_dilation)
         try:
-            made = _Maker(spec, index, structures[index], strides)
+            structures = tuple(
+                structure_of(settings, spec.library, drop_path)
+                for settings in spec.stage_settings[index]
+            )
+            made = _Maker(spec, index, structures, strides)
             runs = made.runs(shape, preactivated=in_stem and index == 0)
         except Mismatch as error:
-            where = f" (in stage {index + 1})" if error.place else ""
-            place = error.place or ("stages", index)
-            raise spec.mistake(f"{error}{where}", *place) from None
+            raise _mistake(spec, index, error) from None
         stages.append(Stage(f"layer{index + 1}", runs, before=stage.before is not None))
         shape = stages[-1].output
     return tuple(stages)
 
 
-def _structures(spec: Spec) -> list[tuple[Structure, ...]]:
-    """What each stage's blocks are made by; equal settings are read once."""
-    drop_path = _drop_path(spec)
-    known: dict[int, Structure] = {}
-    for stage in spec.stage_settings:
-        for settings in stage:
-            if id(settings) not in known:
-                known[id(settings)] = structure_of(settings, spec.library, drop_path)
-    return [tuple(known[id(settings)] for settings in stage) for stage in spec.stage_settings]
+def _mistake(spec: Spec, index: int, error: Mismatch) -> UserError:
+    """What does not go together in a stage, at the value that says so."""
+    place = error.place
+    if not place:
+        return spec.mistake(str(error), "stages", index)
+    # A path that a stage writes itself has its rows there and not at the top.
+    if getattr(spec.stages[index], str(place[0]), None) is not None:
+        place = ("stages", index, *place)
+    return spec.mistake(f"{error} (in stage {index + 1})", *place)
 
 
 def _drop_path(spec: Spec) -> L.DropPath | None:

@@ -24,7 +24,8 @@ from pydantic import (
 
 from resgen.errors import UserError
 from resgen.spec.block import BlockKeys, StageKeys
-from resgen.spec.definitions import Entry, Library, Use, check_use, own_library
+from resgen.spec.checks import check_use, own_library
+from resgen.spec.definitions import Entry, Library, Use
 from resgen.spec.mistakes import Document, at, dotted
 from resgen.spec.parts import (
     KEYS,

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from resgen.spec.block import BlockKeys, StageKeys
 from resgen.spec.builtin import ATTENTION_WORDS, BLOCK_WORDS, PROJECTION_WORDS
-from resgen.spec.definitions import Library, Use, check_use
+from resgen.spec.checks import check_use
+from resgen.spec.definitions import Library, Use
 from resgen.spec.grammar import Rows
 from resgen.spec.parts import MAX_WIDTH, RegNet, broken
 from resgen.spec.settings import (

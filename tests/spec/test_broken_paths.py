@@ -100,3 +100,16 @@ def test_what_would_be_too_large_is_refused_at_once(kind: str) -> None:
         tracemalloc.stop()
     assert peak < 200 * 2**20
     assert taken < 30  # a machine under load; alone it is a fraction of a second
+
+
+def test_a_path_that_a_stage_writes_has_its_mistake_there() -> None:
+    text = SPEC.replace("PATH", "[{conv: 3, stride: stage}, norm, add]").replace("BLOCK", "mine")
+    text = text.replace("SHORTCUT", "projection").replace(
+        "width: 32, stride: 2", "width: 32, stride: 2, block: [{conv: 4, stride: stage}, add]"
+    )
+    with pytest.raises(UserError) as caught:
+        read(text)
+    assert str(caught.value) == (
+        "net.yaml:11:53: stages[1].block[0].conv: a kernel of even size (4x4) has no middle: "
+        "say its padding (in stage 2)"
+    )

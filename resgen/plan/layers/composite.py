@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
+from resgen.plan.layers.activations import Sigmoid
 from resgen.plan.layers.base import Layer, NoParams, Op, SameShape, Shape, chain, elements
 from resgen.plan.layers.weighted import Conv
-from resgen.plan.layers.weightless import GlobalAvgPool, Multiply, Sigmoid
+from resgen.plan.layers.weightless import GlobalAvgPool, Multiply
 
 
 class _Composite(SameShape):

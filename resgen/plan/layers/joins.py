@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
+from resgen.plan.layers.activations import Sigmoid
 from resgen.plan.layers.base import Layer, NoParams, Op, SameShape, Shape, chain, elements
 from resgen.plan.layers.composite import Conv1d, StandardizedConv
 from resgen.plan.layers.weighted import Conv
-from resgen.plan.layers.weightless import Free, GlobalAvgPool, Sigmoid
+from resgen.plan.layers.weightless import Free, GlobalAvgPool
 
 
 class EdgePad(Free, NamedTuple("_EdgePad", [("padding", tuple[int, int, int, int])])):
