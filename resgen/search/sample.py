@@ -113,9 +113,13 @@ def _is_choice(value: dict[str, Any]) -> bool:
     return "any" in value or "from" in value or "to" in value
 
 
+_chance = random.Random()  # seeded anew for each draw; making one takes as long as a draw
+
+
 def draw(space: Space, seed: int, number: int) -> dict[str, Any]:
     """Draw `number` of a seed, as plain values; what does not vary is the same in all draws."""
-    data: dict[str, Any] = dict(space.drawer(random.Random(f"{seed}:{number}")))
+    _chance.seed(f"{seed}:{number}")
+    data: dict[str, Any] = dict(space.drawer(_chance))
     data["name"] = f"{data.get('name', 'network')}-{number}"
     for key in ("extends", "reference", "depth"):
         data.pop(key, None)

@@ -37,16 +37,12 @@ def stage_settings(
     whole: list[BlockSettings] = []  # of blocks whose stages say nothing more than the top
 
     def settings(levels: Sequence[BlockKeys], paths: Sequence[Path_], width: int) -> BlockSettings:
-        silent = not any(BLOCK_FIELDS & level.model_fields_set for level in levels[1:])
-        if whole and silent:
-            made = whole[0]
-        else:
-            values = given_keys(levels)
-            _check_spelling(values, levels, paths)
-            made = one_of(BlockSettings, values)
-            _check_words(made, levels, paths, library)
-            if silent:
-                whole.append(made)
+        values = given_keys(levels)
+        _check_spelling(values, levels, paths)
+        made = one_of(BlockSettings, values)
+        _check_words(made, levels, paths, library)
+        if not any(BLOCK_FIELDS & level.model_fields_set for level in levels[1:]):
+            whole.append(made)
         _check_widths(made, paths, width)
         asked.note(made, levels, paths)
         return made
@@ -54,6 +50,13 @@ def stage_settings(
     found: list[tuple[BlockSettings, ...]] = []
     for index, stage in enumerate(stages):
         path: Path_ = ("stages", index)
+        if stage.before:
+            check_use(stage.before, (*path, "before"), library, ())
+        if whole and not (stage.blocks or stage.first or BLOCK_FIELDS & stage.model_fields_set):
+            _check_widths(whole[0], ((), path), stage.width)
+            asked.note(whole[0], (top, stage), ((), path))
+            found.append((whole[0],))
+            continue
         inside: list[tuple[tuple[BlockKeys, ...], tuple[Path_, ...], int]] = [
             ((block,), ((*path, "blocks", number),), block.width or stage.width)
             for number, block in enumerate(stage.blocks or ())
@@ -69,8 +72,6 @@ def stage_settings(
                 for levels, paths, width in inside
             )
         )
-        if stage.before:
-            check_use(stage.before, (*path, "before"), library, ())
     asked.check(stages)
     return tuple(found)
 
