@@ -27,6 +27,7 @@ def own_library(define: Mapping[str, Entry]) -> Library:
         library[name] = Definition(name, entry.parameters, entry.rows, place)
     for definition in library.values():
         known = {key for key, _ in definition.parameters}
+        _check_values(definition.parameters, (*definition.place, "with"))
         check_rows(definition.rows, definition.place, library, known)
         used = {name for row in walk(definition.rows) for _, t in terms(row) for name in t.names}
         used |= {
@@ -122,9 +123,19 @@ def _check_use(
             raise broken(f"{key} is no parameter of {word}{what}", *at, word, key)
 
 
+def _check_values(given: tuple[tuple[str, Value], ...], at: Path_) -> None:
+    """Refuses names in parameters that nothing stands for."""
+    for key, value in given:
+        for name in value.names if isinstance(value, Term) else ():
+            if name not in NAMES or name == "branch":
+                known = [name for name in NAMES if name != "branch"]
+                raise broken(f"{name} is no name here{nearest(name, known)}", *at, key)
+
+
 def check_use(use: Use, at: Path_, library: Library, shipped: tuple[str, ...]) -> None:
     """Refuses a word for layers that nothing stands for, and rows that are none."""
     kind = (*at, "kind") if isinstance(use.written, dict) else at
+    _check_values(use.parameters, at)
     if use.rows is not None:
         check_rows(use.rows, at, library, set())
     elif use.name in library:

@@ -37,7 +37,14 @@ class Keys(Checked):
 
 def broken(rule: str, *path: str | int) -> PydanticCustomError:
     """A broken rule between keys, with the path of the value to change."""
-    return PydanticCustomError("rule", "{rule}", {"rule": rule, "at": list(path)})
+    rule = _encodable(rule)
+    at = [_encodable(part) if isinstance(part, str) else part for part in path]
+    return PydanticCustomError("rule", "{rule}", {"rule": rule, "at": at})
+
+
+def _encodable(text: str) -> str:
+    """The text with half characters, of which there is no UTF-8, written as their escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _refuse_foreign(model: ShortcutMode | Attention, what: str) -> None:
