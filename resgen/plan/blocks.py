@@ -10,7 +10,7 @@ from resgen.plan.layers import JOINED, PLAIN, Mismatch, Op, Shape
 from resgen.plan.model import Block
 from resgen.plan.numbers import Make, Numbers, Step, run
 from resgen.plan.orders import Extras, fill_of, filled, filled_block
-from resgen.plan.paths import Reader, parameters, spliced
+from resgen.plan.paths import Given, Reader, given_to, spliced, with_given
 from resgen.plan.space import Space
 from resgen.plan.tables import Order
 from resgen.plan.units import Joins, Unit
@@ -96,7 +96,7 @@ class Structure:
             if any(row.word in ("branches", "add") for row in walk(rows)):
                 makes = (_part("projection", steps),)
             given = _parameters(use, self.library)
-            found.append(tuple(_with(make, given) for make in makes) if given else makes)
+            found.append(tuple(with_given(make, given) for make in makes) if given else makes)
         return found[0], found[1]
 
     def _last_norm(self) -> str:
@@ -146,9 +146,6 @@ _MOST_MADE = 256
 _MADE_OF = Numbers._fields.index("branch")
 """The numbers of a block that differ between blocks come before this one."""
 
-MOST_READ = 1024
-"""Structures, stems and heads that one library keeps."""
-
 
 def structure_of(
     settings: BlockSettings,
@@ -158,13 +155,8 @@ def structure_of(
     kind: str = "",
 ) -> Structure:
     """The structure of these settings, read once for all specs with the same definitions."""
-    key = (id(settings), drop_path, place, kind)
-    found = library.read.get(key)
-    if not isinstance(found, Structure) or found.settings is not settings:
-        if len(library.read) >= MOST_READ:
-            library.read.clear()
-        library.read[key] = found = Structure(settings, library, drop_path, place, kind)
-    return found
+    key = (drop_path, place, kind)
+    return library.kept(settings, key, lambda: Structure(settings, library, drop_path, place, kind))
 
 
 def _part(title: str, steps: list[Step]) -> Make:
@@ -175,18 +167,11 @@ def _part(title: str, steps: list[Step]) -> Make:
     return make
 
 
-def _with(make: Make, given: object) -> Make:
-    def made(shape: Shape, numbers: Numbers) -> Op | None:
-        return make(shape, numbers._replace(parameters=given(shape, numbers)))  # type: ignore[operator]
-
-    return made
-
-
-def _parameters(use: Use, library: Library):  # type: ignore[no-untyped-def]
-    if use.name not in library:
+def _parameters(use: Use, library: Library) -> Given | None:
+    definition = library.get(use.name)
+    if definition is None or not definition.parameters:
         return None
-    values = {**dict(library[use.name].parameters), **dict(use.parameters)}
-    return parameters(values, ()) if values else None
+    return given_to(definition, use.parameters, ())
 
 
 def _shipped_block(settings: BlockSettings) -> Rows:

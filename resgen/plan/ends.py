@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
-from resgen.plan.blocks import MOST_READ
 from resgen.plan.layers import Layer, Mismatch, Shape, leaves
 from resgen.plan.model import Stage
 from resgen.plan.numbers import Numbers, Step, run
 from resgen.plan.orders import fill_of, filled, letters
-from resgen.plan.paths import Reader, parameters, spliced
+from resgen.plan.paths import Reader, given_to, spliced
 from resgen.plan.space import Space
 from resgen.plan.tables import Order
 from resgen.spec import Spec
 from resgen.spec.builtin import shipped
-from resgen.spec.definitions import WORDS, Library, Use
+from resgen.spec.definitions import WORDS, Use
 from resgen.spec.grammar import Row, Rows
 from resgen.spec.parts import Head, Stem
 from resgen.spec.settings import LayerSettings
 from resgen.spec.values import Path_
-
-_Made = TypeVar("_Made", list[Step], tuple[Layer, ...])
 
 _POOLED = ("conv7x7-pool", "deep", "deep-tiered")
 """The stems that pool where they do not say."""
@@ -33,9 +27,9 @@ def stem(spec: Spec, image: Shape) -> tuple[Layer, ...]:
     if isinstance(given, Use):
         return _own(spec, given, image, Space(settings), "stem")
     key = (given.kind, given.pool, given.first_activation)
-    steps = _kept(spec.library, settings, key, lambda: _stem_steps(given, settings))
+    steps = spec.library.kept(settings, key, lambda: _stem_steps(given, settings))
     made = (*key, given.width, image)
-    return _kept(spec.library, settings, made, lambda: _stem(given, steps, image))
+    return spec.library.kept(settings, made, lambda: _stem(given, steps, image))
 
 
 def _stem(given: Stem, steps: list[Step], image: Shape) -> tuple[Layer, ...]:
@@ -58,19 +52,6 @@ def _stem(given: Stem, steps: list[Step], image: Shape) -> tuple[Layer, ...]:
                 f"over {layer.input[1]}x{layer.input[2]}; give the network a larger input or "
                 "another stem"
             )
-    return made
-
-
-def _kept(
-    library: Library, settings: LayerSettings, key: object, make: Callable[[], _Made]
-) -> _Made:
-    """What is made once for all specs with the same definitions and settings."""
-    found = library.read.get((id(settings), key))
-    if not isinstance(found, tuple) or found[0] is not settings:
-        if len(library.read) >= MOST_READ:
-            library.read.clear()
-        library.read[id(settings), key] = found = (settings, make())
-    made: _Made = found[1]
     return made
 
 
@@ -107,10 +88,10 @@ def head(spec: Spec, stem: tuple[Layer, ...], stages: tuple[Stage, ...]) -> tupl
         return _own(spec, spec.head, shape, space, "head")
     given = spec.head
     key = (given.width, given.dropout)
-    steps = _kept(spec.library, settings, key, lambda: _head_steps(given, settings))
+    steps = spec.library.kept(settings, key, lambda: _head_steps(given, settings))
     numbers = Numbers(shape[0], classes=spec.classes)
     made = (*key, shape, spec.classes)
-    return _kept(spec.library, settings, made, lambda: run(steps, shape, numbers))
+    return spec.library.kept(settings, made, lambda: run(steps, shape, numbers))
 
 
 def _module(row: Row, activation: str) -> str:
@@ -142,9 +123,9 @@ def _own(spec: Spec, use: Use, shape: Shape, space: Space, key: str) -> tuple[La
     if rows is None:
         definition = spec.library[use.name]
         base, rows = definition.place, definition.rows
-        values = {**dict(definition.parameters), **dict(use.parameters)}
-        numbers = numbers._replace(parameters=parameters(values, (key,))(shape, numbers))
+        given = given_to(definition, use.parameters, (key,))
+        numbers = numbers._replace(parameters=given(shape, numbers))
     reader = Reader(space.settings, spec.library)
     known = (key, use, frozenset(space.taken))
-    steps = _kept(spec.library, space.settings, known, lambda: reader.steps(rows, space, base))
+    steps = spec.library.kept(space.settings, known, lambda: reader.steps(rows, space, base))
     return run(steps, shape, numbers)

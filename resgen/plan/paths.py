@@ -63,11 +63,7 @@ class Reader:
             # The next unit's identity reads what this one puts out.
             fresh = fresh and at == len(units) - 1
             steps.append(("", made.residual))
-        for row in units[-1][0]:
-            if row.word == "split":
-                raise Mismatch("a split without an add behind it", (*base, *row.path))
-            own, fresh = self._row(row, space, base, fresh)
-            steps += own
+        steps += self._rest(units[-1][0], space, base, fresh)
         return numbered(steps, space.acts)
 
     def block(self, rows: Rows, space: Space, base: Path_) -> tuple[Unit | None, list[Step]]:
@@ -86,13 +82,17 @@ class Reader:
             last, fresh = self.unit(*units[-2], space, base, fresh)
             start = len(before)
             last = last._replace(main=(*before, *last.main), start=start, split=start + last.split)
-        after: list[Step] = []
-        for row in units[-1][0]:
+        return last, numbered(self._rest(units[-1][0], space, base, fresh), space.acts)
+
+    def _rest(self, rows: Rows, space: Space, base: Path_, fresh: bool) -> list[Step]:
+        """The steps of the rows behind the last `add`."""
+        steps: list[Step] = []
+        for row in rows:
             if row.word == "split":
                 raise Mismatch("a split without an add behind it", (*base, *row.path))
             own, fresh = self._row(row, space, base, fresh)
-            after += own
-        return last, numbered(after, space.acts)
+            steps += own
+        return steps
 
     def unit(
         self, rows: Rows, add: Row, space: Space, base: Path_, fresh: bool
@@ -162,7 +162,7 @@ class Reader:
         named = only._replace(options=(*only.options, *row.options))
         values = parameters(dict(row.given), row.path)
         steps, _ = self._row(named, space, row.path, fresh)
-        return [(name, _given(make, values)) for name, make in steps]
+        return [(name, with_given(make, values)) for name, make in steps]
 
     # --- definitions -----------------------------------------------------------------
 
@@ -172,14 +172,13 @@ class Reader:
             definition = Definition("attention", (), row.paths[0], ("attention",))
         else:
             definition = self.library[row.word]
-        values = {**dict(definition.parameters), **dict(row.given)}
-        given = parameters(values, (*place, row.word))
+        given = given_to(definition, row.given, (*place, row.word))
         times, said = row.get("times", 1), row.get("name")
         only = definition.rows[0] if len(definition.rows) == 1 else None
         if only and only.word in MAKERS and times == 1 and not row.get("filled"):
             named = only._replace(options=(*only.options, ("name", said))) if said else only
             ((name, make),) = self._row(named, space, definition.place, False)[0][-1:]
-            return (name, _given(make, given))
+            return (name, with_given(make, given))
         steps = self.definition(definition, str(row.get("filled") or ""))
         name = space.of(row, place)
 
@@ -232,7 +231,12 @@ def parameters(values: Mapping[str, Value], place: Path_) -> Given:
     return lambda shape, numbers: {key: of(shape, numbers) for key, of in made.items()}
 
 
-def _given(make: Make, given: Given) -> Make:
+def given_to(definition: Definition, given: tuple[tuple[str, Value], ...], place: Path_) -> Given:
+    """What a use gives to a definition, which has its own values for the others."""
+    return parameters({**dict(definition.parameters), **dict(given)}, place)
+
+
+def with_given(make: Make, given: Given) -> Make:
     """A step that is made with parameters of its own."""
 
     def made(shape: Shape, numbers: Numbers) -> Op | None:

@@ -25,7 +25,7 @@ from resgen.source.shape import (
     unique,
 )
 from resgen.source.words import sentence
-from resgen.source.writing import define, docstring
+from resgen.source.writing import module
 
 
 class Called(NoParams):
@@ -88,23 +88,9 @@ class PartClass:
         first = self.members[0]
         forward = Forward()
         value = forward.call(first, "x")
-        return [
-            f"class {self.name}(nn.Module):",
-            *docstring(f"y = {sentence(first)}.", 4),
-            "",
-            *define("__init__", ["self", *signature(self.own.parameters)], "None"),
-            "        super().__init__()",
-            *(f"        {line}" for line in body_lines(first, self.own)),
-            "",
-            "    def forward(self, x: Tensor) -> Tensor:",
-            *(f"        {line}" for line in forward.lines),
-            f"        return {value}",
-        ]
-
-
-def body_lines(layers: tuple[Layer, ...], own: Family) -> list[str]:
-    """The layers of a class, assigned."""
-    return unique(assignments(own.members[0], own.columns, lists(layers)))
+        body = unique(assignments(self.own.members[0], self.own.columns, lists(first)))
+        equation, head = f"y = {sentence(first)}.", signature(self.own.parameters)
+        return module(self.name, equation, head, body, [*forward.lines, f"return {value}"])
 
 
 def _steps(op: Op) -> int:

@@ -21,7 +21,7 @@ from resgen.source.shape import (
     unique,
 )
 from resgen.source.words import sentence
-from resgen.source.writing import Call, define, docstring
+from resgen.source.writing import Call, module
 
 
 def structure(block: Block) -> tuple[Any, ...]:
@@ -80,24 +80,14 @@ class BlockClass:
     def lines(self) -> list[str]:
         """The class."""
         extra = [f"{self.attribute}: nn.Module | None = None"] if self.handed_in else []
-        head = ["self", *signature(self.own.parameters, extra)]
         listed = lists(self.first.layers)
         body = unique(assignments(self.own.members[0], self.own.columns, listed))
         if self.handed_in:
             body.append(f"self.{self.attribute} = {self.attribute} or nn.Identity()")
         if self.first.zero_init:
             body.append(f"nn.init.zeros_(self.{self.first.zero_init}.weight)")
-        return [
-            f"class {self.name}(nn.Module):",
-            *docstring(self._equation(), 4),
-            "",
-            *define("__init__", head, "None"),
-            "        super().__init__()",
-            *(f"        {line}" for line in body),
-            "",
-            "    def forward(self, x: Tensor) -> Tensor:",
-            *(f"        {line}" for line in self._forward()),
-        ]
+        head = signature(self.own.parameters, extra)
+        return module(self.name, self._equation(), head, body, self._forward())
 
     def _equation(self) -> str:
         """y = relu(F(x) + shortcut(x)); F: 1x1, 3x3, 1x1 convolutions."""

@@ -104,6 +104,23 @@ def docstring(sentence: str, indent: int) -> list[str]:
     return [f'{pad}"""{wrapped[0]}', *(pad + line for line in wrapped[1:]), f'{pad}"""']
 
 
+def module(
+    name: str, equation: str, signature: Sequence[str], body: Sequence[str], forward: Sequence[str]
+) -> list[str]:
+    """A module's class: what it computes, its layers assigned, its forward."""
+    return [
+        f"class {name}(nn.Module):",
+        *docstring(equation, 4),
+        "",
+        *define("__init__", ["self", *signature], "None"),
+        "        super().__init__()",
+        *(f"        {line}" for line in body),
+        "",
+        "    def forward(self, x: Tensor) -> Tensor:",
+        *(f"        {line}" for line in forward),
+    ]
+
+
 def define(name: str, signature: Sequence[str], result: str, indent: int = 4) -> list[str]:
     """The head of a function."""
     pad = " " * indent

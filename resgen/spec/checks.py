@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from resgen.spec.builtin import TAKEN
 from resgen.spec.definitions import WORDS, Definition, Entry, Library, Use, check_name
 from resgen.spec.grammar import Row, Rows, terms, walk
-from resgen.spec.mistakes import near, nearest, show
+from resgen.spec.mistakes import guess, nearest, show
 from resgen.spec.parts import broken
 from resgen.spec.rows import ACTS, MEANT, ROWS
 from resgen.spec.terms import NAMES, Term
@@ -60,14 +60,13 @@ def _check_rounds(library: Library) -> None:
         visit(name, ())
 
 
-def check_rows(rows: Rows, base: Path_, library: Library, parameters: set[str]) -> None:
-    """Refuses words, parameters and names of terms that nothing stands for."""
-    _check_rows(rows, base, library, parameters, inside=False)
-
-
-def _check_rows(
-    rows: Rows, base: Path_, library: Library, parameters: set[str], *, inside: bool
+def check_rows(
+    rows: Rows, base: Path_, library: Library, parameters: set[str], *, inside: bool = False
 ) -> None:
+    """Refuses words, parameters and names of terms that nothing stands for.
+
+    inside: the rows stand in a branch.
+    """
     for row in rows:
         at = (*base, *row.path)
         if row.word not in ROWS:
@@ -83,23 +82,17 @@ def _check_rows(
                 if name not in NAMES and name not in parameters:
                     raise broken(_no_name(row, path, name, parameters), *base, *path)
         for path_ in row.paths:
-            _check_rows(path_, base, library, parameters, inside=True)
+            check_rows(path_, base, library, parameters, inside=True)
 
 
 def _no_name(row: Row, path: Path_, name: str, parameters: set[str]) -> str:
     """What is said of a name in a term that nothing stands for."""
     if row.word == "act":
         known = [*ACTS, *sorted(parameters)]
-        return f"must be one of {', '.join(known)} (got {name!r}){_guess(name, known)}"
+        return f"must be one of {', '.join(known)} (got {name!r}){guess(name, known)}"
     names = [*NAMES, *sorted(parameters)]
     words = [word for word in ("stage", "depthwise", "same") if path[-1] in _WORDS_OF[word]]
-    guess = _guess(name, [*names, *words])
-    return f"{name} is no name here{guess or nearest(name, [*names, *words])}"
-
-
-def _guess(name: str, known: Sequence[str]) -> str:
-    found = near(name, known)
-    return f"; did you mean {found[0]}?" if found else ""
+    return f"{name} is no name here{nearest(name, [*names, *words])}"
 
 
 _WORDS_OF = {
@@ -116,11 +109,18 @@ def _check_use(
         meant = f"; did you mean {MEANT[word]}?" if word in MEANT else None
         known = [*library, *ROWS]
         raise broken(f"{word} is no row and no definition{meant or nearest(word, known)}", *at)
+    _check_keys(word, given, (*at, word), library)
+
+
+def _check_keys(
+    word: str, given: tuple[tuple[str, Value], ...], at: Path_, library: Library
+) -> None:
+    """Refuses parameters that a definition does not have."""
     known = [key for key, _ in library[word].parameters]
     for key, _ in given:
         if key not in known:
             what = nearest(key, known) if known else "; it has none"
-            raise broken(f"{key} is no parameter of {word}{what}", *at, word, key)
+            raise broken(f"{key} is no parameter of {word}{what}", *at, key)
 
 
 def _check_values(given: tuple[tuple[str, Value], ...], at: Path_) -> None:
@@ -139,16 +139,11 @@ def check_use(use: Use, at: Path_, library: Library, shipped: tuple[str, ...]) -
     if use.rows is not None:
         check_rows(use.rows, at, library, set())
     elif use.name in library:
-        known = [key for key, _ in library[use.name].parameters]
-        for key, _ in use.parameters:
-            if key not in known:
-                what = nearest(key, known) if known else "; it has none"
-                raise broken(f"{key} is no parameter of {use.name}{what}", *at, key)
+        _check_keys(use.name, use.parameters, at, library)
     elif use.name not in shipped:
         known = [*shipped, *library]
-        guess = nearest(use.name, known)
-        guess = "" if guess.startswith("; known") else guess
-        raise broken(f"must be one of {', '.join(known)} (got {show(use.name)}){guess}", *kind)
+        meant = guess(use.name, known)
+        raise broken(f"must be one of {', '.join(known)} (got {show(use.name)}){meant}", *kind)
     elif use.parameters:
         key = use.parameters[0][0]
         raise broken(f"{use.name} has no parameter {key}; its keys stand beside it", *at, key)

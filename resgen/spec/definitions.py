@@ -6,9 +6,9 @@ the grammar that a spec's own definitions are written in, and read by the same r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
@@ -19,6 +19,10 @@ from resgen.spec.parts import broken
 from resgen.spec.rows import RESERVED, ROWS
 from resgen.spec.terms import NAME, NAMES, Term
 from resgen.spec.values import Path_, Value
+
+_Made = TypeVar("_Made")
+_MOST_MADE = 1024
+"""Structures, stems and heads that one library keeps."""
 
 
 class Definition(NamedTuple):
@@ -134,15 +138,23 @@ def check_name(name: str, what: str, path: Path_) -> None:
 
 
 class Library(dict[str, Definition]):
-    """What a spec defines, by name.
-
-    read: what readers have made of it, by what they were asked for; made once, kept here.
-    """
+    """What a spec defines, by name; and what readers have made of it, made once and kept."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.read: dict[object, object] = {}
+        self._made: dict[object, tuple[object, Any]] = {}
         self._asked_of: dict[int, tuple[frozenset[str], Rows]] = {}
+
+    def kept(self, settings: object, key: object, make: Callable[[], _Made]) -> _Made:
+        """What is made once for all specs with these definitions and settings."""
+        found = self._made.get((id(settings), key))
+        if found is None or found[0] is not settings:
+            if len(self._made) >= _MOST_MADE:
+                self._made.clear()
+            # With its settings, so that no others get their id while it is kept.
+            self._made[id(settings), key] = found = (settings, make())
+        made: _Made = found[1]
+        return made
 
     def names_of(self, rows: Rows) -> frozenset[str]:
         """What rows ask for, through branches and definitions.

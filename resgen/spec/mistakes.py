@@ -55,11 +55,15 @@ def near(word: str, known: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
 
 
+def guess(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean X?" for the nearest known word, if any is near."""
+    match = near(word, known)
+    return f"; did you mean {match[0]}?" if match else ""
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
     """ "; did you mean X?" for the nearest known word, else the list of them."""
-    if match := near(word, known):
-        return f"; did you mean {match[0]}?"
-    return f"; known here: {', '.join(known)}" if known else ""
+    return guess(word, known) or (f"; known here: {', '.join(known)}" if known else "")
 
 
 def noun(model: type[BaseModel]) -> str:
@@ -97,8 +101,7 @@ def _sentence(problem: Any, model: type[BaseModel], path: Path_) -> str:
     if kind == "literal_error":
         words = re.findall(r"'([^']+)'", ctx["expected"])
         options = ", ".join(words)
-        guess = difflib.get_close_matches(value, words, n=1) if isinstance(value, str) else []
-        hint = f"; did you mean {guess[0]}?" if guess else ""
+        hint = guess(value, words) if isinstance(value, str) else ""
         return f"must be one of {options} (got {show(value)}){hint}"
     if kind == "string_pattern_mismatch":
         return f"may hold letters, digits, spaces and ._+- only, at most 64 (got {show(value)})"

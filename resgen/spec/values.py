@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from resgen.spec.mistakes import nearest, show
+from resgen.spec.mistakes import guess, show
 from resgen.spec.parts import MAX_SIZE, MAX_WIDTH, broken
 from resgen.spec.terms import Term, read_term
 
@@ -105,9 +105,8 @@ def word(*known: str, free: bool = False) -> Kind:
             raise broken(
                 f"must be one of {', '.join(known)} (got false; YAML reads off and no so)", *path
             )
-        guess = nearest(value, known) if isinstance(value, str) else ""
-        guess = "" if guess.startswith("; known") else guess
-        raise broken(f"must be one of {', '.join(known)} (got {show(value)}){guess}", *path)
+        meant = guess(value, known) if isinstance(value, str) else ""
+        raise broken(f"must be one of {', '.join(known)} (got {show(value)}){meant}", *path)
 
     return Kind(read, f"`{'` `'.join(known)}`", {"enum": list(known)})
 
