@@ -54,6 +54,7 @@ class Structure:
         self.parameters = _parameters(settings.block, library)
         self.base = self._base()
         rows = own if own is not None else _shipped_block(settings)
+        self.entry = self._entry(rows)
         self.main, self.after = self._steps(rows, strided=False)
         # Only what blurs or pools in place of a stride is not the same layers at every stride.
         pools = settings.antialias != "none" and self.fills
@@ -72,6 +73,11 @@ class Structure:
             rows = filled_block(rows, self.order, self._extras(strided=strided))
         unit, after = self.reader.block(rows, Space(self.settings), self.base)
         return unit or tuple(after), after if unit else []
+
+    def _entry(self, rows: Rows) -> int:
+        """Steps of the norm and activation that open a block, which a stem may have instead."""
+        opens = self.order.before if self.fills and rows and rows[0].word == "conv" else ""
+        return len(opens.replace("n", "") if self.settings.norm.kind == "none" else opens)
 
     def _extras(self, *, strided: bool) -> Extras:
         settings = self.settings
@@ -131,7 +137,7 @@ class Structure:
             main = run(made, shape, numbers)
             output = main[-1].output if main else shape
             return Block(self.kind, shape, output, main, PLAIN, JOINED, ())
-        skips = made.split if preactivated else 0
+        skips = self.entry if preactivated else 0
         main, shortcut, merge, leaves = made.layers(shape, numbers, skips=skips)
         output = main[-1].output if main else shape
         after = run(self.after, output, numbers)

@@ -87,7 +87,7 @@ def head(spec: Spec, stem: tuple[Layer, ...], stages: tuple[Stage, ...]) -> tupl
         space = Space(settings, "head_", names | {stage.name for stage in stages})
         return _own(spec, spec.head, shape, space, "head")
     given = spec.head
-    key = (given.width, given.dropout)
+    key = (given.width, given.dropout, given.final_activation)
     steps = spec.library.kept(settings, key, lambda: _head_steps(given, settings))
     numbers = Numbers(shape[0], classes=spec.classes)
     made = (*key, shape, spec.classes)
@@ -101,8 +101,9 @@ def _module(row: Row, activation: str) -> str:
 def _head_rows(given: Head, settings: LayerSettings) -> Rows:
     """What the order leaves for the end, a convolution, the pool and the linear layer."""
     activation, final = settings.activation, fill_of(settings.order).final
-    if settings.order == "linear" and given.width:
-        final = ""  # the head's convolution takes the linear output as it is
+    linear = settings.order == "linear" and given.width
+    if linear or given.final_activation == "none":
+        final = ""  # a head's convolution takes a linear output as it is
     rows = [row._replace(options=(("name", f"final_{_module(row, activation)}"),))
             for row in letters(final)]  # fmt: skip
     if given.width:

@@ -33,9 +33,11 @@ ORDERS: dict[str, Order] = {
     "original": Order(between="na", last="n", after="a"),
     "bn-after-add": Order(between="na", after="na"),
     "relu-before-add": Order(between="na", last="na"),
+    "relu-around-add": Order(between="na", last="na", after="a"),
     "linear": Order(between="na", last="n", final="a"),
     "relu-preact": Order(before="a", between="n", last="n", final="a", shares="projections"),
     "preact": Order(before="na", final="na", shares="projections"),
+    "preact-raw": Order(before="na", final="na"),
     "preact-shared": Order(before="na", final="a", shares="all"),
 }
 

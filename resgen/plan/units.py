@@ -84,7 +84,7 @@ class Unit(NamedTuple):
         Raises Mismatch where the two paths do not meet.
         """
         if not self.split:
-            return self._joined(run(self.main, shape, numbers), shape, numbers, (0, 0))
+            return self._joined(run(self.main[skips:], shape, numbers), shape, numbers, (0, 0))
         main: tuple[Layer, ...] = ()
         leaves, source = [0, 0], [shape, shape]
         for place, (begin, end) in enumerate(((skips, self.start), (self.start, self.split))):

@@ -45,18 +45,22 @@ class BlockKeys(Keys):
             "original",
             "bn-after-add",
             "relu-before-add",
+            "relu-around-add",
             "linear",
             "relu-preact",
             "preact",
+            "preact-raw",
             "preact-shared",
             "none",
         ]
         | None
     ) = Field(
         None,
-        description="Where norm and activation stand (He et al. 2016, figure 4). `linear`: no "
-        "activation at the block's end. `preact-shared`: every shortcut starts after the "
-        "pre-activation. It fills in paths that say no norm and activation; `none` leaves them.",
+        description="Where norm and activation stand (He et al. 2016, figure 4). `relu-around-add`: "
+        "an activation before the addition and one behind it. `linear`: none at the block's end. "
+        "A projection starts after the pre-activation (`preact`), at the raw input "
+        "(`preact-raw`); in `preact-shared` the identity, too, starts after it. An order fills in "
+        "paths that say no norm and activation; `none` leaves them.",
         examples=["preact"],
     )
     projection: Use | None = Field(

@@ -61,6 +61,9 @@ SHIPPED: dict[str, list[object]] = {
         {"pad": 1, "name": "maxpool"},
         {"max-pool": 3, "stride": 2, "padding": 0, "name": "maxpool"},
     ],
+    "pool max-ceil": [
+        {"max-pool": 3, "stride": 2, "padding": 0, "ceil": True, "name": "maxpool"},
+    ],
     "pool conv": [_conv(3, "here", stride=2, name="maxpool")],
     "pool conv avgpool": [
         _conv(3, "here", name="maxpool"),

@@ -105,17 +105,19 @@ class Stem(Keys):
         examples=["conv7x7-pool"],
     )
     width: Width = Field(64, description="Channels the stem puts out.", examples=[64])
-    pool: Literal["none", "max", "max-zero-padded", "conv"] | None = Field(
+    pool: Literal["none", "max", "max-zero-padded", "max-ceil", "conv"] | None = Field(
         None,
         description="What halves the stem's output: nothing, a 3x3/2 max pool, one padded with "
-        "zeros (BiT), or a 3x3/2 convolution with norm and activation (ResNet-RS). "
+        "zeros (BiT), one that reaches over the edge (Caffe's ResNets, SENet), or a 3x3/2 "
+        "convolution with norm and activation (ResNet-RS). "
         "By default what the stem's kind says.",
         examples=["conv"],
     )
-    first_activation: Literal["stem", "block"] = Field(
+    first_activation: Literal["stem", "block", "both"] = Field(
         "stem",
         description="Where pre-activation orders put the first norm and activation: at the end of "
-        "the stem, before the paths split (He et al. 2016), or inside the first block (timm).",
+        "the stem, before the paths split (He et al. 2016), inside the first block (timm), or in "
+        "both (Gluon).",
         examples=["block"],
     )
 
@@ -276,6 +278,12 @@ class Head(Keys):
     )
     dropout: float = Field(
         0.0, ge=0, lt=1, description="Dropout rate before the linear layer.", examples=[0.25]
+    )
+    final_activation: Literal["order", "none"] = Field(
+        "order",
+        description="The norm and activation behind the last block: those that the order leaves "
+        "for the end, as pre-activation orders do, or none.",
+        examples=["none"],
     )
 
 

@@ -244,6 +244,7 @@ def _has_last_norm(settings: BlockSettings) -> bool:
         "original",
         "bn-after-add",
         "relu-before-add",
+        "relu-around-add",
         "linear",
         "relu-preact",
     )

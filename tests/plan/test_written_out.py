@@ -24,9 +24,11 @@ WRITTEN = {
     "original": ("cnacn+a", "cnacnacn+a"),
     "bn-after-add": ("cnac+na", "cnacnac+na"),
     "relu-before-add": ("cnacna+", "cnacnacna+"),
+    "relu-around-add": ("cnacna+a", "cnacnacna+a"),
     "linear": ("cnacn+", "cnacnacn+"),
     "relu-preact": ("ascnacn+", "ascnacnacn+"),
     "preact": ("nascnac+", "nascnacnac+"),
+    "preact-raw": ("nacnac+", "nacnacnac+"),
     "preact-shared": ("naScnac+", "naScnacnac+"),
 }
 CONVOLUTIONS = {

@@ -252,6 +252,10 @@ def relu_before_add(b: nn.Module, x: Tensor, s: int) -> Tensor:
     return y + projected(b, x, s)
 
 
+def relu_around_add(b: nn.Module, x: Tensor, s: int) -> Tensor:
+    return F.relu(relu_before_add(b, x, s))
+
+
 def linear(b: nn.Module, x: Tensor, s: int) -> Tensor:
     y = norm(b.bn2, conv(b, 2, F.relu(norm(b.bn1, conv(b, 1, x, s)))))
     return y + projected(b, x, s)
@@ -263,14 +267,15 @@ def relu_preact(b: nn.Module, x: Tensor, s: int, first: bool) -> Tensor:
     return y + projected(b, a if projects(b) else x, s)
 
 
-def preact(b: nn.Module, x: Tensor, s: int, first: bool, *, shared: bool = False) -> Tensor:
+def preact(b: nn.Module, x: Tensor, s: int, first: bool, order: str) -> Tensor:
     a = x if first else F.relu(norm(b.bn1, x))
     y = conv(b, 2, F.relu(norm(b.bn2, conv(b, 1, a, s))))
-    return y + projected(b, a if shared or projects(b) else x, s)
+    shares = order == "preact-shared" or (order == "preact" and projects(b))
+    return y + projected(b, a if shares else x, s)
 
 
 def after_the_last(module: nn.Module, order: str, x: Tensor) -> Tensor:
-    if order == "preact":
+    if order in ("preact", "preact-raw"):
         return F.relu(norm(module.final_bn, x))
     return F.relu(x) if order in ("linear", "relu-preact", "preact-shared") else x
 
@@ -286,16 +291,18 @@ def randomized(module: nn.Module) -> nn.Module:
     return module.double().eval()
 
 
-@pytest.mark.parametrize("first_activation", ["stem", "block"])
+@pytest.mark.parametrize("first_activation", ["stem", "block", "both"])
 @pytest.mark.parametrize(
     "order",
     [
         "original",
         "bn-after-add",
         "relu-before-add",
+        "relu-around-add",
         "linear",
         "relu-preact",
         "preact",
+        "preact-raw",
         "preact-shared",
     ],
 )
@@ -304,11 +311,12 @@ def test_an_order_computes_what_the_paper_says(order: str, first_activation: str
     stem = {"kind": "conv3x3", "width": 8, "first_activation": first_activation}
     module = randomized(build_module(plan_of(order=order, stem=stem)))
     x = torch.randn(2, 3, 16, 16, dtype=torch.float64)
-    before_the_paths_split = order not in ("relu-preact", "preact", "preact-shared")
+    before_the_paths_split = not order.endswith("preact") and not order.startswith("preact")
     y = F.conv2d(x, module.conv1.weight, padding=1)
-    in_stem = before_the_paths_split or first_activation == "stem"
+    in_stem = before_the_paths_split or first_activation != "block"
     if in_stem:
         y = F.relu(norm(module.bn1, y))
+    in_stem = before_the_paths_split or first_activation == "stem"
     for stage, stride in ((module.layer1, 1), (module.layer2, 2)):
         for index, block in enumerate(stage):
             s = stride if index == 0 else 1
@@ -316,12 +324,13 @@ def test_an_order_computes_what_the_paper_says(order: str, first_activation: str
             if order == "relu-preact":
                 y = relu_preact(block, y, s, first)
             elif order.startswith("preact"):
-                y = preact(block, y, s, first, shared=order == "preact-shared")
+                y = preact(block, y, s, first, order)
             else:
                 written = {
                     "original": original,
                     "bn-after-add": bn_after_add,
                     "relu-before-add": relu_before_add,
+                    "relu-around-add": relu_around_add,
                     "linear": linear,
                 }
                 y = written[order](block, y, s)
