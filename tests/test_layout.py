@@ -25,7 +25,7 @@ ROOMS = {
     ),
     "plan.layers": "base activations weighted weightless composite joins paths",
     "plan": (
-        "model numbers tables orders sliding makers space branches units paths blocks ends "
+        "model numbers tables orders sliding pooling makers space branches units paths blocks ends "
         "resolve forms"
     ),
     "cost": "books budget conventions tape autograd memory",

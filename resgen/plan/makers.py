@@ -11,7 +11,8 @@ from collections.abc import Callable
 from resgen.plan import layers as L
 from resgen.plan.layers import Mismatch, Op, Shape
 from resgen.plan.numbers import Make, Numbers, number
-from resgen.plan.sliding import Maker, avg_pool, conv, image_only, max_pool, strided
+from resgen.plan.pooling import avg_pool, max_pool
+from resgen.plan.sliding import Maker, conv, image_only, strided
 from resgen.plan.tables import ACTIVATIONS, NORMS, VECTOR_NORMS
 from resgen.spec.grammar import Row
 from resgen.spec.parts import Norm

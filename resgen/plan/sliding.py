@@ -30,7 +30,7 @@ def strided(value: Value, place: Path_) -> Number:
     return stage_stride if value == "stage" else number(value, place)
 
 
-def _sides(value: Value, place: Path_, least: int = 1) -> Sides:
+def sides(value: Value, place: Path_, least: int = 1) -> Sides:
     """A value for both sides, or a pair."""
     if isinstance(value, tuple):
         one, other = (
@@ -63,10 +63,11 @@ def conv(row: Row, settings: LayerSettings, place: Path_) -> Make:
     width = number(said, (*place, "width"), row.get("round"))
     groups = _groups(row.get("groups"), (*place, "groups"))
     stride_said = row.get("stride", 1)
-    stride = _sides(stride_said, (*place, "stride"))
-    kernel = _sides(row.value, (*place, "conv"))
+    stride = sides(stride_said, (*place, "stride"))
+    kernel = sides(row.value, (*place, "conv"))
     dilation = _dilation(row.get("dilation"), stride_said == "stage", place)
-    padding = _padding(row, "conv", kernel, dilation, place)
+    same = pads_same(row, settings)
+    padding = _padding(row, same, kernel, stride, dilation, place)
 
     def make(shape: Shape, numbers: Numbers) -> Op:
         into, k = shape[0], kernel(shape, numbers)
@@ -86,7 +87,7 @@ def conv(row: Row, settings: LayerSettings, place: Path_) -> Make:
         rect = L.RectConv(into, out, k, s, p, d, g, bias)  # type: ignore[arg-type]
         return fits(rect, shape, place)
 
-    alone = all(row.get(key) is None for key in ("padding", "dilation"))
+    alone = all(row.get(key) is None for key in ("padding", "dilation")) and not same
     simple = stride_said in (1, "stage") and row.get("groups") in (None, "stage", "depthwise")
     if alone and simple and not isinstance(row.value, tuple):
         at = index_of(said) if row.get("round") is None else None
@@ -154,20 +155,25 @@ def _dilation(value: Value, strides: bool, place: Path_) -> Sides:
         if strides:
             return lambda shape, numbers: numbers.first_dilation
         return lambda shape, numbers: numbers.dilation
-    return _sides(value, (*place, "dilation"))
+    return sides(value, (*place, "dilation"))
 
 
-def _padding(row: Row, word: str, kernel: Sides, dilation: Sides, place: Path_) -> Sides:
+def _padding(
+    row: Row, same: bool, kernel: Sides, stride: Sides, dilation: Sides, place: Path_
+) -> Sides:
     said = row.get("padding")
-    if said == "same":  # a layer ahead pads
-        return lambda shape, numbers: 0
-    if said is not None:
-        return _sides(said, (*place, "padding"), 0)
+    if said is not None and not same:
+        return sides(said, (*place, "padding"), 0)
 
     def make(shape: Shape, numbers: Numbers) -> int | tuple[int, int]:
         k, d = kernel(shape, numbers), dilation(shape, numbers)
+        if same:  # what strides has a layer ahead that pads
+            s = stride(shape, numbers)
+            each = zip(both(k), both(s), both(d), strict=True)
+            p, q = (d * (k - 1) // 2 if _has_middle(k, s) else 0 for k, s, d in each)
+            return p if p == q else (p, q)
         if any(side % 2 == 0 for side in both(k)):
-            raise Mismatch(_even(k), (*place, word))
+            raise Mismatch(even(k), (*place, "conv"))
         if isinstance(k, int) and isinstance(d, int):
             return d * (k - 1) // 2
         (kh, kw), (dh, dw) = both(k), both(d)
@@ -190,76 +196,51 @@ def _over_channels(row: Row, place: Path_) -> Make:
     return make
 
 
-def same_padding(row: Row, place: Path_) -> Make:
-    """The border that `padding: same` puts ahead of a layer, as TensorFlow does."""
-    kernel = _sides(row.value, (*place, row.word))
-    stride = _sides(row.get("stride", 1), (*place, "stride"))
+def pads_same(row: Row, settings: LayerSettings) -> bool:
+    """Whether a row pads as TensorFlow does: it says so, or is silent and the setting does."""
+    said = row.get("padding", "same" if settings.padding == "same" else None)
+    return said == "same" and row.word in _SLIDING and row.value not in (1, "stage")
+
+
+_SLIDING = ("conv", "max-pool", "avg-pool")
+
+
+def same_border(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """The border for ceil(n / s) windows along one side, an odd pixel behind."""
+    reach = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1
+    total = max(reach - size, 0)
+    return total // 2, total - total // 2
+
+
+def _has_middle(kernel: int, stride: int) -> bool:
+    """Whether the border is half the kernel on both sides, whatever the image's size."""
+    return stride == 1 and kernel % 2 == 1
+
+
+def same_padding(row: Row, settings: LayerSettings, place: Path_) -> Make:
+    """The border of zeros ahead of a layer where it cannot be the layer's own padding.
+
+    A convolution's is its own where both sides are alike at any size, a pool's wherever it
+    strides (see `pooling`).
+    """
+    kernel = sides(row.value, (*place, row.word))
+    stride = sides(row.get("stride", 1), (*place, "stride"))
     dilation = _dilation(row.get("dilation"), row.get("stride") == "stage", place)
+    pools = row.word != "conv"
 
     def make(shape: Shape, numbers: Numbers) -> Op | None:
         found = []
-        sides = (kernel(shape, numbers), stride(shape, numbers), dilation(shape, numbers))
-        for size, k, s, d in zip(shape[1:], *map(both, sides), strict=False):
-            total = max((-(-size // s) - 1) * s + d * (k - 1) + 1 - size, 0)
-            found.append((total // 2, total - total // 2))
+        each = (kernel(shape, numbers), stride(shape, numbers), dilation(shape, numbers))
+        for size, k, s, d in zip(shape[1:], *map(both, each), strict=False):
+            own = s > 1 or k % 2 == 1 if pools else _has_middle(k, s)
+            found.append((0, 0) if own else same_border(size, k, s, 1 if pools else d))
         (top, bottom), (left, right) = found
         return L.EdgePad((left, right, top, bottom)) if any(map(any, found)) else None
 
-    return make
-
-
-def max_pool(row: Row, settings: LayerSettings, place: Path_) -> Make:
-    """The largest value of each window."""
-    kernel = strided(row.value, (*place, row.word))
-    stride = strided(row.get("stride", 1), (*place, "stride"))
-    padding = _pool_padding(row, place)
-    ceil = bool(row.get("ceil", False))
-
-    def make(shape: Shape, numbers: Numbers) -> Op:
-        k, s = kernel(shape, numbers), stride(shape, numbers)
-        return fits(L.MaxPool(k, s, padding(shape, numbers, k), 1, ceil), shape, place)
-
     return image_only(make, row, place)
 
 
-def avg_pool(row: Row, settings: LayerSettings, place: Path_) -> Make:
-    """The mean of each window; nothing where kernel and stride are the stage's, which is 1."""
-    by_stage = row.value == "stage"
-    kernel = strided(row.value, (*place, row.word))
-    stride = strided(row.get("stride", 1), (*place, "stride"))
-    padding = _pool_padding(row, place)
-    ceil, counted = bool(row.get("ceil", False)), bool(row.get("count_padding", True))
-
-    def make(shape: Shape, numbers: Numbers) -> Op:
-        k, s = kernel(shape, numbers), stride(shape, numbers)
-        if by_stage and k == s == 1:
-            return L.Identity()
-        return fits(L.AvgPool(k, s, padding(shape, numbers, k), ceil, counted), shape, place)
-
-    return image_only(make, row, place)
-
-
-def _pool_padding(row: Row, place: Path_) -> Callable[[Shape, Numbers, int], int]:
-    """Half an odd window; none for the stage's, which has no middle."""
-    said = row.get("padding", 0 if row.value == "stage" else None)
-    given = None if said in (None, "same") else number(said, (*place, "padding"), None, 0)
-
-    def padding(shape: Shape, numbers: Numbers, kernel: int) -> int:
-        if said == "same":  # a layer ahead pads
-            return 0
-        found = given(shape, numbers) if given else kernel // 2
-        if given is None and kernel % 2 == 0:
-            raise Mismatch(_even(kernel), (*place, row.word))
-        if 2 * found > kernel:
-            raise Mismatch(
-                f"a pool's padding is at most half its window ({found} for {kernel})",
-                (*place, "padding"),
-            )
-        return found
-
-    return padding
-
-
-def _even(kernel: int | tuple[int, int]) -> str:
-    sides = "x".join(map(str, both(kernel)))
-    return f"a kernel of even size ({sides}) has no middle: say its padding"
+def even(kernel: int | tuple[int, int]) -> str:
+    """What is said of a kernel of even size that says no padding."""
+    size = "x".join(map(str, both(kernel)))
+    return f"a kernel of even size ({size}) has no middle: say its padding"

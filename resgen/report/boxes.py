@@ -132,7 +132,7 @@ def box_text(layer: Layer) -> str:
     if not kernel:
         return kind_of(op).replace(" /", ", /")
     kind = re.sub(r" \d+x\d+.*", "", kind_of(op)).replace("pool", " pool")
-    return f"{kernel}x{kernel} {kind}" + (f", /{stride}" if stride > 1 else "")
+    return f"{sides(kernel)} {kind}" + (f", /{side(stride)}" if stride != 1 else "")
 
 
 def labels(layers: Sequence[Layer]) -> list[str]:

@@ -56,8 +56,9 @@ class BlockKeys(Keys):
         | None
     ) = Field(
         None,
-        description="Where norm and activation stand (He et al. 2016, figure 4). `relu-around-add`: "
-        "an activation before the addition and one behind it. `linear`: none at the block's end. "
+        description="Where norm and activation stand (He et al. 2016, figure 4). "
+        "`relu-around-add`: an activation before the addition and one behind it. `linear`: none "
+        "at the block's end. "
         "A projection starts after the pre-activation (`preact`), at the raw input "
         "(`preact-raw`); in `preact-shared` the identity, too, starts after it. An order fills in "
         "paths that say no norm and activation; `none` leaves them.",
@@ -125,6 +126,13 @@ class BlockKeys(Keys):
         description="`standardized`: weights are normalized per output channel (Qiao et al. 2019); "
         "`scaled`: by their fan-in too, with a learned gain (Brock et al. 2021).",
         examples=["standardized"],
+    )
+    padding: Literal["symmetric", "same"] | None = Field(
+        None,
+        description="The border of zeros around convolutions and pools that say none: half the "
+        "kernel on both sides (`symmetric`), or as little as gives size / stride, rounded up, the "
+        "odd pixel below and at the right (`same`: TensorFlow, Keras, flax).",
+        examples=["same"],
     )
     bias: bool | None = Field(
         None,

@@ -35,6 +35,7 @@ class LayerSettings:
     norm: Norm = _BATCH
     activation: str = "relu"
     convolution: str = "plain"
+    padding: str = "symmetric"
     antialias: str = "none"
     bias: bool = False
 

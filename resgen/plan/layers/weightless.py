@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-from resgen.plan.layers.base import NoParams, Nothing, SameShape, Shape, elements, slide
+from resgen.plan.layers.base import NoParams, Nothing, SameShape, Shape, both, elements, slide
 
 
 def windows(size: int, kernel: int, stride: int, padding: int, ceil: bool) -> int:
@@ -14,6 +14,14 @@ def windows(size: int, kernel: int, stride: int, padding: int, ceil: bool) -> in
     count = -(-(size + 2 * padding - kernel) // stride) + 1
     # torch drops a last window that would start in the padding.
     return count - 1 if (count - 1) * stride >= size + padding else count
+
+
+def pooled(shape: Shape, op: MaxPool | AvgPool) -> Shape:
+    """What a pool puts out; kernel, stride and padding are one number or one a side."""
+    channels, height, width = shape
+    (kh, kw), (sh, sw), (ph, pw) = both(op.kernel_size), both(op.stride), both(op.padding)
+    ceil = op.ceil_mode
+    return (channels, windows(height, kh, sh, ph, ceil), windows(width, kw, sw, pw, ceil))
 
 
 class _MaxPool(NamedTuple):
@@ -34,12 +42,10 @@ class MaxPool(_MaxPool, NoParams):
     line: ClassVar[str] = "pool"
 
     def out(self, shape: Shape) -> Shape:
-        channels, height, width = shape
-        k, s, p, _, ceil = self
-        return (channels, windows(height, k, s, p, ceil), windows(width, k, s, p, ceil))
+        return pooled(shape, self)
 
     def amount(self, shape: Shape, out: Shape) -> int:
-        return self.kernel_size**2 * elements(out)
+        return elements(both(self.kernel_size)) * elements(out)
 
 
 class _AvgPool(NamedTuple):
@@ -60,12 +66,10 @@ class AvgPool(_AvgPool, NoParams):
     line: ClassVar[str] = "pool"
 
     def out(self, shape: Shape) -> Shape:
-        channels, height, width = shape
-        k, s, p, ceil, _ = self
-        return (channels, windows(height, k, s, p, ceil), windows(width, k, s, p, ceil))
+        return pooled(shape, self)
 
     def amount(self, shape: Shape, out: Shape) -> int:
-        return self.kernel_size**2 * elements(out)
+        return elements(both(self.kernel_size)) * elements(out)
 
 
 class BlurPool(NoParams, NamedTuple("_BlurPool", [("channels", int), ("stride", int)])):
