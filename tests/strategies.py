@@ -80,6 +80,8 @@ SHORTCUT_MODES = (
     "none",
     "identity",
     "identity-same",
+    {"kind": "identity", "padding": "both-sides"},
+    "identity-pooled",
     "projection",
     "projection-all",
     {"kind": "scaled", "scale": 0.7, "residual_scale": 0.3},
@@ -112,6 +114,8 @@ def block_keys(draw: st.DrawFn) -> dict[str, Any]:
         "convolution": ("standardized",),
         "zero_init": ("last",),
         "antialias": ("blur", "avgpool"),
+        "padding": ("same",),
+        "dilation": (2, 3),
     }
     if block == "bottleneck":
         options["stride_at"] = ("1x1", "3x3")
@@ -135,15 +139,17 @@ def every_word(draw: st.DrawFn) -> dict[str, Any]:
         "classes": draw(st.sampled_from([0, 3])),
         **draw(block_keys()),
     }
-    if pool := draw(st.sampled_from([None, None, "none", "max", "max-zero-padded", "conv"])):
+    if pool := draw(
+        st.sampled_from([None, None, "none", "max", "max-zero-padded", "max-ceil", "conv"])
+    ):
         data["stem"]["pool"] = pool
     if draw(st.booleans()):
-        data["stem"]["first_activation"] = "block"
+        data["stem"]["first_activation"] = draw(st.sampled_from(["block", "both"]))
     width = data["stem"]["width"]
     data["stages"] = []
     for _ in range(draw(st.integers(1, 5))):
         width *= draw(st.sampled_from([1, 1, 2]))
-        stage: dict[str, Any] = {"width": width, "stride": draw(st.sampled_from([1, 2, 3]))}
+        stage: dict[str, Any] = {"width": width, "stride": draw(st.sampled_from([1, 2, 3, [2, 1]]))}
         if draw(st.integers(0, 4)) == 0:
             stage |= draw(block_keys())
         if draw(st.integers(0, 3)) == 0:
@@ -156,7 +162,7 @@ def every_word(draw: st.DrawFn) -> dict[str, Any]:
     for key, values in (
         ("drop_path", (0.2, {"rate": 0.1, "rule": "constant"})),
         ("output_stride", (4, 8)),
-        ("head", ({"dropout": 0.5}, {"width": 24})),
+        ("head", ({"dropout": 0.5}, {"width": 24}, {"final_activation": "none"})),
     ):
         if draw(st.integers(0, 3)) == 0:
             data[key] = draw(st.sampled_from(values))

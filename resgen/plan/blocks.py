@@ -119,7 +119,7 @@ class Structure:
         """
         if preactivated:
             return self._block(shape, numbers, preactivated=True)
-        opens = numbers.stride > 1 or shape[0] != numbers.out
+        opens = numbers.stride != 1 or shape[0] != numbers.out
         kept = self.opening if opens else self.inner
         key = (shape, numbers[:_MADE_OF])
         block = kept.get(key)
@@ -132,7 +132,7 @@ class Structure:
     def _block(self, shape: Shape, numbers: Numbers, *, preactivated: bool = False) -> Block:
         if self.parameters:
             numbers = numbers._replace(parameters=self.parameters(shape, numbers))
-        made = self.strided if numbers.stride > 1 else self.main
+        made = self.strided if numbers.stride != 1 else self.main
         if not isinstance(made, Unit):
             main = run(made, shape, numbers)
             output = main[-1].output if main else shape

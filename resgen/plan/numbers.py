@@ -12,6 +12,9 @@ from resgen.spec.parts import MAX_WIDTH
 from resgen.spec.terms import NAMES, Term
 from resgen.spec.values import Path_, Value
 
+Stride = int | tuple[int, int]
+"""One for both sides, or down and to the right."""
+
 
 class Numbers(NamedTuple):
     """What differs between the blocks of one structure: widths, groups, stride, dilations.
@@ -26,7 +29,7 @@ class Numbers(NamedTuple):
     mid: int = 0
     first: int = 0
     groups: int = 1
-    stride: int = 1
+    stride: Stride = 1
     dilation: int = 1
     first_dilation: int = 1
     branch: int = 0
@@ -158,7 +161,13 @@ def _whole(
 def value_of(value: Value, place: Path_) -> Callable[[Shape, Numbers], int | float | str]:
     """A parameter's value where its definition is used: a number, a word, a term, the stride."""
     if value == "stage":
-        return lambda shape, numbers: numbers.stride
+
+        def strides(shape: Shape, numbers: Numbers) -> int:
+            if isinstance(numbers.stride, tuple):
+                raise Mismatch("a parameter is one number, and the stage strides by two", place)
+            return numbers.stride
+
+        return strides
     if not isinstance(value, Term):
         assert isinstance(value, int | float | str), value
         return lambda shape, numbers: value

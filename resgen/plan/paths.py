@@ -14,7 +14,7 @@ from resgen.plan.layers import Mismatch, Op, Shape
 from resgen.plan.makers import MAKERS, act
 from resgen.plan.numbers import Make, Numbers, Step, number, run, value_of
 from resgen.plan.orders import fill_of, filled
-from resgen.plan.sliding import pads_same, same_padding
+from resgen.plan.sliding import may_pad_ahead, same_padding
 from resgen.plan.space import Space, numbered
 from resgen.plan.units import Joins, Unit
 from resgen.spec.definitions import Definition, Library
@@ -133,8 +133,8 @@ class Reader:
         if row.word not in ROWS:
             return [self._use(row, space, place)], False
         steps: list[Step] = []
-        if pads_same(row, self.settings):
-            steps.append((space.name("pad"), same_padding(row, self.settings, place)))
+        if may_pad_ahead(row, self.settings):
+            steps.append((space.ahead(row, "pad"), same_padding(row, place)))
         steps.append((space.of(row, place), MAKERS[row.word](row, self.settings, place)))
         return steps, row.word in _FRESH or (row.word in _SAME and fresh)
 

@@ -11,8 +11,9 @@ from resgen.plan import ends
 from resgen.plan import layers as L
 from resgen.plan.blocks import Structure, structure_of
 from resgen.plan.layers import Layer, Mismatch, Shape
+from resgen.plan.layers.base import both
 from resgen.plan.model import Block, Plan, Run, Stage
-from resgen.plan.numbers import Numbers
+from resgen.plan.numbers import Numbers, Stride
 from resgen.plan.orders import fill_of
 from resgen.spec import Spec
 from resgen.spec.definitions import Use
@@ -87,12 +88,15 @@ def _stages(spec: Spec, image: Shape, stem: tuple[Layer, ...]) -> tuple[Stage, .
     stages: list[Stage] = []
     for index, stage in enumerate(spec.stages):
         stride, first_dilation = stage.stride, dilation
-        if spec.output_stride and shrunk * stride > spec.output_stride:
-            stride, dilation = 1, dilation * stage.stride
-        shrunk *= stride
-        if min(shape[1:], default=1) < stride:
+        if spec.output_stride:
+            assert isinstance(stride, int)  # a rule of the Spec's
+            if shrunk * stride > spec.output_stride:
+                stride, dilation = 1, dilation * stride
+            shrunk *= stride
+        if any(n < s for n, s in zip(shape[1:], both(stride), strict=False)):
+            by = "x".join(map(str, stride)) if isinstance(stride, tuple) else stride
             raise spec.mistake(
-                f"stage {index + 1} would shrink the image below 1x1: it strides by {stride} over "
+                f"stage {index + 1} would shrink the image below 1x1: it strides by {by} over "
                 f"{_image(shape)}; give the network a larger input or a smaller stride",
                 "stages",
                 index,
@@ -134,9 +138,13 @@ def _drop_path(spec: Spec) -> L.DropPath | None:
 class _Strides(NamedTuple):
     """The stride of a stage's first block; the dilation of its blocks, and of what strides."""
 
-    stride: int
+    stride: Stride
     dilation: int
     first_dilation: int
+
+    def dilated(self, said: int | None) -> _Strides:
+        """With the dilation of a block that says its own."""
+        return _Strides(self.stride, said, said) if said else self
 
 
 class _Maker:
@@ -158,7 +166,7 @@ class _Maker:
             runs.append(Run(made, 1, 0))
             if "stride" in self.asked(stage.before):
                 strides = strides._replace(stride=1, first_dilation=strides.dilation)
-        elif stage.stride > 1 and not self.spec.output_stride:
+        elif stage.stride != 1 and not self.spec.output_stride:
             self._check_stride()
         # Without `blocks`, the second block stands for all that follow it.
         entries, depth, last = stage.blocks, stage.depth, len(self.structures) - 1
@@ -175,7 +183,8 @@ class _Maker:
                 inner = (width, mid, first, groups)
             if number:
                 strides = _Strides(1, strides.dilation, strides.dilation)
-            numbers = Numbers(shape[0], *inner, *strides, 0, classes, _NONE, [0])
+            own = strides.dilated(structure.settings.dilation)
+            numbers = Numbers(shape[0], *inner, *own, 0, classes, _NONE, [0])
             made = structure.block(shape, numbers, preactivated=preactivated and not number)
             shape = made.output
             if shape[0] != width:

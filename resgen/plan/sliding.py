@@ -8,7 +8,7 @@ from fractions import Fraction
 from resgen.plan import layers as L
 from resgen.plan.layers import Mismatch, Op, Shape
 from resgen.plan.layers.base import both
-from resgen.plan.numbers import Make, Number, Numbers, fits, index_of, number
+from resgen.plan.numbers import Make, Number, Numbers, Stride, fits, index_of, number
 from resgen.plan.tables import CONVOLUTIONS
 from resgen.spec.grammar import Row
 from resgen.spec.settings import LayerSettings
@@ -20,12 +20,16 @@ _HERE = Term("here", Fraction(1), ("here",), ())
 Sides = Callable[[Shape, Numbers], int | tuple[int, int]]
 
 
-def stage_stride(shape: Shape, numbers: Numbers) -> int:
+def stage_stride(shape: Shape, numbers: Numbers) -> Stride:
     """The stage's stride in its first block, 1 in the others."""
     return numbers.stride
 
 
-def strided(value: Value, place: Path_) -> Number:
+def _stage_side(index: int) -> Number:
+    return lambda shape, numbers: both(numbers.stride)[index]
+
+
+def strided(value: Value, place: Path_) -> Sides:
     """A number, or what the stage strides by."""
     return stage_stride if value == "stage" else number(value, place)
 
@@ -34,7 +38,7 @@ def sides(value: Value, place: Path_, least: int = 1) -> Sides:
     """A value for both sides, or a pair."""
     if isinstance(value, tuple):
         one, other = (
-            stage_stride if v == "stage" else number(v, (*place, i), None, least)
+            _stage_side(i) if v == "stage" else number(v, (*place, i), None, least)
             for i, v in enumerate(value)
         )
         return lambda shape, numbers: (one(shape, numbers), other(shape, numbers))
@@ -83,7 +87,7 @@ def conv(row: Row, settings: LayerSettings, place: Path_) -> Make:
         if type(k) is type(s) is type(p) is type(d) is int:
             return fits(kind(into, out, k, s, p, d, g, bias), shape, place)
         if kind is not L.Conv:
-            raise Mismatch("a standardized convolution has a square kernel", place)
+            raise Mismatch("a standardized convolution is alike on both sides: a square", place)
         rect = L.RectConv(into, out, k, s, p, d, g, bias)  # type: ignore[arg-type]
         return fits(rect, shape, place)
 
@@ -119,9 +123,9 @@ def _plain_conv(
         g = into if depthwise else numbers.groups if by_stage else 1
         k = constant or kernel(shape, numbers)
         assert isinstance(k, int)
-        if k % 2 == 0 or not out or len(shape) != 3 or into % g or out % g:
-            return make(shape, numbers)  # which says what is wrong
         s = numbers.stride if strides else 1
+        if k % 2 == 0 or not out or len(shape) != 3 or into % g or out % g or type(s) is not int:
+            return make(shape, numbers)  # which says what is wrong, or is not so plain
         if k == 1:
             return kind(into, out, 1, s, 0, 1, g, bias)
         d = numbers.first_dilation if strides else numbers.dilation
@@ -217,7 +221,13 @@ def _has_middle(kernel: int, stride: int) -> bool:
     return stride == 1 and kernel % 2 == 1
 
 
-def same_padding(row: Row, settings: LayerSettings, place: Path_) -> Make:
+def may_pad_ahead(row: Row, settings: LayerSettings) -> bool:
+    """Whether a row that pads as TensorFlow does may need a layer ahead of its own."""
+    middle = isinstance(row.value, int) and row.value % 2 and row.get("stride", 1) == 1
+    return pads_same(row, settings) and not middle
+
+
+def same_padding(row: Row, place: Path_) -> Make:
     """The border of zeros ahead of a layer where it cannot be the layer's own padding.
 
     A convolution's is its own where both sides are alike at any size, a pool's wherever it

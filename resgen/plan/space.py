@@ -95,6 +95,11 @@ class Space:
             return self.name(f"{self.prefix}{word}", numbered=not self.prefix)
         return self.name(_CALLED.get(row.word, attribute(row.word)))
 
+    def ahead(self, row: Row, word: str) -> str:
+        """What a layer right ahead of a row's is called: in a sequence, it is a member."""
+        said = str(row.get("name") or "")
+        return said if said and said == self._said else self.name(word)
+
     def _act(self, kind: str) -> str:
         """One module serves every place of one activation."""
         own = self.settings.activation

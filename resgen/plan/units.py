@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from resgen.plan import layers as L
 from resgen.plan.layers import JOINED, PLAIN, Layer, Merge, Mismatch, Op, Shape, Shortcut, chain
-from resgen.plan.numbers import Make, Numbers, Step, run
+from resgen.plan.layers.base import both
+from resgen.plan.numbers import Make, Numbers, Step, Stride, run
 from resgen.plan.space import Space
 from resgen.plan.tables import SHORTCUT_FUNCTIONS
 from resgen.spec.parts import ShortcutMode
 
 IDENTITY = Shortcut("identity")
-PADDED = {"identity-pooled": L.PooledIdentity}
 
 
 class Joined(NamedTuple):
@@ -126,7 +126,8 @@ class Unit(NamedTuple):
         if numbers.stride == 1 and shape == output:
             if self.joins.bare:
                 return IDENTITY
-            stride, changes = 1, False
+            stride: Stride = 1
+            changes = False
         else:
             stride = _stride(shape, output, numbers.stride)
             changes = stride != 1 or shape != output
@@ -137,7 +138,7 @@ class Unit(NamedTuple):
         if mode == "projection-all" or (mode == "projection" and changes):
             if output[0] != numbers.out or stride != numbers.stride:
                 numbers = numbers._replace(out=output[0], stride=stride)
-            return Shortcut("projection", run(self.projections[stride > 1], shape, numbers))
+            return Shortcut("projection", run(self.projections[stride != 1], shape, numbers))
         ops: list[Op] = []
         if changes:
             if shape[0] > output[0]:
@@ -145,8 +146,7 @@ class Unit(NamedTuple):
                     f"an identity shortcut cannot narrow {shape[0]} channels to {output[0]}; "
                     "use shortcut: projection"
                 )
-            padded = PADDED.get(mode, L.PaddedIdentity)
-            ops.append(padded(shape[0], output[0], stride))
+            ops.append(_padded(self.joins.mode, shape[0], output[0], stride))
         kind = "identity-padded" if changes else "identity"
         if mode in SHORTCUT_FUNCTIONS:
             ops.append(SHORTCUT_FUNCTIONS[mode](self.joins.mode, output[0]))
@@ -154,11 +154,30 @@ class Unit(NamedTuple):
         return Shortcut(kind, _numbered(self.names[0], shape, ops)) if ops else IDENTITY
 
 
-def _stride(shape: Shape, output: Shape, said: int) -> int:
+def _padded(mode: ShortcutMode, into: int, out: int, stride: Stride) -> Op:
+    """The identity of a changed shape: what is subsampled, or averaged, and where zeros go."""
+    if mode.kind == "identity-pooled":
+        return L.PooledIdentity(into, out, stride)
+    if mode.padding == "behind" and isinstance(stride, int):
+        return L.PaddedIdentity(into, out, stride)
+    before, odd = divmod(out - into, 2) if mode.padding == "both-sides" else (0, 0)
+    if odd:
+        raise Mismatch(
+            f"{out - into} new channels cannot be halved; say padding: behind",
+            ("shortcut", "padding"),
+        )
+    return L.OffsetIdentity(into, out, stride, before)
+
+
+def _stride(shape: Shape, output: Shape, said: Stride) -> Stride:
     """What the main path strides by: the stage's stride where that explains the shapes."""
-    if len(shape) < 2 or len(output) < 2 or -(-shape[1] // said) == output[1]:
+    if len(shape) < 2 or len(output) < 2:
         return said if len(shape) > 1 else 1
-    return max(1, round(shape[1] / output[1]))
+    pairs = list(zip(shape[1:], output[1:], both(said), strict=True))
+    if all(-(-into // s) == out for into, out, s in pairs):
+        return said
+    down, right = (max(1, round(into / out)) for into, out, _ in pairs)
+    return down if down == right or isinstance(said, int) else (down, right)
 
 
 def _image(shape: Shape) -> str:

@@ -15,6 +15,7 @@ from resgen.plan.layers import (
     EfficientChannelAttention,
     GlobalAvgPool,
     Linear,
+    OffsetIdentity,
     PaddedIdentity,
     Part,
     Residual,
@@ -143,8 +144,8 @@ def labels(layers: Sequence[Layer]) -> list[str]:
 def _labels(layers: Sequence[Layer]) -> Iterator[str]:
     for layer in layers:
         op = layer.op
-        if isinstance(op, PaddedIdentity):
-            stride = f", /{op.stride}" if op.stride > 1 else ""
+        if isinstance(op, PaddedIdentity | OffsetIdentity):
+            stride = f", /{side(op.stride)}" if op.stride != 1 else ""
             yield f"pad to {op.out_channels}{stride}"
         elif isinstance(op, Part):
             yield from _labels(op.layers)

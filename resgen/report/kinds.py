@@ -88,6 +88,7 @@ _SHORT = {
     "MaxPool": "maxpool",
     "AvgPool": "avgpool",
     "PaddedIdentity": "pad",
+    "OffsetIdentity": "pad",
     "EdgePad": "pad",
     "BatchNorm1d": "batch norm",
     "LayerNorm2d": "layer norm",

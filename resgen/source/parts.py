@@ -25,6 +25,26 @@ class PaddedIdentity(nn.Module):
         return F.pad(x, (0, 0, 0, 0, 0, self.new_channels))
 
 
+class OffsetIdentity(nn.Module):
+    """y = x[:, :, ::h, ::w], zeros in the new channels, `before` of them ahead of x's."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int | tuple[int, int] = 1,
+        before: int = 0,
+    ) -> None:
+        super().__init__()
+        self.before, self.behind = before, out_channels - in_channels - before
+        self.h, self.w = stride if isinstance(stride, tuple) else (stride, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, :, :: self.h, :: self.w]
+        return F.pad(x, (0, 0, 0, 0, self.before, self.behind))
+
+
 class SqueezeExcitation(nn.Module):
     """y = x * sigmoid(fc2(activation(fc1(mean(x)))))."""
 

@@ -16,6 +16,7 @@ from resgen.spec.parts import (
     Keys,
     Norm,
     ShortcutMode,
+    Stride,
     Width,
     Word,
     broken,
@@ -103,6 +104,14 @@ class BlockKeys(Keys):
     group_width: Width | None = Field(
         None, description="Inner channels a group, in place of `groups`.", examples=[16]
     )
+    dilation: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Dilation of the 3x3 convolutions, that of the stride among them (detectron2's "
+        "`RES5_DILATION`, DRN).",
+        examples=[2],
+    )
     attention: (
         Annotated[
             Annotated[Attention, Tag(KEYS)] | Annotated[Use, Tag(PATH)],
@@ -176,8 +185,11 @@ class StageKeys(BlockKeys):
         "before the first; `round: 4` takes the nearest multiples (PyramidNet).",
         examples=[256],
     )
-    stride: int = Field(
-        1, ge=1, le=64, description="Stride of the stage's first block.", examples=[2]
+    stride: Stride = Field(
+        1,
+        description="Stride of the stage's first block; `[2, 1]`: down and to the right, as in "
+        "networks for text and sound.",
+        examples=[2],
     )
     before: Use | None = Field(
         None,

@@ -41,7 +41,7 @@ from resgen.spec.parts import (
     number_as_rate,
     tagged,
 )
-from resgen.spec.rules import regnet_stages, stage_settings
+from resgen.spec.rules import check_strides, regnet_stages, stage_settings
 from resgen.spec.settings import BlockSettings, LayerSettings, outside
 
 
@@ -155,6 +155,8 @@ class Spec(BlockKeys):
     @model_validator(mode="after")
     def _sound_stages(self) -> Spec:
         assert self.stage_settings  # made, and so checked
+        if self.output_stride:
+            check_strides(self.stages, self.stage_settings)
         for key, words in (("stem", STEM_WORDS), ("head", ())):
             if isinstance(use := getattr(self, key), Use):
                 check_use(use, (key,), self.library, words)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
     SerializerFunctionWrapHandler,
+    Tag,
     model_serializer,
     model_validator,
 )
@@ -80,6 +82,13 @@ KEYS, PATH = "<keys>", "<path>"
 Word = BeforeValidator(_word_as_kind)
 Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIZE)]
+_Step = Annotated[int, Field(ge=1, le=64)]
+Stride = Annotated[
+    Annotated[_Step, Tag(KEYS)] | Annotated[tuple[_Step, _Step], Field(strict=False), Tag(PATH)],
+    Discriminator(lambda value: PATH if isinstance(value, list | tuple) else KEYS),
+    AfterValidator(lambda value: value[0] if value in ((n, n) for n in range(65)) else value),
+]
+"""One number for both sides, or a pair that differs."""
 Size = Annotated[tuple[Side, Side], Field(strict=False), BeforeValidator(_size_as_pair)]
 
 
@@ -130,6 +139,7 @@ class ShortcutMode(Keys):
         "residual_scale": ("scaled",),
         "gate_bias": ("gated", "gated-shortcut"),
         "rate": ("dropout",),
+        "padding": ("identity", "scaled", "gated", "gated-shortcut", "dropout"),
     }
 
     kind: Literal[
@@ -162,6 +172,12 @@ class ShortcutMode(Keys):
     )
     rate: float = Field(
         0.5, ge=0, lt=1, description="`dropout`: the share of elements dropped.", examples=[0.5]
+    )
+    padding: Literal["behind", "both-sides"] = Field(
+        "behind",
+        description="Where a padded identity's new channels of zeros are: all behind the input's "
+        "(He et al. 2015), or half of them ahead (Idelbayev's CIFAR networks).",
+        examples=["both-sides"],
     )
 
     @model_validator(mode="after")

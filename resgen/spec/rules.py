@@ -219,6 +219,20 @@ def _check_words(
         )
 
 
+def check_strides(stages: Sequence[StageKeys], settings: Sequence[Sequence[BlockSettings]]) -> None:
+    """What an `output_stride` cannot turn into dilations."""
+    for index, (stage, blocks) in enumerate(zip(stages, settings, strict=True)):
+        if isinstance(stage.stride, tuple):
+            raise broken(
+                "a stride of its own down and to the right does not go with output_stride",
+                "stages", index, "stride",
+            )  # fmt: skip
+        if any(block.dilation for block in blocks):
+            raise broken(
+                f"output_stride says the dilations; give stage {index + 1} none", "output_stride"
+            )
+
+
 def _check_widths(settings: BlockSettings, paths: Sequence[Path_], width: int) -> None:
     """The rules that ask whether widths come out whole."""
     try:

@@ -52,6 +52,7 @@ class BlockSettings(LayerSettings):
     mid_width: int | None = None
     first_width: int | None = None
     groups: int | None = None
+    dilation: int | None = None
     group_width: int | None = None
     attention: Attention | Use = _NO_ATTENTION
     zero_init: str = "none"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import timm.layers
 import torch
+import torch.nn.functional as F
 import torchvision
 from torch import nn
 
@@ -67,3 +68,66 @@ def test_padding_same_costs_what_symmetric_padding_does_where_sizes_are_even() -
         for word in ("symmetric", "same")
     )
     assert (asymmetric.params, asymmetric.macs) == (symmetric.params, symmetric.macs)
+
+
+def test_a_stage_dilated_from_its_first_block_on_is_detectron2s() -> None:
+    """`RES5_DILATION: 2`: the last stage keeps its size, and all of its 3x3 are dilated."""
+    torch.manual_seed(0)
+    reference = torchvision.models.resnet50().eval()
+    for block in reference.layer4:
+        block.conv2.stride, block.conv2.dilation, block.conv2.padding = (1, 1), (2, 2), (2, 2)
+    reference.layer4[0].downsample[0].stride = (1, 1)
+    stages = [
+        {"depth": 3, "width": 256},
+        {"depth": 4, "width": 512, "stride": 2},
+        {"depth": 6, "width": 1024, "stride": 2},
+        {"depth": 3, "width": 2048, "dilation": 2},
+    ]
+    module = like(reference, extends="imagenet/resnet50", name="dc5", stages=stages)
+    x = torch.randn(2, 3, 96, 96)
+    assert torch.equal(module(x), reference(x))
+
+
+@pytest.mark.parametrize("stride", [[2, 1], [1, 2]])
+def test_a_stage_may_stride_down_alone(stride: list[int]) -> None:
+    """As in networks that read text or speech, where the width of the image is time."""
+    torch.manual_seed(0)
+    reference = torchvision.models.resnet18().eval()
+    for stage in (reference.layer3, reference.layer4):
+        stage[0].conv1.stride = stage[0].downsample[0].stride = tuple(stride)
+    stages = [
+        {"depth": 2, "width": 64},
+        {"depth": 2, "width": 128, "stride": 2},
+        {"depth": 2, "width": 256, "stride": stride},
+        {"depth": 2, "width": 512, "stride": stride},
+    ]
+    keys = {"extends": "imagenet/resnet18", "name": "net", "input": {"size": [64, 160]}}
+    module = like(reference, **keys, stages=stages)
+    x = torch.randn(2, 3, 64, 160)
+    assert torch.equal(module(x), reference(x))
+
+
+class PaddedOnBothSides(nn.Module):
+    """Option A as in akamaster/pytorch_resnet_cifar10, whose weights are published."""
+
+    def __init__(self, new: int) -> None:
+        super().__init__()
+        self.new = new
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.new // 2, self.new // 2))
+
+
+def test_zeros_on_both_sides_are_idelbayevs() -> None:
+    torch.manual_seed(0)
+    keys = {"extends": "cifar/resnet20", "name": "net"}
+    module = build_module({**keys, "shortcut": {"kind": "identity", "padding": "both-sides"}})
+    reference = build_module(keys)
+    reference.load_state_dict(module.state_dict())
+    x = torch.randn(2, 3, 32, 32)
+    assert not torch.equal(module.eval()(x), reference.eval()(x))
+    reference.layer2[0].downsample = PaddedOnBothSides(16)
+    reference.layer3[0].downsample = PaddedOnBothSides(32)
+    assert torch.equal(module(x), reference(x))
+    books = cost({**keys, "shortcut": {"kind": "identity", "padding": "both-sides"}})
+    assert (books.params, books.macs) == (cost(keys).params, cost(keys).macs)

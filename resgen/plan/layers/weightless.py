@@ -72,7 +72,12 @@ class AvgPool(_AvgPool, NoParams):
         return elements(both(self.kernel_size)) * elements(out)
 
 
-class BlurPool(NoParams, NamedTuple("_BlurPool", [("channels", int), ("stride", int)])):
+class _BlurPool(NamedTuple):
+    channels: int
+    stride: int | tuple[int, int]
+
+
+class BlurPool(NoParams, _BlurPool):
     """y = binomial 3x3 filter of each channel, then a stride (Zhang 2019); 9 operations an output.
 
     The filter is fixed, so it is no parameter, but its multiply-adds are real and a
@@ -87,7 +92,8 @@ class BlurPool(NoParams, NamedTuple("_BlurPool", [("channels", int), ("stride", 
 
     def out(self, shape: Shape) -> Shape:
         channels, height, width = shape
-        return (channels, slide(height, 3, self.stride, 1), slide(width, 3, self.stride, 1))
+        down, right = both(self.stride)
+        return (channels, slide(height, 3, down, 1), slide(width, 3, right, 1))
 
     def amount(self, shape: Shape, out: Shape) -> int:
         return 9 * elements(out)
@@ -163,7 +169,13 @@ class DropPath(SameShape, Free, NamedTuple("_DropPath", [("rate", float), ("step
 class _PaddedIdentity(NamedTuple):
     in_channels: int
     out_channels: int
-    stride: int = 1
+    stride: int | tuple[int, int] = 1
+
+
+def subsampled(shape: Shape, channels: int, stride: int | tuple[int, int]) -> Shape:
+    """Every stride-th pixel, or the means of as many; one stride, or one a side."""
+    down, right = both(stride)
+    return (channels, -(-shape[1] // down), -(-shape[2] // right))
 
 
 class PaddedIdentity(_PaddedIdentity, Free):
@@ -175,8 +187,7 @@ class PaddedIdentity(_PaddedIdentity, Free):
     positional: ClassVar[int] = 2
 
     def out(self, shape: Shape) -> Shape:
-        _, height, width = shape
-        return (self.out_channels, -(-height // self.stride), -(-width // self.stride))
+        return subsampled(shape, self.out_channels, self.stride)
 
 
 class PooledIdentity(_PaddedIdentity, Free):
@@ -188,8 +199,26 @@ class PooledIdentity(_PaddedIdentity, Free):
     positional: ClassVar[int] = 2
 
     def out(self, shape: Shape) -> Shape:
-        _, height, width = shape
-        return (self.out_channels, -(-height // self.stride), -(-width // self.stride))
+        return subsampled(shape, self.out_channels, self.stride)
+
+
+class _OffsetIdentity(NamedTuple):
+    in_channels: int
+    out_channels: int
+    stride: int | tuple[int, int] = 1
+    before: int = 0
+
+
+class OffsetIdentity(_OffsetIdentity, Free):
+    """y = x[:, :, ::h, ::w], zeros in the new channels, `before` of them ahead of x's."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "OffsetIdentity"
+    keeps: ClassVar[str] = "nothing"
+    positional: ClassVar[int] = 2
+
+    def out(self, shape: Shape) -> Shape:
+        return subsampled(shape, self.out_channels, self.stride)
 
 
 class ZeroPad(Free, NamedTuple("_ZeroPad", [("padding", int)])):
