@@ -37,6 +37,7 @@ UNITS = {
     "wa": "channels a block",
     "size": "pixels",
     "stride": "pixels",
+    "dilation": "pixels",
     "output_stride": "pixels",
     "kernel": "channels",
     "divisor": "channels",
