@@ -48,6 +48,8 @@ def marked(key: str, value: dict[str, Any]) -> None:
         others = [option for option in options if "$ref" in option]
         words = [{"enum": list(_WORDS[key])}] if key in _WORDS else []
         value["anyOf"] = [*words, *others, {"$ref": "#/$defs/Layers"}]
+    elif len(options) > 1:
+        value["anyOf"] = options
 
 
 def definitions() -> dict[str, Any]:
