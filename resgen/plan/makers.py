@@ -19,6 +19,7 @@ from resgen.plan.sliding import Maker, conv, image_only, strided
 from resgen.plan.tables import LEARNED, NORMS, VECTOR_NORMS, activation
 from resgen.spec.grammar import Row
 from resgen.spec.norms import ACTS, Activation, Norm
+from resgen.spec.parts import Keys
 from resgen.spec.settings import LayerSettings
 from resgen.spec.terms import Term
 from resgen.spec.values import Path_, Value
@@ -57,7 +58,7 @@ def norm(row: Row, settings: LayerSettings, place: Path_) -> Make:
     return make
 
 
-Said = TypeVar("Said", Norm, Activation)
+Said = TypeVar("Said", bound=Keys)
 
 
 def validated(model: type[Said], given: Mapping[str, object], place: Path_) -> Said:
@@ -65,7 +66,7 @@ def validated(model: type[Said], given: Mapping[str, object], place: Path_) -> S
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        (what, *_) = error.errors()
+        what = error.errors()[0]
         raise Mismatch(what["msg"], (*place, *what["loc"])) from None
 
 
