@@ -19,7 +19,7 @@ ROOMS = {
     "": "version errors words files",
     "tensors": "archive dense rules checkpoint formats",
     "spec": (
-        "mistakes checked parts terms values rows grammar builtin definitions checks block "
+        "mistakes checked parts norms terms values rows grammar builtin definitions checks block "
         "settings reading writing rules model path_schema schema pages shipped loading resolved "
         "text"
     ),

@@ -128,6 +128,17 @@ def _kept_input(tape: Tape, x: Held, layer: Layer) -> Held:
     return out
 
 
+def _prelu(tape: Tape, x: Held, layer: Layer) -> Held:
+    """Keeps its input and, under autocast, casts of its input and slopes."""
+    x = tape.half_of(x)
+    (slopes,) = map(elements, layer.op.params().values())
+    tape.keep(x)
+    tape.weight(slopes)
+    out = tape.like(layer.output, x.item)
+    tape.node(FULL * slopes, x.size + out.size)
+    return out
+
+
 def _either(tape: Tape, x: Held, layer: Layer) -> Held:
     inplace = getattr(layer.op, "inplace", False)
     return (_kept_result if inplace else _kept_input)(tape, x, layer)
@@ -264,6 +275,7 @@ RULES: dict[str, Callable[[Tape, Held, Layer], Held]] = {
     "statistics": _batch_norm,
     "group-statistics": _group_norm,
     "input": _kept_input,
+    "input-and-slopes": _prelu,
     "result": _kept_result,
     "result-in-place": _either,
     "places": _max_pool,

@@ -148,7 +148,7 @@ def _enter(
         else:
             assert line == "elementwise", line
             elementwise += amount
-        if line == "activation" or line == "pool" or line == "residual":
+        if line == "pool" or line == "residual":
             continue  # without weights
         weights = op.params()
         for weight in weights.values():

@@ -10,7 +10,7 @@ from resgen.plan import layers as L
 from resgen.plan.layers import Layer, Mismatch, Op, Shape
 from resgen.plan.numbers import Make, Number, Numbers, Step, number, run
 from resgen.plan.space import Space
-from resgen.plan.tables import ACTIVATIONS, NORMS
+from resgen.plan.tables import NORMS, activation
 from resgen.spec.grammar import Row, Rows
 from resgen.spec.settings import LayerSettings
 from resgen.spec.values import Path_, Value
@@ -163,7 +163,7 @@ def _select(many: int, output: Shape, settings: LayerSettings, given: Given) -> 
     squeezed = max(squeezed, int(given.get("least", divisor)), 1)
     norm = settings.norm
     made = NORMS[norm.kind](norm, squeezed) if norm.kind != "none" else L.Identity()
-    act = ACTIVATIONS[settings.activation](True)
+    act = activation(settings.activation, squeezed, inplace=True)
     return L.Select(output[0], squeezed, many, made, act, bool(given.get("bias", False)))
 
 

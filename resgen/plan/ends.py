@@ -7,7 +7,7 @@ from resgen.plan.model import Stage
 from resgen.plan.numbers import Numbers, Step, run
 from resgen.plan.orders import fill_of, filled, letters
 from resgen.plan.paths import Reader, given_to, spliced
-from resgen.plan.space import Space
+from resgen.plan.space import Space, called
 from resgen.plan.tables import Order
 from resgen.spec import Spec
 from resgen.spec.builtin import shipped
@@ -94,21 +94,21 @@ def head(spec: Spec, stem: tuple[Layer, ...], stages: tuple[Stage, ...]) -> tupl
     return spec.library.kept(settings, made, lambda: run(steps, shape, numbers))
 
 
-def _module(row: Row, activation: str) -> str:
-    return "bn" if row.word == "norm" else "relu" if activation == "relu" else "act"
+def _module(row: Row, settings: LayerSettings) -> str:
+    return "bn" if row.word == "norm" else called(settings.activation)
 
 
 def _head_rows(given: Head, settings: LayerSettings) -> Rows:
     """What the order leaves for the end, a convolution, the pool and the linear layer."""
-    activation, final = settings.activation, fill_of(settings.order).final
+    final = fill_of(settings.order).final
     linear = settings.order == "linear" and given.width
     if linear or given.final_activation == "none":
         final = ""  # a head's convolution takes a linear output as it is
-    rows = [row._replace(options=(("name", f"final_{_module(row, activation)}"),))
+    rows = [row._replace(options=(("name", f"final_{_module(row, settings)}"),))
             for row in letters(final)]  # fmt: skip
     if given.width:
         rows.append(spliced(shipped("head conv"), {"to": given.width}, "head_conv"))
-        rows += [row._replace(options=(("name", f"head_{_module(row, activation)}"),))
+        rows += [row._replace(options=(("name", f"head_{_module(row, settings)}"),))
                  for row in letters("na")]  # fmt: skip
     rows += shipped("head pool")
     if given.dropout:

@@ -6,16 +6,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from pydantic import ValidationError
 
 from resgen.plan import layers as L
 from resgen.plan.layers import Mismatch, Op, Shape
 from resgen.plan.numbers import Make, Numbers, number
 from resgen.plan.pooling import avg_pool, max_pool
 from resgen.plan.sliding import Maker, conv, image_only, strided
-from resgen.plan.tables import ACTIVATIONS, NORMS, VECTOR_NORMS
+from resgen.plan.tables import LEARNED, NORMS, VECTOR_NORMS, activation
 from resgen.spec.grammar import Row
-from resgen.spec.parts import Norm
+from resgen.spec.norms import ACTS, Activation, Norm
+from resgen.spec.parts import Keys
 from resgen.spec.settings import LayerSettings
 from resgen.spec.terms import Term
 from resgen.spec.values import Path_, Value
@@ -27,10 +31,7 @@ def norm(row: Row, settings: LayerSettings, place: Path_) -> Make:
     given = {key: value for key, value in row.options if key != "name"}
     if row.value is not None or given:
         kind = row.value or settings.norm.kind
-        try:
-            chosen = Norm.model_validate({"kind": kind, **given})
-        except ValueError as error:
-            raise Mismatch(str(error).splitlines()[-2].strip().split(" [")[0], place) from None
+        chosen = validated(Norm, {"kind": kind, **given}, place)
     if chosen.kind == "none":
         return lambda shape, numbers: None
 
@@ -57,19 +58,42 @@ def norm(row: Row, settings: LayerSettings, place: Path_) -> Make:
     return make
 
 
-def act(kind: str, place: Path_) -> Callable[..., Make]:
-    """An activation by its word, or by the parameter of that name; in place or not."""
+Said = TypeVar("Said", bound=Keys)
+
+
+def validated(model: type[Said], given: Mapping[str, object], place: Path_) -> Said:
+    """What a row says of its norm or activation; Mismatch where that kind has no such option."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        what = error.errors()[0]
+        raise Mismatch(what["msg"], (*place, *what["loc"])) from None
+
+
+def act(chosen: Activation | str, places: list[bool], place: Path_) -> Callable[..., Make]:
+    """An activation, or that of a parameter's name; in place or not. `places`: where its module is.
+
+    One that learns is as wide as what reaches it.
+    """
 
     def of(*, inplace: bool) -> Make:
-        if kind in ACTIVATIONS:
-            op = ACTIVATIONS[kind](inplace)
+        if isinstance(chosen, Activation):
+            if chosen.kind in LEARNED:
+                return lambda shape, numbers: activation(chosen, shape[0])
+            op = activation(chosen, 0, inplace=inplace)
             return lambda shape, numbers: op
 
         def make(shape: Shape, numbers: Numbers) -> Op:
-            word = numbers.parameters[kind]
-            if word not in ACTIVATIONS:
-                raise Mismatch(f"{kind} is {word} here, which is no activation", place)
-            return ACTIVATIONS[str(word)](False)
+            word = numbers.parameters[chosen]
+            if word not in ACTS:
+                raise Mismatch(f"{chosen} is {word} here, which is no activation", place)
+            if word in LEARNED and len(places) > 1:
+                raise Mismatch(
+                    f"{chosen} is {word} here, which learns, and {len(places)} rows would share "
+                    "one module; give each row a name",
+                    place,
+                )
+            return activation(Activation(kind=word), shape[0])
 
         return make
 
@@ -168,12 +192,13 @@ def space_to_depth(row: Row, settings: LayerSettings, place: Path_) -> Make:
 def squeeze_excitation(row: Row, settings: LayerSettings, place: Path_) -> Make:
     """x times a gate of itself; the squeezed width may be rounded."""
     width = number(row.value, (*place, row.word), row.get("round"))
-    activation = ACTIVATIONS[settings.activation](True)
-    return image_only(
-        lambda shape, numbers: L.SqueezeExcitation(shape[0], width(shape, numbers), activation),
-        row,
-        place,
-    )
+
+    def make(shape: Shape, numbers: Numbers) -> Op:
+        squeeze = width(shape, numbers)
+        act = activation(settings.activation, squeeze, inplace=True)
+        return L.SqueezeExcitation(shape[0], squeeze, act)
+
+    return image_only(make, row, place)
 
 
 def efficient_attention(row: Row, settings: LayerSettings, place: Path_) -> Make:

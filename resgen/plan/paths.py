@@ -15,7 +15,7 @@ from resgen.plan.makers import MAKERS, act
 from resgen.plan.numbers import Make, Numbers, Step, number, run, value_of
 from resgen.plan.orders import fill_of, filled
 from resgen.plan.sliding import may_pad_ahead, same_padding
-from resgen.plan.space import Space, numbered
+from resgen.plan.space import Space, chosen, numbered
 from resgen.plan.units import Joins, Unit
 from resgen.spec.definitions import Definition, Library
 from resgen.spec.grammar import Row, Rows
@@ -139,11 +139,10 @@ class Reader:
         return steps, row.word in _FRESH or (row.word in _SAME and fresh)
 
     def _act(self, row: Row, space: Space, place: Path_, fresh: bool) -> Step:
-        kind = str(row.value or self.settings.activation)
         name = space.of(row, place)
-        made = act(kind, (*place, "act"))
         # One module for all: where one place may not overwrite its input, the first may not.
         places = space.acts.setdefault(name, []) if not row.get("name") else []
+        made = act(chosen(row, self.settings, place), places, (*place, "act"))
         places.append(fresh)
         if not fresh:
             places[0] = False

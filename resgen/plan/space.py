@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from resgen.plan.layers import Mismatch
+from resgen.plan.makers import validated
 from resgen.plan.numbers import Step
+from resgen.plan.tables import LEARNED
 from resgen.spec.grammar import Row
+from resgen.spec.norms import ACTS, Activation
 from resgen.spec.settings import LayerSettings
 from resgen.spec.values import Path_
 
@@ -63,6 +66,7 @@ class Space:
         self.counts: Counter[str] = Counter()
         self.taken = set(taken)
         self.acts: dict[str, list[bool]] = {}
+        self._serves: dict[str, Activation | str] = {}
         self._said = ""
 
     def name(self, word: str, *, numbered: bool = False) -> str:
@@ -88,7 +92,7 @@ class Space:
             self.taken.add(said)
             return said
         if row.word == "act":
-            return self._act(str(row.value or self.settings.activation))
+            return self._act(chosen(row, self.settings, place))
         if row.word in ("conv", "norm"):
             kind = row.value or self.settings.norm.kind
             word = row.word if row.word == "conv" else _norm(str(kind))
@@ -100,15 +104,34 @@ class Space:
         said = str(row.get("name") or "")
         return said if said and said == self._said else self.name(word)
 
-    def _act(self, kind: str) -> str:
-        """One module serves every place of one activation."""
-        own = self.settings.activation
-        name = ("relu" if own == "relu" else "act") if kind == own else attribute(kind)
-        name = f"{self.prefix}{name}"
-        if name not in self.acts and name in self.taken:
+    def _act(self, act: Activation | str) -> str:
+        """One module serves every place of one activation; one that learns has several."""
+        own, kind = self.settings.activation, act if isinstance(act, str) else act.kind
+        if kind in LEARNED:
+            return self.name(f"{self.prefix}act", numbered=not self.prefix)
+        name = f"{self.prefix}{called(own) if act == own else attribute(kind)}"
+        if name in self.taken and self._serves.get(name) != act:
             return self.name(f"{name}_")
         self.taken.add(name)
+        self._serves[name] = act
         return name
+
+
+def chosen(row: Row, settings: LayerSettings, place: Path_) -> Activation | str:
+    """The activation of an `act` row: the setting's, its own, or a parameter's name."""
+    slope = row.get("slope")
+    if row.value is None and slope is None:
+        return settings.activation
+    kind = str(row.value or settings.activation.kind)
+    if kind not in ACTS and slope is None:
+        return kind
+    given = {"kind": kind} if slope is None else {"kind": kind, "slope": slope}
+    return validated(Activation, given, place)
+
+
+def called(act: Activation) -> str:
+    """The name of the setting's activation."""
+    return "relu" if act.kind == "relu" else "act"
 
 
 def _norm(kind: str) -> str:

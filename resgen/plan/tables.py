@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from resgen.plan import layers as L
 from resgen.plan.layers import Mismatch, Op
-from resgen.spec.parts import Norm, ShortcutMode
+from resgen.spec.norms import Activation, Norm
+from resgen.spec.parts import ShortcutMode
 
 
 class Order(NamedTuple):
@@ -41,19 +42,33 @@ ORDERS: dict[str, Order] = {
     "preact-shared": Order(before="na", final="a", shares="all"),
 }
 
-ACTIVATIONS: dict[str, Callable[[bool], Op]] = {
-    "relu": L.ReLU,
-    "relu6": lambda inplace: L.ReLU6(),  # in place torch keeps a copy
-    "hardsigmoid": lambda inplace: L.Hardsigmoid(),
-    "sigmoid": lambda inplace: L.Sigmoid(),
-    "tanh": lambda inplace: L.Tanh(),
-    "mish": lambda inplace: L.Mish(),
-    "silu": lambda inplace: L.SiLU(),
-    "gelu": lambda inplace: L.GELU(),
-    "leaky-relu": L.LeakyReLU,
-    "elu": lambda inplace: L.ELU(),
-    "hardswish": lambda inplace: L.Hardswish(),
+ACTIVATIONS: dict[str, Callable[[Activation, int, bool], Op]] = {
+    "relu": lambda act, width, inplace: L.ReLU(inplace),
+    "relu6": lambda act, width, inplace: L.ReLU6(),  # in place torch keeps a copy
+    "hardsigmoid": lambda act, width, inplace: L.Hardsigmoid(),
+    "sigmoid": lambda act, width, inplace: L.Sigmoid(),
+    "tanh": lambda act, width, inplace: L.Tanh(),
+    "mish": lambda act, width, inplace: L.Mish(),
+    "silu": lambda act, width, inplace: L.SiLU(),
+    "gelu": lambda act, width, inplace: L.GELU(),
+    "leaky-relu": lambda act, width, inplace: L.LeakyReLU(
+        0.01 if act.slope is None else act.slope, inplace
+    ),
+    "elu": lambda act, width, inplace: L.ELU(),
+    "hardswish": lambda act, width, inplace: L.Hardswish(),
+    "prelu": lambda act, width, inplace: (
+        L.PReLU(width) if act.slope is None else L.PReLU(width, act.slope)
+    ),
+    "threshold": lambda act, width, inplace: L.Threshold(width),
 }
+
+LEARNED = frozenset(["prelu", "threshold"])
+"""Activations with parameters, of which every place has a module of its own."""
+
+
+def activation(act: Activation, width: int, *, inplace: bool = False) -> Op:
+    """An activation over so many channels."""
+    return ACTIVATIONS[act.kind](act, width, inplace)
 
 
 def _divided(
@@ -83,25 +98,26 @@ def group_norm(norm: Norm, width: int) -> Op:
         of, what = norm.group_width, "channels a group"
     if width % of:
         raise Mismatch(f"group norm: {width} channels cannot be divided by {of} {what}")
-    return L.GroupNorm(width // of if norm.group_width else of, width)
+    groups = width // of if norm.group_width else of
+    return L.GroupNorm(groups, width) if norm.eps is None else L.GroupNorm(groups, width, norm.eps)
 
 
-def response_norm(norm: Norm, width: int) -> Op:
-    """Global response norm over the image."""
-    return L.ResponseNorm(width)
+def _of_width(kind: Callable[..., Op]) -> Callable[[Norm, int], Op]:
+    """A norm of one number, and of its eps where that is said."""
+    return lambda norm, width: kind(width) if norm.eps is None else kind(width, norm.eps)
 
 
 NORMS: dict[str, Callable[[Norm, int], Op]] = {
-    "batch": lambda norm, width: L.BatchNorm(width),
+    "batch": _of_width(L.BatchNorm),
     "group": group_norm,
-    "layer": lambda norm, width: L.LayerNorm2d(width),
-    "response": response_norm,
+    "layer": _of_width(L.LayerNorm2d),
+    "response": _of_width(L.ResponseNorm),
 }
 
 VECTOR_NORMS: dict[str, Callable[[Norm, int], Op]] = {
-    "batch": lambda norm, width: L.BatchNorm1d(width),
+    "batch": _of_width(L.BatchNorm1d),
     "group": group_norm,
-    "layer": lambda norm, width: L.LayerNorm(width),
+    "layer": _of_width(L.LayerNorm),
 }
 """What a norm is behind `flatten`."""
 

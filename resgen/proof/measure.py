@@ -54,6 +54,8 @@ ACCOUNTED = frozenset(
         "aten::mish",
         "aten::mish_",
         "aten::tanh",
+        "aten::prelu",
+        "aten::maximum",
         "aten::addcmul",
         "aten::div",
         "aten::linalg_vector_norm",

@@ -89,6 +89,7 @@ _ROLES = {
     "in_channels": "mid_width",
     "num_features": "mid_width",
     "num_channels": "mid_width",
+    "num_parameters": "mid_width",
     "channels": "mid_width",
     "squeeze": "squeeze_width",
     "num_groups": "norm_groups",
@@ -123,6 +124,8 @@ def family(members: Sequence[tuple[Layer, ...]], ends: Sequence[tuple[Shape, Sha
             if field == "steps" or (len(set(values)) == 1 and not per_block):
                 continue
             key = (*values, "rate") if per_block else values
+            if any(hasattr(value, "params") and value.params() for value in values):
+                key = (*values, index)  # a module that learns is nobody else's
             if key not in known:
                 role, number = _ROLES.get(field, field), 2
                 name = role

@@ -79,7 +79,10 @@ def call_of(op: Op, names: dict[str, Any] | None = None) -> Call:
         return Call(op.torch, (values["rate"],))
     fields = list(values)
     defaults: dict[str, Any] = getattr(op, "_field_defaults", {})
-    positional = [rendered(values[field]) for field in fields[: op.positional]]
+    first = fields[: op.positional]
+    while first and values[first[-1]] == defaults.get(first[-1], ...):
+        first.pop()
+    positional = [rendered(values[field]) for field in first]
     named = [
         (field, rendered(values[field]))
         for field in fields[op.positional :]

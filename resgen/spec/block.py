@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag, model_validator
 
 from resgen.spec.definitions import Use
+from resgen.spec.norms import Activation, Norm
 from resgen.spec.parts import (
     KEYS,
     MAX_DEPTH,
@@ -14,7 +15,6 @@ from resgen.spec.parts import (
     PATH,
     Attention,
     Keys,
-    Norm,
     ShortcutMode,
     Stride,
     Width,
@@ -22,7 +22,7 @@ from resgen.spec.parts import (
     broken,
     tagged,
 )
-from resgen.spec.rows import ACTS, CONVOLUTION_KINDS
+from resgen.spec.rows import CONVOLUTION_KINDS
 
 
 class BlockKeys(Keys):
@@ -127,7 +127,7 @@ class BlockKeys(Keys):
     norm: Annotated[Norm, Word] | None = Field(
         None, description="Normalization.", examples=["group"]
     )
-    activation: Literal[ACTS] | None = Field(  # type: ignore[valid-type]
+    activation: Annotated[Activation, Word] | None = Field(
         None, description="The activation.", examples=["silu"]
     )
     convolution: Literal[CONVOLUTION_KINDS] | None = Field(  # type: ignore[valid-type]

@@ -8,8 +8,9 @@ from resgen.spec.builtin import TAKEN
 from resgen.spec.definitions import WORDS, Definition, Entry, Library, Use, check_name
 from resgen.spec.grammar import Row, Rows, terms, walk
 from resgen.spec.mistakes import guess, nearest, show
+from resgen.spec.norms import ACTS
 from resgen.spec.parts import broken
-from resgen.spec.rows import ACTS, MEANT, ROWS
+from resgen.spec.rows import MEANT, ROWS
 from resgen.spec.terms import NAMES, Term
 from resgen.spec.values import Path_, Value
 

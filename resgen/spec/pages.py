@@ -13,13 +13,13 @@ import yaml
 from resgen.spec import path_schema
 from resgen.spec.block import BlockKeys, StageKeys
 from resgen.spec.model import Spec
+from resgen.spec.norms import Activation, Norm
 from resgen.spec.parts import (
     Attention,
     DropPath,
     Head,
     Input,
     Keys,
-    Norm,
     RegNet,
     ShortcutMode,
     Stem,
@@ -38,6 +38,7 @@ _SECTIONS: tuple[tuple[str, type[Keys], str], ...] = (
     ("`shortcut`", ShortcutMode, "A word alone is its `kind`: `shortcut: projection`."),
     ("`attention`", Attention, "A word alone is its `kind`: `attention: eca`."),
     ("`norm`", Norm, "A word alone is its `kind`: `norm: group`."),
+    ("`activation`", Activation, "A word alone is its `kind`: `activation: silu`."),
     ("`regnet`", RegNet, "In place of `stages`; `bottleneck_ratio` holds for the widths, too."),
     ("`drop_path`", DropPath, "A number alone is its `rate`: `drop_path: 0.2`."),
     ("`head`", Head, ""),

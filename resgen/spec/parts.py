@@ -1,4 +1,4 @@
-"""The parts of a Spec: input, stem, shortcut, attention, norm, stochastic depth, RegNet, head."""
+"""The parts of a Spec: input, stem, shortcut, attention, stochastic depth, RegNet, head."""
 
 from __future__ import annotations
 
@@ -49,11 +49,12 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _refuse_foreign(model: ShortcutMode | Attention, what: str) -> None:
+def refuse_foreign(model: Keys, what: str) -> None:
     """Refuses keys that mean nothing for the kind given, so that none is silently ignored."""
+    given: str = model.kind  # type: ignore[attr-defined]
     for key, kinds in model.owners.items():
-        if key in model.model_fields_set and model.kind not in kinds:
-            raise broken(f"{key} belongs to {' and '.join(kinds)} {what}, not to {model.kind}", key)
+        if key in model.model_fields_set and given not in kinds:
+            raise broken(f"{key} belongs to {' and '.join(kinds)} {what}, not to {given}", key)
 
 
 def _word_as_kind(value: object) -> object:
@@ -182,7 +183,7 @@ class ShortcutMode(Keys):
 
     @model_validator(mode="after")
     def _own_keys_only(self) -> ShortcutMode:
-        _refuse_foreign(self, "shortcuts")
+        refuse_foreign(self, "shortcuts")
         return self
 
 
@@ -237,34 +238,9 @@ class Attention(Keys):
 
     @model_validator(mode="after")
     def _own_keys_only(self) -> Attention:
-        _refuse_foreign(self, "attention")
+        refuse_foreign(self, "attention")
         if self.kernel is not None and self.kernel % 2 == 0:
             raise broken(f"must be odd, to have a middle (got {self.kernel})", "kernel")
-        return self
-
-
-class Norm(Keys):
-    """Normalization; a word alone is its kind."""
-
-    kind: Literal["batch", "group", "layer", "response", "none"] = Field(
-        description="Batch norm, group norm, layer norm over the channels of each pixel "
-        "(ConvNeXt), global response norm (ConvNeXt V2), or none (convolutions then have biases).",
-        examples=["batch"],
-    )
-    groups: int | None = Field(
-        None, ge=1, description="`group`: groups a layer; 32 by default.", examples=[32]
-    )
-    group_width: int | None = Field(
-        None, ge=1, description="`group`: channels a group, in place of `groups`.", examples=[16]
-    )
-
-    @model_validator(mode="after")
-    def _one_rule(self) -> Norm:
-        given = [key for key in ("groups", "group_width") if getattr(self, key) is not None]
-        if given and self.kind != "group":
-            raise broken(f"{given[0]} belongs to group norm, not to {self.kind}", given[0])
-        if len(given) == 2:
-            raise broken("groups and group_width say the same thing; keep one", "group_width")
         return self
 
 

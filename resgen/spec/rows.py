@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from resgen.spec.norms import ACTS, NORM_KINDS
 from resgen.spec.values import (
     PADDING,
     RATE,
@@ -25,11 +26,6 @@ from resgen.spec.values import (
     word,
 )
 
-ACTS = (
-    "relu", "relu6", "silu", "gelu", "leaky-relu", "elu", "hardswish", "hardsigmoid", "sigmoid",
-    "tanh", "mish",
-)  # fmt: skip
-NORM_KINDS = ("batch", "group", "layer", "response")
 CONVOLUTION_KINDS = ("plain", "standardized", "scaled")
 JOINS = ("sum", "concat", "product", "shake")
 TAKES = ("all", "slices")
@@ -75,12 +71,13 @@ ROWS: dict[str, Word] = {
     "norm": Word(
         "The setting's norm, or another; behind `flatten` its one-dimensional form.",
         word(*NORM_KINDS),
-        {"groups": WIDTH, "group_width": WIDTH},
+        {"groups": WIDTH, "group_width": WIDTH, "eps": number(0, 1, named=False)},
         alone=True,
     ),
     "act": Word(
         "The setting's activation, or another; a definition's parameter may say which.",
         word(*ACTS, free=True),
+        {"slope": number(0, 1, named=False)},
         alone=True,
     ),
     "max-pool": Word("The largest value of each window.", count(1, 1023), _POOLS),

@@ -10,13 +10,13 @@ from resgen.spec import path_schema
 from resgen.spec.block import BlockEntry, BlockKeys, StageKeys
 from resgen.spec.definitions import Use
 from resgen.spec.model import Spec
+from resgen.spec.norms import Activation, Norm
 from resgen.spec.parts import (
     Attention,
     DropPath,
     Head,
     Input,
     Keys,
-    Norm,
     RegNet,
     ShortcutMode,
     Stem,
@@ -55,12 +55,14 @@ UNITS = {
     "scale": "factor",
     "residual_scale": "factor",
     "gate_bias": "logit",
+    "slope": "factor",
+    "eps": "variance",
 }
 
 # A plain value that stands for a mapping.
 _SHORT_FORMS: dict[str, dict[str, Any]] = {
     "DropPath": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
-    **{model.__name__: {} for model in (ShortcutMode, Attention, Norm)},
+    **{model.__name__: {} for model in (ShortcutMode, Attention, Norm, Activation)},
 }
 
 
@@ -154,7 +156,8 @@ def _default_of_block_key(model: str, key: str, value: dict[str, Any]) -> None:
     if model == "Spec" and default is not None:
         if isinstance(default, Use):
             default = default.written
-        value["default"] = default.kind if isinstance(default, Attention | Norm) else default
+        words = Attention | Norm | Activation
+        value["default"] = default.kind if isinstance(default, words) else default
 
 
 def _short_form(value: dict[str, Any]) -> None:
@@ -184,6 +187,7 @@ def _models() -> dict[str, type[Keys]]:
         ShortcutMode,
         Attention,
         Norm,
+        Activation,
         RegNet,
         DropPath,
         Head,

@@ -13,7 +13,8 @@ from typing import NamedTuple, TypeVar
 
 from resgen.spec.block import BlockKeys
 from resgen.spec.definitions import Use
-from resgen.spec.parts import MAX_WIDTH, Attention, Norm, ShortcutMode
+from resgen.spec.norms import Activation, Norm
+from resgen.spec.parts import MAX_WIDTH, Attention, ShortcutMode
 
 # Two spellings of one fact: a stage that gives the one is not asked for the other.
 RIVALS = (
@@ -23,7 +24,8 @@ RIVALS = (
 _RIVAL = {one: other for pair in RIVALS for one, other in (pair, pair[::-1])}
 
 
-_BATCH, _NO_ATTENTION = Norm(kind="batch"), Attention(kind="none")
+_BATCH, _RELU = Norm(kind="batch"), Activation(kind="relu")
+_NO_ATTENTION = Attention(kind="none")
 _CONV = Use("conv", written="conv")
 
 
@@ -33,7 +35,7 @@ class LayerSettings:
 
     order: str = "original"
     norm: Norm = _BATCH
-    activation: str = "relu"
+    activation: Activation = _RELU
     convolution: str = "plain"
     padding: str = "symmetric"
     antialias: str = "none"

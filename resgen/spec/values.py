@@ -76,11 +76,11 @@ def pair(single: Kind) -> Kind:
     return Kind(read, f"{single.says}, or [height, width]", {"anyOf": [single.schema, two]})
 
 
-def number(least: float = -math.inf, below: float = math.inf) -> Kind:
-    """A finite number within bounds, or a parameter's name."""
+def number(least: float = -math.inf, below: float = math.inf, *, named: bool = True) -> Kind:
+    """A finite number within bounds; where `named`, or a parameter's name."""
 
     def read(value: object, path: Path_) -> Value:
-        if isinstance(value, str):
+        if named and isinstance(value, str):
             return count().read(value, path)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise broken(f"must be a number (got {show(value)})", *path)
@@ -90,7 +90,8 @@ def number(least: float = -math.inf, below: float = math.inf) -> Kind:
         return float(value)
 
     says = "a number" if below == math.inf else f"a number from {least:g} to under {below:g}"
-    return Kind(read, says, {"anyOf": [{"type": "number"}, _TERM_SCHEMA]})
+    schema: dict[str, object] = {"type": "number"}
+    return Kind(read, says, {"anyOf": [schema, _TERM_SCHEMA]} if named else schema)
 
 
 def word(*known: str, free: bool = False) -> Kind:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-from resgen.plan.layers.base import NoParams, Nothing, SameShape, Shape, elements
+from resgen.plan.layers.base import Mismatch, NoParams, Nothing, SameShape, Shape, elements
 
 
 class _InPlace(NamedTuple):
@@ -37,10 +37,16 @@ class SiLU(_InPlace, _Activation):
     torch: ClassVar[str] = "nn.SiLU"
 
 
-class LeakyReLU(_InPlace, _Activation):
-    """y = max(x, 0.01 x)."""
+class _Slope(NamedTuple):
+    negative_slope: float = 0.01
+    inplace: bool = False
+
+
+class LeakyReLU(_Slope, _Activation):
+    """y = max(x, a x), a = 0.01 where no slope is said."""
 
     __slots__ = ()
+    positional: ClassVar[int] = 1
     torch: ClassVar[str] = "nn.LeakyReLU"
     keeps: ClassVar[str] = "result-in-place"
 
@@ -79,6 +85,40 @@ class Mish(_InPlace, _Activation):
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.Mish"
+
+
+class _Slopes(NamedTuple):
+    num_parameters: int
+    init: float = 0.25
+
+
+class PReLU(_Slopes, _Activation):
+    """y = max(x, 0) + a min(x, 0), a of each channel (He et al. 2015)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "nn.PReLU"
+    keeps: ClassVar[str] = "input-and-slopes"
+    positional: ClassVar[int] = 1
+
+    def params(self) -> dict[str, Shape]:
+        return {"weight": (self.num_parameters,)}
+
+
+class Threshold(_Activation, NamedTuple("_Threshold", [("channels", int)])):
+    """y = max(x, tau), tau of each channel (Singh, Krishnan 2020)."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "ThresholdedLinearUnit"
+    keeps: ClassVar[str] = "input"
+    positional: ClassVar[int] = 1
+
+    def out(self, shape: Shape) -> Shape:
+        if len(shape) != 3:
+            raise Mismatch("a threshold is learned for channels of an image, and here is a vector")
+        return shape
+
+    def params(self) -> dict[str, Shape]:
+        return {"tau": (self.channels,)}
 
 
 class Tanh(Nothing, _Activation):

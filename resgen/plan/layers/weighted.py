@@ -106,8 +106,13 @@ class _Norm(SameShape):
         return ()
 
 
+class _Features(NamedTuple):
+    num_features: int
+
+
 class _BatchNorm(NamedTuple):
     num_features: int
+    eps: float = 1e-5
 
 
 class BatchNorm(_BatchNorm, _Norm):
@@ -129,7 +134,7 @@ class BatchNorm1d(BatchNorm):
     torch: ClassVar[str] = "nn.BatchNorm1d"
 
 
-class LayerNorm(_BatchNorm, _Norm):
+class LayerNorm(_Features, _Norm):
     """y = gamma (x - mean) / std + beta, each vector over its features (Ba et al. 2016).
 
     Five operations an element, as group norm.
@@ -154,7 +159,7 @@ class LayerNorm2d(LayerNorm):
     torch: ClassVar[str] = "LayerNorm2d"
 
 
-class ResponseNorm(_BatchNorm, _Norm):
+class ResponseNorm(_Features, _Norm):
     """y = x + gamma x n + beta, n = |x_c| over its mean (Woo et al. 2023).
 
     Four operations an element.
@@ -176,6 +181,7 @@ class ResponseNorm(_BatchNorm, _Norm):
 class _GroupNorm(NamedTuple):
     num_groups: int
     num_channels: int
+    eps: float = 1e-5
 
 
 class GroupNorm(_GroupNorm, _Norm):
