@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
+from torchvision.models import optical_flow
 
 from resgen import build_module, cost
 
@@ -105,6 +106,40 @@ def test_a_stage_may_stride_down_alone(stride: list[int]) -> None:
     module = like(reference, **keys, stages=stages)
     x = torch.randn(2, 3, 64, 160)
     assert torch.equal(module(x), reference(x))
+
+
+def test_rafts_encoder_has_a_relu_before_and_behind_each_addition_and_biased_convolutions() -> None:
+    torch.manual_seed(0)
+    block = optical_flow.raft.ResidualBlock
+    reference = optical_flow.raft.FeatureEncoder(
+        block=block,
+        layers=(64, 64, 96, 128, 256),
+        strides=(2, 1, 2, 2),
+        norm_layer=nn.BatchNorm2d,
+    ).eval()
+    keys: dict[str, Any] = {
+        "name": "encoder",
+        "input": {"size": [96, 128]},
+        "stem": {"kind": "conv7x7", "width": 64},
+        "block": "basic",
+        "order": "relu-around-add",
+        "shortcut": "projection",
+        "bias": True,
+        "stages": [
+            {"depth": 2, "width": 64},
+            {"depth": 2, "width": 96, "stride": 2},
+            {"depth": 2, "width": 128, "stride": 2},
+        ],
+        "head": [{"conv": 1, "width": 256}],
+        "classes": 0,
+    }
+    module = build_module(keys).eval()
+    ours, theirs = module.state_dict(), reference.state_dict()
+    assert [v.shape for v in ours.values()] == [v.shape for v in theirs.values()]
+    module.load_state_dict(dict(zip(ours, theirs.values(), strict=True)))
+    x = torch.randn(2, 3, 96, 128)
+    assert torch.equal(module(x), reference(x))
+    assert cost(keys).params == sum(p.numel() for p in reference.parameters()) == 1_069_728
 
 
 class PaddedOnBothSides(nn.Module):
