@@ -144,7 +144,7 @@ def signature(parameters: dict[str, tuple[Any, ...]], extra: Sequence[str] = ())
     """`in_width: int, width: int, *, stride: int = 1`."""
     widths = [f"{name}: int" for name in parameters if name in _ORDER]
     others = [
-        f"{name}: {_type(values[0])}" + (" = 1" if 1 in values and name == "stride" else "")
+        f"{name}: {_type(values)}" + (" = 1" if 1 in values and name == "stride" else "")
         for name, values in parameters.items()
         if name not in _ORDER
     ]
@@ -152,8 +152,12 @@ def signature(parameters: dict[str, tuple[Any, ...]], extra: Sequence[str] = ())
     return widths + (["*", *others] if others else [])
 
 
-def _type(value: Any) -> str:
-    return "nn.Module" if hasattr(value, "torch") else type(value).__name__
+def _type(values: Sequence[Any]) -> str:
+    """What a parameter may be: `int`, `nn.Module`, `int | tuple[int, int]`."""
+    if hasattr(values[0], "torch"):
+        return "nn.Module"
+    kinds = {type(value) for value in values}
+    return "int | tuple[int, int]" if kinds == {int, tuple} else type(values[0]).__name__
 
 
 def arguments(call: str, values: dict[str, Any], extra: Sequence[tuple[str, Any]] = ()) -> Call:

@@ -12,7 +12,7 @@ import torchvision
 from torch import nn
 from torchvision.models import optical_flow
 
-from resgen import build_module, cost
+from resgen import build_module, cost, emit_source
 
 
 def like(reference: nn.Module, **keys: Any) -> nn.Module:
@@ -166,3 +166,10 @@ def test_zeros_on_both_sides_are_idelbayevs() -> None:
     assert torch.equal(module(x), reference(x))
     books = cost({**keys, "shortcut": {"kind": "identity", "padding": "both-sides"}})
     assert (books.params, books.macs) == (cost(keys).params, cost(keys).macs)
+
+
+def test_a_stride_of_two_numbers_is_one_in_the_emitted_signature() -> None:
+    stages = [{"depth": 2, "width": 16}, {"depth": 2, "width": 32, "stride": [1, 4]}]
+    text = emit_source({"extends": "cifar/resnet20", "name": "net", "stages": stages})
+    assert "stride: int | tuple[int, int] = 1" in text
+    assert "stride=(1, 4)" in text
