@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -173,3 +174,75 @@ def test_a_stride_of_two_numbers_is_one_in_the_emitted_signature() -> None:
     text = emit_source({"extends": "cifar/resnet20", "name": "net", "stages": stages})
     assert "stride: int | tuple[int, int] = 1" in text
     assert "stride=(1, 4)" in text
+
+
+def strides_second(network: nn.Module) -> None:
+    """Insightface's and PreResNet's B forms."""
+    for stage in (network.layer2, network.layer3, network.layer4):
+        stage[0].conv1.stride, stage[0].conv2.stride = (1, 1), (2, 2)
+
+
+def grouped_from_the_first(network: nn.Module) -> None:
+    """Every convolution of a bottleneck but the last in groups."""
+    for stage in (network.layer1, network.layer2, network.layer3, network.layer4):
+        for block in stage:
+            old = block.conv1
+            block.conv1 = nn.Conv2d(old.in_channels, old.out_channels, 1, groups=32, bias=False)
+
+
+def stem_of_one_pixel(network: nn.Module) -> None:
+    network.conv1, network.maxpool = nn.Conv2d(3, 64, 1, bias=False), nn.Identity()
+
+
+def pool_over_the_edge(network: nn.Module) -> None:
+    network.maxpool = nn.MaxPool2d(3, 2, ceil_mode=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "keys"),
+    [
+        (
+            "imagenet/resnet18",
+            strides_second,
+            {
+                "block": [
+                    {"conv": 3, "width": "mid"},
+                    {"conv": 3, "width": "out", "stride": "stage"},
+                ]
+            },
+        ),
+        (
+            "resnext/resnext50_32x4d",
+            grouped_from_the_first,
+            {
+                "block": [
+                    {"conv": 1, "width": "mid", "groups": "stage"},
+                    {"conv": 3, "stride": "stage", "groups": "stage"},
+                    {"conv": 1, "width": "out"},
+                ],
+            },
+        ),
+        (
+            "imagenet/resnet18",
+            stem_of_one_pixel,
+            {"stem": [{"conv": 1, "width": 64}, "norm", "act"]},
+        ),
+        (
+            "imagenet/resnet50",
+            pool_over_the_edge,
+            {"stem": {"kind": "conv7x7-pool", "width": 64, "pool": "max-ceil"}},
+        ),
+    ],
+)
+def test_what_others_write_differently_is_a_row_or_two(
+    name: str, change: Callable[[nn.Module], None], keys: dict[str, Any]
+) -> None:
+    torch.manual_seed(0)
+    reference = torchvision.models.get_model(name.partition("/")[2])
+    change(reference)
+    reference.eval()
+    keys = {"extends": name, "name": "net", **keys}
+    module = like(reference, **keys)
+    x = torch.randn(2, 3, 65, 65)
+    assert torch.equal(module(x), reference(x))
+    assert cost(keys).params == sum(p.numel() for p in reference.parameters())
