@@ -19,17 +19,19 @@ ROOMS = {
     "": "version errors words files",
     "tensors": "archive dense rules checkpoint formats",
     "spec": (
-        "mistakes checked parts norms terms values rows grammar builtin definitions checks block "
-        "settings reading writing rules model path_schema schema pages shipped loading resolved "
-        "text"
+        "mistakes checked parts norms terms values rows attention grammar builtin definitions "
+        "checks block settings reading writing rules model path_schema schema pages shipped "
+        "loading resolved text"
     ),
-    "plan.layers": "base activations weighted weightless composite joins paths",
+    "plan.layers": "base activations weighted weightless composite joins paths attention",
     "plan": (
-        "model numbers tables orders sliding pooling makers space branches units paths blocks ends "
-        "resolve forms"
+        "model numbers tables orders sliding pooling attentions makers space branches units paths "
+        "attended blocks ends resolve forms"
     ),
-    "cost": "books budget conventions tape autograd memory",
-    "source": "parts writing forward shape words called classes naming network file module",
+    "cost": "books budget conventions tape attended autograd memory",
+    "source": (
+        "parts attentions writing forward shape words called classes naming network file module"
+    ),
     "proof": "effort measure proof",
     "weights": "keys loading",
     "report": "kinds boxes pen pieces compose draw rows formulas explain plots tables formats",
@@ -48,7 +50,7 @@ ROOMS = {
 }
 WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run"}
 # In rooms free of torch, the files that need it: loaded inside the functions that ask for them.
-NEED_TORCH = {"source.module", "source.parts", "proof.measure"}
+NEED_TORCH = {"source.module", "source.parts", "source.attentions", "proof.measure"}
 ORDER = [f"{room}.{file}".lstrip(".") for room, files in ROOMS.items() for file in files.split()]
 
 
@@ -189,7 +191,9 @@ def test_no_signature_of_spec_and_plan_says_any(module: str) -> None:
 
 
 def test_the_text_of_the_parts_is_read_and_not_imported() -> None:
-    assert not [module for module in FILES if "source.parts" in imported(FILES[module])]
+    parts = {"source.parts", "source.attentions"}
+    others = FILES.keys() - parts
+    assert not [module for module in others if parts & imported(FILES[module])]
 
 
 def run(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:

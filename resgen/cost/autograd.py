@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from resgen.cost.tape import FULL, Held, Tape
+from resgen.cost.attended import RULES as ATTENDED
+from resgen.cost.tape import FULL, Held, Tape, weighted
 from resgen.plan import Block, Layer, Op, Plan, Shape, elements
 from resgen.plan import layers as L
 from resgen.plan.layers import Branches, Residual, inside, leaves
@@ -74,17 +75,6 @@ def _unit(tape: Tape, x: Held, unit: Block | Residual, output: Shape) -> Held:
     return y
 
 
-def _conv(tape: Tape, x: Held, layer: Layer) -> Held:
-    x = tape.half_of(x)
-    shapes = layer.op.params()
-    params = sum(map(elements, shapes.values()))
-    tape.keep(x)
-    tape.weight(elements(shapes["weight"]))
-    out = tape.like(layer.output, x.item)
-    tape.node(FULL * params, x.size + out.size + (2 * params if tape.half else 0))
-    return out
-
-
 def _standardized(tape: Tape, x: Held, layer: Layer) -> Held:
     *_, conv = layer.op.parts(layer.input)
     weight = conv.op.params()["weight"]
@@ -92,7 +82,7 @@ def _standardized(tape: Tape, x: Held, layer: Layer) -> Held:
     tape.keep(tape.tensor(vectors * weight[0], FULL))
     if not tape.half:  # under autocast only the cast of the standardized weight is kept
         tape.keep(tape.tensor(elements(weight), FULL))
-    return _conv(tape, x, conv)
+    return weighted(tape, x, conv)
 
 
 def _batch_norm(tape: Tape, x: Held, layer: Layer) -> Held:
@@ -191,6 +181,15 @@ def _attention(tape: Tape, x: Held, layer: Layer) -> Held:
     return out
 
 
+def _added(tape: Tape, x: Held, layer: Layer) -> Held:
+    """x plus a vector of it: keeps what the vector is made of."""
+    *inner, _ = layer.op.parts(layer.input)
+    vector = _chain(tape, x, tuple(inner))
+    out = tape.like(layer.output, max(x.item, vector.item))
+    tape.node(0, x.size + out.size)
+    return out
+
+
 def _gate(tape: Tape, x: Held, layer: Layer) -> Held:
     return _chain(tape, x, layer.op.parts(layer.input))
 
@@ -270,7 +269,7 @@ def _shortcut_gate(tape: Tape, x: Held, layer: Layer) -> Held:
 
 # What a kind of layer says of itself in its `keeps`, and what that means.
 RULES: dict[str, Callable[[Tape, Held, Layer], Held]] = {
-    "conv": _conv,
+    "conv": weighted,
     "standardized": _standardized,
     "statistics": _batch_norm,
     "group-statistics": _group_norm,
@@ -293,4 +292,6 @@ RULES: dict[str, Callable[[Tape, Held, Layer], Held]] = {
     "joined": _part,
     "pixel-statistics": _layer_norm,
     "response": _response,
+    "added": _added,
+    **ATTENDED,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from resgen.plan import Shape, elements
+from resgen.plan import Layer, Shape, elements
 
 FULL = 4
 """Bytes of a float."""
@@ -65,6 +65,18 @@ class Tape:
         if self.half:
             self.casts += 2 * count
             self.keep(self.tensor(count, 2))
+
+
+def weighted(tape: Tape, x: Held, layer: Layer) -> Held:
+    """A convolution or a linear layer keeps its input, and under autocast both casts."""
+    x = tape.half_of(x)
+    shapes = layer.op.params()
+    params = sum(map(elements, shapes.values()))
+    tape.keep(x)
+    tape.weight(elements(shapes["weight"]))
+    out = tape.like(layer.output, x.item)
+    tape.node(FULL * params, x.size + out.size + (2 * params if tape.half else 0))
+    return out
 
 
 def backward_peak(tape: Tape) -> int:

@@ -6,18 +6,18 @@ What settings say is read once into steps; each block then gives the steps its o
 from __future__ import annotations
 
 from resgen.plan import layers as L
+from resgen.plan.attended import attention, position
 from resgen.plan.layers import JOINED, PLAIN, Mismatch, Op, Shape
 from resgen.plan.model import Block
 from resgen.plan.numbers import Make, Numbers, Step, run
 from resgen.plan.orders import Extras, fill_of, filled, filled_block
-from resgen.plan.paths import Given, Reader, given_to, spliced, with_given
+from resgen.plan.paths import Given, Reader, given_to, with_given
 from resgen.plan.space import Space
 from resgen.plan.tables import Order
 from resgen.plan.units import Joins, Unit
 from resgen.spec.builtin import shipped
 from resgen.spec.definitions import Library, Use
-from resgen.spec.grammar import Row, Rows, walk
-from resgen.spec.parts import Attention
+from resgen.spec.grammar import Rows, walk
 from resgen.spec.rules import fills, rows_of
 from resgen.spec.settings import BlockSettings
 from resgen.spec.values import Path_
@@ -49,7 +49,10 @@ class Structure:
         if drop_path:
             ends.append(_always("drop_path", drop_path))
         reader = Reader(settings, library)
-        self.joins = Joins(settings.shortcut, self._projections(reader), ends)
+        attended: list[Step] = []
+        if position(settings) == "shortcut":
+            attended = reader.steps(attention(settings), Space(settings))
+        self.joins = Joins(settings.shortcut, self._projections(reader), ends, attended)
         self.reader = Reader(settings, library, self.joins)
         self.parameters = _parameters(settings.block, library)
         self.base = self._base()
@@ -84,8 +87,7 @@ class Structure:
         antialias: Rows = ()
         if strided and settings.antialias != "none":
             antialias = shipped(settings.antialias)
-        behind = isinstance(settings.attention, Attention) and settings.attention.position == "3x3"
-        return Extras(antialias, attention(settings), behind)
+        return Extras(antialias, attention(settings), position(settings))
 
     def _projections(self, reader: Reader) -> tuple[tuple[Make, ...], tuple[Make, ...]]:
         """A projection's layers where nothing strides, and where something does."""
@@ -190,25 +192,6 @@ def _projection(word: str) -> str:
     return {"conv3x3": "conv", "conv3x3 strided": "conv3x3 strided"}.get(
         word, word.removesuffix(" strided")
     )
-
-
-def attention(settings: BlockSettings) -> Row | None:
-    """The row of the attention setting, with its own numbers."""
-    chosen = settings.attention
-    if isinstance(chosen, Use):
-        if chosen.rows is not None:
-            return Row("inline", None, (("name", "attention"),), (), (chosen.rows,))
-        return Row(chosen.name, None, (("name", "attention"),), (), (), chosen.parameters)
-    if chosen.kind == "none":
-        return None
-    # Every kind has this name, as in published weights.
-    if chosen.kind == "eca":
-        word = "eca" if chosen.kernel else "eca by width"
-        return spliced(shipped(word), {"kernel": chosen.kernel} if chosen.kernel else {}, "se")
-    # With a divisor halves go up; with none, to even, as RegNet's authors round.
-    divisor = chosen.divisor if chosen.divisor > 1 else "even"
-    values = {"ratio": chosen.ratio, "divisor": divisor}
-    return spliced(shipped(f"se {chosen.ratio_of}"), values, "se")
 
 
 def _always(name: str, op: Op) -> Step:

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from resgen.plan import layers as L
+from resgen.plan.attentions import ATTENTIONS
 from resgen.plan.layers import Mismatch, Op, Shape
 from resgen.plan.numbers import Make, Numbers, number
 from resgen.plan.pooling import avg_pool, max_pool
@@ -189,32 +189,6 @@ def space_to_depth(row: Row, settings: LayerSettings, place: Path_) -> Make:
     return image_only(make, row, place)
 
 
-def squeeze_excitation(row: Row, settings: LayerSettings, place: Path_) -> Make:
-    """x times a gate of itself; the squeezed width may be rounded."""
-    width = number(row.value, (*place, row.word), row.get("round"))
-
-    def make(shape: Shape, numbers: Numbers) -> Op:
-        squeeze = width(shape, numbers)
-        act = activation(settings.activation, squeeze, inplace=True)
-        return L.SqueezeExcitation(shape[0], squeeze, act)
-
-    return image_only(make, row, place)
-
-
-def efficient_attention(row: Row, settings: LayerSettings, place: Path_) -> Make:
-    """The kernel said, or grown with the width: odd, from (log2(c) + 1) / 2 up, at least 3."""
-    said = None if row.value == "width" else number(row.value, place)
-
-    def make(shape: Shape, numbers: Numbers) -> Op:
-        grown = max(int((math.log2(shape[0]) + 1) / 2) | 1, 3)
-        kernel = said(shape, numbers) if said else grown
-        if kernel % 2 == 0:
-            raise Mismatch(f"the kernel must be odd, to have a middle (got {kernel})", place)
-        return L.EfficientChannelAttention(kernel)
-
-    return image_only(make, row, place)
-
-
 def _counted(kind: Callable[[int], Op]) -> Maker:
     """A row of one whole number that takes images."""
 
@@ -259,6 +233,5 @@ MAKERS: dict[str, Maker] = {
     "blur": blur,
     "shift": _counted(L.Shift),
     "pad": _counted(L.ZeroPad),
-    "squeeze-excitation": squeeze_excitation,
-    "efficient-attention": efficient_attention,
+    **ATTENTIONS,
 }

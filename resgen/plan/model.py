@@ -31,6 +31,7 @@ from resgen.plan.layers import (
     Residual,
     Shape,
     Shortcut,
+    Sum,
     elements,
     inside,
     leaves,
@@ -217,6 +218,10 @@ def _additions(prefix: str, layers: tuple[Layer, ...]) -> Iterator[tuple[str, in
             if op.shortcut.kind != "none":
                 yield prefix, elements(op.output)
             yield from _additions(prefix, inside(op))
+        elif op.line == "parts":
+            inner = ".".join(part for part in (prefix, layer.name) if part)
+            sums = (part for part in op.parts(layer.input) if isinstance(part.op, Sum))
+            yield from ((inner, part.op.amount(part.input, part.output)) for part in sums)
 
 
 def _weighted(layers: tuple[Layer, ...]) -> int:

@@ -138,7 +138,7 @@ def _decimal(value: float) -> tuple[int, int]:
 def _whole(
     above: int, below: int, term: Term, rounding: Value, numbers: Numbers, place: Path_
 ) -> int:
-    """A whole number: to a multiple, halves up, at least one; up, down, or halves to even."""
+    """A whole number: halves to even, up, down, or a multiple, of which there is at least one."""
     if isinstance(rounding, Term):
         rounding = numbers.parameters[rounding.above[0]]
     if rounding is None:
@@ -154,8 +154,26 @@ def _whole(
         return max(1, round(Fraction(above, below)))
     if rounding in ("up", "down"):
         return max(1, -(-above // below) if rounding == "up" else above // below)
-    assert isinstance(rounding, int)
-    return max(rounding, (2 * above + rounding * below) // (2 * rounding * below) * rounding)
+    multiple, way = rounding if isinstance(rounding, tuple) else (rounding, "nearest")
+    if isinstance(multiple, Term):
+        multiple = numbers.parameters[multiple.above[0]]
+    assert isinstance(multiple, int)
+    return max(1, _WAYS[str(way)](above, below * multiple)) * multiple
+
+
+def _unless_a_tenth_is_lost(above: int, below: int) -> int:
+    """The nearest, halves up; the next where that is under 90 percent (MobileNet)."""
+    found = (2 * above + below) // (2 * below)
+    return found + 1 if 10 * found * below < 9 * above else found
+
+
+_WAYS: dict[str, Callable[[int, int], int]] = {
+    "nearest": lambda above, below: (2 * above + below) // (2 * below),
+    "up": lambda above, below: -(-above // below),
+    "down": lambda above, below: above // below,
+    "up-from-90-percent": _unless_a_tenth_is_lost,
+}
+"""Halves go up; a ratio -> a whole number."""
 
 
 def value_of(value: Value, place: Path_) -> Callable[[Shape, Numbers], int | float | str]:

@@ -16,12 +16,12 @@ class Extras(NamedTuple):
     """What the settings put into a block's path besides.
 
     antialias: what strides in place of the convolutions that take the stage's stride.
-    attention: behind the last row, or behind the last 3x3 convolution.
+    attention, position: its rows, and where they stand; on the shortcut, they are not here.
     """
 
     antialias: Rows = ()
-    attention: Row | None = None
-    behind_3x3: bool = False
+    attention: Rows = ()
+    position: str = "end"
 
 
 def filled(rows: Rows, order: Order, *, last: bool = True) -> Rows:
@@ -41,9 +41,7 @@ def filled_block(rows: Rows, order: Order, extras: Extras) -> Rows:
     """A block's path, filled in, with its `split`, its `add` and what follows the addition."""
     made: list[Row] = []
     final = _last(rows)
-    attended = len(rows) - 1
-    if extras.behind_3x3:
-        attended = max((i for i, row in enumerate(rows) if row.value == 3), default=attended)
+    attended = _attended(rows, extras.position)
     shares = order.shares != "none"
     for index, row in enumerate(rows):
         before, row, behind = _around(rows, index, order, ends=index == final)
@@ -51,14 +49,29 @@ def filled_block(rows: Rows, order: Order, extras: Extras) -> Rows:
         if row.word == "conv" and shares:
             made.append(Row("split", "all" if order.shares == "all" else None))
             shares = False
+        if extras.position == "pre" and index == attended:
+            made += extras.attention
         strides = bool(extras.antialias) and row.get("stride") == "stage"
         made.append(_without(row, "stride") if strides else row)
+        if extras.position == "before-norm" and index == attended:
+            made += extras.attention
         made += behind
         if strides:
             made += extras.antialias
-        if extras.attention and index == attended:
-            made.append(extras.attention)
-    return (*made, Row("add"), *letters(order.after))
+        if extras.position in ("end", "3x3") and index == attended:
+            made += extras.attention
+    post = extras.attention if extras.position == "post" else ()
+    return (*made, Row("add"), *letters(order.after), *post)
+
+
+def _attended(rows: Rows, position: str) -> int:
+    """The row that an attention stands beside."""
+    if position == "pre":
+        return next((i for i, row in enumerate(rows) if _weighted(row)), 0)
+    if position == "before-norm":
+        return _last(rows)
+    found = (i for i, row in enumerate(rows) if position == "3x3" and row.value == 3)
+    return max(found, default=len(rows) - 1)
 
 
 def letters(text: str, name: Value = None) -> Rows:

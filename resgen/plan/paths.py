@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from resgen.plan import layers as L
+from resgen.plan.attentions import ATTENTIONS
 from resgen.plan.branches import branches
 from resgen.plan.layers import Mismatch, Op, Shape
 from resgen.plan.makers import MAKERS, act
@@ -34,8 +35,7 @@ _FRESH = frozenset(
         "linear",
         "max-pool",
         "scale",
-        "squeeze-excitation",
-        "efficient-attention",
+        *ATTENTIONS,
         "blur",
         "global-pool",
     ]
@@ -244,7 +244,7 @@ def with_given(make: Make, given: Given) -> Make:
     return made
 
 
-def spliced(rows: Rows, values: Mapping[str, Value], name: str = "") -> Row:
-    """One row with values for what its terms name, to stand among others."""
-    options = (("name", name),) if name else ()
+def spliced(rows: Rows, values: Mapping[str, Value], name: str = "", **said: Value) -> Row:
+    """One row with values for what its terms name, and with options, to stand among others."""
+    options = ((("name", name),) if name else ()) + tuple(said.items())
     return Row("spliced", None, options, (), (rows,), tuple(values.items()))

@@ -19,6 +19,7 @@ from resgen.spec.values import Path_
 _CALLED = {
     "max-pool": "maxpool", "avg-pool": "avgpool", "global-pool": "avgpool", "linear": "fc",
     "space-to-depth": "unshuffle", "squeeze-excitation": "se", "efficient-attention": "eca",
+    "attention-pool": "attnpool",
 }  # fmt: skip
 RESERVED = frozenset(
     [

@@ -29,7 +29,8 @@ class Joins:
     """What a `shortcut` setting joins at every `add`.
 
     projections: the steps of a projection where nothing strides, and where something does.
-    ends: what stands on the main path ahead of each addition.
+    ends: what stands on the main path ahead of each addition. attended: what each shortcut
+    ends in.
     """
 
     def __init__(
@@ -37,17 +38,22 @@ class Joins:
         mode: ShortcutMode,
         projections: tuple[tuple[Make, ...], tuple[Make, ...]],
         ends: Sequence[Step],
+        attended: Sequence[Step] = (),
     ) -> None:
         self.mode, self.projections, self.ends = mode, projections, tuple(ends)
+        self.attended = [make for _, make in attended]
         self.kind = mode.kind
         # Whether an addition makes a new tensor, whatever the shapes.
         self.always = mode.kind not in ("none", "identity-same")
         # Whether the input itself joins where its shape is kept.
-        self.bare = mode.kind not in ("none", "projection-all", *SHORTCUT_FUNCTIONS)
+        self.bare = not attended and mode.kind not in (
+            "none", "projection-all", *SHORTCUT_FUNCTIONS
+        )  # fmt: skip
 
     def unit(self, space: Space, main: list[Step], split: int, all_leave: bool) -> Unit:
         """The unit of the steps of its main path."""
-        function = space.name("shortcut") if self.mode.kind in SHORTCUT_FUNCTIONS else ""
+        functions = self.mode.kind in SHORTCUT_FUNCTIONS or self.attended
+        function = space.name("shortcut") if functions else ""
         names = (space.name("downsample"), function, space.name("gate"))
         projections = tuple(
             [(f"{names[0]}.{i}", make) for i, make in enumerate(makes)]
@@ -138,7 +144,12 @@ class Unit(NamedTuple):
         if mode == "projection-all" or (mode == "projection" and changes):
             if output[0] != numbers.out or stride != numbers.stride:
                 numbers = numbers._replace(out=output[0], stride=stride)
-            return Shortcut("projection", run(self.projections[stride != 1], shape, numbers))
+            layers = run(self.projections[stride != 1], shape, numbers)
+            ended = [make(output, numbers) for make in self.joins.attended]
+            steps = ((f"{self.names[0]}.{i}", op) for i, op in enumerate(ended, len(layers)) if op)
+            return Shortcut(
+                "projection", (*layers, *chain(layers[-1].output if layers else shape, *steps))
+            )
         ops: list[Op] = []
         if changes:
             if shape[0] > output[0]:
@@ -150,6 +161,8 @@ class Unit(NamedTuple):
         kind = "identity-padded" if changes else "identity"
         if mode in SHORTCUT_FUNCTIONS:
             ops.append(SHORTCUT_FUNCTIONS[mode](self.joins.mode, output[0]))
+        ops += [op for make in self.joins.attended if (op := make(output, numbers))]
+        if self.names[1]:
             return Shortcut(kind, _numbered(self.names[1], shape, ops))
         return Shortcut(kind, _numbered(self.names[0], shape, ops)) if ops else IDENTITY
 

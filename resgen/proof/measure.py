@@ -29,6 +29,7 @@ from resgen.words import size
 COUNTED = {
     "conv": "conv",
     "linear": "linear",
+    "matmul": "linear",
     **{f"{kind}_norm": "norm" for kind in ("batch", "group", "instance", "layer")},
 }
 ACCOUNTED = frozenset(
@@ -36,6 +37,8 @@ ACCOUNTED = frozenset(
         "aten::max_pool2d",
         "aten::avg_pool2d",
         "aten::mean",
+        "aten::amax",
+        "aten::unflatten",
         "aten::sigmoid",
         "aten::silu",
         "aten::silu_",

@@ -127,8 +127,8 @@ def _layers(plan: Plan, seen: Measurement) -> Check:
     norms: dict[str, int] = {}
     for name, layer in plan.named_layers():
         books = _own_cost(layer)
-        if books.macs:
-            macs[name] = books.macs
+        if books.macs:  # the products of a module itself are one entry
+            macs[name] = macs.get(name, 0) + books.macs
         if books.norm:
             norms[name] = books.norm
     for what, ours, theirs in (("MACs", macs, seen.macs), ("norm", norms, seen.norms)):

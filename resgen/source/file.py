@@ -135,14 +135,17 @@ def _with_inner(op: Op) -> Iterable[Op]:
 
 @cache
 def _part_texts() -> dict[str, str]:
-    """Class name -> its text in resgen/parts.py, read without importing it."""
-    source = (Path(__file__).parent / "parts.py").read_text(encoding="utf-8")
-    lines = source.splitlines()
-    return {
-        node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno])
-        for node in ast.parse(source).body
-        if isinstance(node, ast.ClassDef)
-    }
+    """Class name -> its text in the files of such classes, read without importing them."""
+    found: dict[str, str] = {}
+    for name in ("parts", "attentions"):
+        source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+        lines = source.splitlines()
+        found |= {
+            node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno])
+            for node in ast.parse(source).body
+            if isinstance(node, ast.ClassDef)
+        }
+    return found
 
 
 def _parts_used(plan: Plan) -> list[str]:

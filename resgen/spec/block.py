@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag, model_validator
 
+from resgen.spec.attention import Attention
+from resgen.spec.builtin import ATTENTION_WORDS
 from resgen.spec.definitions import Use
 from resgen.spec.norms import Activation, Norm
 from resgen.spec.parts import (
@@ -13,7 +15,6 @@ from resgen.spec.parts import (
     MAX_DEPTH,
     MAX_WIDTH,
     PATH,
-    Attention,
     Keys,
     ShortcutMode,
     Stride,
@@ -115,13 +116,13 @@ class BlockKeys(Keys):
     attention: (
         Annotated[
             Annotated[Attention, Tag(KEYS)] | Annotated[Use, Tag(PATH)],
-            tagged("none", "se", "eca"),
+            tagged(*ATTENTION_WORDS),
             Word,
         ]
         | None
     ) = Field(
         None,
-        description="Attention over channels: `se`, `eca`, a definition or a path.",
+        description="Attention: `se`, `eca`, `cbam`, `gc`, a definition or a path.",
         examples=["se"],
     )
     norm: Annotated[Norm, Word] | None = Field(

@@ -73,10 +73,13 @@ SHIPPED: dict[str, list[object]] = {
         _conv(3, "here", name="maxpool"), {"blur": 3, "stride": 2, "name": "maxpool"},
     ],
     # Attentions; the width of the squeeze is a share of what is attended to, or of the input.
-    "se width": [{"squeeze-excitation": "ratio * here", "round": "divisor"}],
-    "se input": [{"squeeze-excitation": "ratio * in", "round": "divisor"}],
+    "se width": [{"squeeze-excitation": "ratio * here"}],
+    "se input": [{"squeeze-excitation": "ratio * in"}],
     "eca": [{"efficient-attention": "kernel"}],
     "eca by width": [{"efficient-attention": "width"}],
+    "cbam channels": [{"channel-attention": "ratio * here"}],
+    "cbam pixels": [{"spatial-attention": "kernel"}],
+    "gc": [{"global-context": "ratio * here"}],
     # What strides in place of a strided convolution.
     "blur": [{"blur": 3, "stride": "stage", "name": "aa"}],
     "avgpool": [{"avg-pool": "stage", "stride": "stage", "padding": 0, "name": "aa"}],
@@ -90,5 +93,5 @@ SHIPPED: dict[str, list[object]] = {
 
 BLOCK_WORDS = ("basic", "bottleneck")
 TAKEN = frozenset(SHIPPED) | {"none", "se"}
-ATTENTION_WORDS = ("none", "se", "eca")
+ATTENTION_WORDS = ("none", "se", "eca", "cbam", "gc")
 PROJECTION_WORDS = ("conv", "avgpool-conv", "conv3x3")

@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 
 from resgen.spec import path_schema
+from resgen.spec.attention import Attention
 from resgen.spec.block import BlockKeys, StageKeys
 from resgen.spec.model import Spec
 from resgen.spec.norms import Activation, Norm
 from resgen.spec.parts import (
-    Attention,
     DropPath,
     Head,
     Input,

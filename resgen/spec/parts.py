@@ -1,4 +1,4 @@
-"""The parts of a Spec: input, stem, shortcut, attention, stochastic depth, RegNet, head."""
+"""The parts of a Spec: input, stem, shortcut, stochastic depth, RegNet, head."""
 
 from __future__ import annotations
 
@@ -184,63 +184,6 @@ class ShortcutMode(Keys):
     @model_validator(mode="after")
     def _own_keys_only(self) -> ShortcutMode:
         refuse_foreign(self, "shortcuts")
-        return self
-
-
-class Attention(Keys):
-    """Attention over channels; a word alone is its kind."""
-
-    owners: ClassVar[dict[str, tuple[str, ...]]] = {
-        "ratio": ("se",),
-        "ratio_of": ("se",),
-        "divisor": ("se",),
-        "kernel": ("eca",),
-        "position": ("se", "eca"),
-    }
-
-    kind: Literal["none", "se", "eca"] = Field(
-        description="`se`: squeeze-and-excitation (Hu et al. 2017). `eca`: efficient channel "
-        "attention, its kernel grown with the width (Wang et al. 2019).",
-        examples=["se"],
-    )
-    ratio: float = Field(
-        0.0625,
-        gt=0,
-        le=16,
-        description="`se`: the squeezed width over the width it is taken of.",
-        examples=[0.25],
-    )
-    ratio_of: Literal["width", "input"] = Field(
-        "width",
-        description="`se`: the width the ratio is taken of: the channels attended to, "
-        "or the block's input (RegNet).",
-        examples=["input"],
-    )
-    divisor: int = Field(
-        8,
-        ge=1,
-        le=1024,
-        description="`se`: the squeezed width is rounded to a multiple of this, at least once.",
-        examples=[1],
-    )
-    kernel: int | None = Field(
-        None,
-        ge=1,
-        le=1023,
-        description="`eca`: channels a filter sees, an odd number, in place of the rule's.",
-        examples=[5],
-    )
-    position: Literal["end", "3x3"] = Field(
-        "end",
-        description="After the block's last norm, or after the 3x3 convolution (RegNet).",
-        examples=["3x3"],
-    )
-
-    @model_validator(mode="after")
-    def _own_keys_only(self) -> Attention:
-        refuse_foreign(self, "attention")
-        if self.kernel is not None and self.kernel % 2 == 0:
-            raise broken(f"must be odd, to have a middle (got {self.kernel})", "kernel")
         return self
 
 

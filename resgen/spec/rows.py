@@ -51,6 +51,7 @@ _POOLS = {
     "ceil": SWITCH,
 }
 _ROUNDED = {"round": ROUND}
+_ACT = word(*ACTS, free=True)
 ROWS: dict[str, Word] = {
     "conv": Word(
         "A convolution. Keeps the width where none is said; an odd kernel keeps the size at "
@@ -76,7 +77,7 @@ ROWS: dict[str, Word] = {
     ),
     "act": Word(
         "The setting's activation, or another; a definition's parameter may say which.",
-        word(*ACTS, free=True),
+        _ACT,
         {"slope": number(0, 1, named=False)},
         alone=True,
     ),
@@ -107,14 +108,39 @@ ROWS: dict[str, Word] = {
     "shift": Word("The image moved up and left by so many pixels, zeros behind.", count(1, 64)),
     "pad": Word("A border of zeros.", count(1, 1023)),
     "squeeze-excitation": Word(
-        "x times sigmoid(W2 act(W1 mean(x))), squeezed to a width (Hu et al. 2018).",
+        "x times gate(W2 act(W1 mean(x))), squeezed to a width (Hu et al. 2018); the gate is a "
+        "sigmoid where none is said.",
         WIDTH,
-        _ROUNDED,
+        {**_ROUNDED, "bias": SWITCH, "activation": _ACT, "gate": _ACT},
     ),
     "efficient-attention": Word(
         "x times sigmoid(w * mean(x)), w of so many channels (Wang et al. 2020); `width`: a "
         "kernel grown with the width.",
         either(count(1, 1023), "width"),
+    ),
+    "channel-attention": Word(
+        "x times sigmoid(f(mean(x)) + f(max(x))), f(z) = W2 act(W1 z), squeezed to a width (CBAM, "
+        "Woo et al. 2018).",
+        WIDTH,
+        {**_ROUNDED, "bias": SWITCH, "activation": _ACT},
+    ),
+    "spatial-attention": Word(
+        "x times sigmoid(norm(w * [max(x), mean(x)])), max and mean over the channels, w so many "
+        "pixels a side (CBAM, Woo et al. 2018).",
+        count(1, 1023),
+    ),
+    "global-context": Word(
+        "x plus W2 act(norm(W1 c)), squeezed to a width, c the mean of the pixels weighted by "
+        "softmax(w x) (GCNet, Cao et al. 2019); `fuse: scale`: x times its sigmoid.",
+        WIDTH,
+        {**_ROUNDED, "activation": _ACT, "fuse": word("add", "scale")},
+    ),
+    "attention-pool": Word(
+        "An image as a vector of so many numbers: the mean attends to itself and every pixel, "
+        "with learned positions (CLIP, Radford et al. 2021); a head of 64 channels where `heads` "
+        "is not said.",
+        WIDTH,
+        {"heads": WIDTH},
     ),
     "branches": Word(
         "Paths side by side; `[]` is the input itself. With `times`, one path so many times."
@@ -152,10 +178,12 @@ SELECT: Mapping[str, Kind] = {
 """Options of `join: {select: ...}`: the squeezed width, at least so much, its biases."""
 PARAMETER = either(WIDTH, "stage", *ACTS)
 USE: Mapping[str, Kind] = {"times": TIMES}
-RESERVED = frozenset(
-    ["name", "with", "path", "kind", "stage", "depthwise", *BRANCH_OPTIONS]
-    + [option for row in ROWS.values() for option in row.options]
-)
+_FREE = frozenset(["activation", "gate", "fuse", "heads"])
+"""Options of rows that nobody takes for rows: definitions and parameters may be called so."""
+RESERVED = (
+    frozenset(["name", "with", "path", "kind", "stage", "depthwise", *BRANCH_OPTIONS])
+    | {option for row in ROWS.values() for option in row.options}
+) - _FREE
 
 # What people call a row that has another name here.
 MEANT = {
@@ -166,4 +194,6 @@ MEANT = {
     "conv2d": "conv", "convolution": "conv", "concat": "{branches: [...], join: concat}",
     "sigmoid": "{act: sigmoid}", "gelu": "{act: gelu}", "silu": "{act: silu}",
     "residual": "add", "shortcut": "add", "sum": "{branches: [...]}", "se": "squeeze-excitation",
+    "eca": "efficient-attention", "gc": "global-context", "attnpool": "attention-pool",
+    "cbam": "channel-attention and spatial-attention",
 }  # fmt: skip

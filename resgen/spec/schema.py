@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from resgen.spec import path_schema
+from resgen.spec.attention import Attention
 from resgen.spec.block import BlockEntry, BlockKeys, StageKeys
 from resgen.spec.definitions import Use
 from resgen.spec.model import Spec
 from resgen.spec.norms import Activation, Norm
 from resgen.spec.parts import (
-    Attention,
     DropPath,
     Head,
     Input,

@@ -11,10 +11,11 @@ from dataclasses import MISSING, dataclass, fields
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
+from resgen.spec.attention import Attention
 from resgen.spec.block import BlockKeys
 from resgen.spec.definitions import Use
 from resgen.spec.norms import Activation, Norm
-from resgen.spec.parts import MAX_WIDTH, Attention, ShortcutMode
+from resgen.spec.parts import MAX_WIDTH, ShortcutMode
 
 # Two spellings of one fact: a stage that gives the one is not asked for the other.
 RIVALS = (

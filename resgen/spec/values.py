@@ -137,4 +137,33 @@ def either(first: Kind, *words: str) -> Kind:
 
 
 PADDING = either(pair(count(0, MAX_SIZE)), "same")
-ROUND = either(count(1, 1024), "up", "down", "even")
+
+
+ROUNDINGS = ("nearest", "up", "down", "up-from-90-percent")
+_MULTIPLE = either(count(1, 1024), "up", "down", "even")
+
+
+def _round(value: object, path: Path_) -> Value:
+    """A multiple to the nearest, a way to a whole number, or both."""
+    if not isinstance(value, list | tuple):
+        return _MULTIPLE.read(value, path)
+    if len(value) != 2:
+        raise broken(f"must be a multiple and a way, as [8, down] (got {show(value)})", *path)
+    return count(1, 1024).read(value[0], (*path, 0)), word(*ROUNDINGS).read(value[1], (*path, 1))
+
+
+ROUND = Kind(
+    _round,
+    f"{_MULTIPLE.says}, or [a number, {' | '.join(ROUNDINGS)}]",
+    {
+        "anyOf": [
+            _MULTIPLE.schema,
+            {
+                "type": "array",
+                "prefixItems": [count(1, 1024).schema, {"enum": list(ROUNDINGS)}],
+                "minItems": 2,
+                "maxItems": 2,
+            },
+        ]
+    },
+)

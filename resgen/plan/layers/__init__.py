@@ -10,6 +10,7 @@ Shapes are (channels, height, width) of one image; vectors are (features,).
 from __future__ import annotations
 
 from resgen.plan.layers.activations import *  # noqa: F403
+from resgen.plan.layers.attention import *  # noqa: F403
 from resgen.plan.layers.base import Layer as Layer
 from resgen.plan.layers.base import Mismatch as Mismatch
 from resgen.plan.layers.base import Op as Op

@@ -1,16 +1,16 @@
-"""Layers made of others: attention, gates, standardized convolutions."""
+"""Layers made of others: gates, standardized convolutions."""
 
 from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
 from resgen.plan.layers.activations import Sigmoid
-from resgen.plan.layers.base import Layer, NoParams, Op, SameShape, Shape, chain, elements
+from resgen.plan.layers.base import Layer, NoParams, SameShape, Shape, chain, elements
 from resgen.plan.layers.weighted import Conv
-from resgen.plan.layers.weightless import GlobalAvgPool, Multiply
+from resgen.plan.layers.weightless import Multiply
 
 
-class _Composite(SameShape):
+class Composite(SameShape):
     """A layer made of others; its cost is theirs."""
 
     line: ClassVar[str] = "parts"
@@ -21,30 +21,6 @@ class _Composite(SameShape):
 
     def amount(self, shape: Shape, out: Shape) -> int:
         return 0
-
-
-class SqueezeExcitation(
-    _Composite,
-    NamedTuple("_SqueezeExcitation", [("channels", int), ("squeeze", int), ("activation", Op)]),
-):
-    """y = x sigmoid(W2 a(W1 mean(x))), per channel, a the activation (Hu et al. 2017)."""
-
-    __slots__ = ()
-    torch: ClassVar[str] = "SqueezeExcitation"
-    positional: ClassVar[int] = 3
-
-    def parts(self, shape: Shape) -> tuple[Layer, ...]:
-        return (
-            *chain(
-                shape,
-                ("pool", GlobalAvgPool(1)),
-                ("fc1", Conv(self.channels, self.squeeze, 1)),
-                ("act", self.activation),
-                ("fc2", Conv(self.squeeze, self.channels, 1)),
-                ("gate", Sigmoid()),
-            ),
-            Layer("", Multiply(), shape, shape),
-        )
 
 
 class _WeightNorm(NoParams, NamedTuple("_WeightNorm", [("weight", Shape), ("each", int)])):
@@ -100,29 +76,7 @@ class Conv1d(SameShape, NamedTuple("_Conv1d", [("kernel_size", int)])):
         return self.kernel_size * elements(out)
 
 
-class EfficientChannelAttention(
-    _Composite,
-    NamedTuple("_EfficientChannelAttention", [("kernel_size", int)]),
-):
-    """y = x sigmoid(w * mean(x)), w sliding over the channels (Wang et al. 2019)."""
-
-    __slots__ = ()
-    torch: ClassVar[str] = "EfficientChannelAttention"
-    positional: ClassVar[int] = 1
-
-    def parts(self, shape: Shape) -> tuple[Layer, ...]:
-        return (
-            *chain(
-                shape,
-                ("pool", GlobalAvgPool(1)),
-                ("conv", Conv1d(self.kernel_size)),
-                ("gate", Sigmoid()),
-            ),
-            Layer("", Multiply(), shape, shape),
-        )
-
-
-class Gate(_Composite, NamedTuple("_Gate", [("channels", int), ("bias", float)])):
+class Gate(Composite, NamedTuple("_Gate", [("channels", int), ("bias", float)])):
     """g = sigmoid(W x + b), a 1x1 convolution (He et al. 2016, section 3.1)."""
 
     __slots__ = ()
@@ -134,7 +88,7 @@ class Gate(_Composite, NamedTuple("_Gate", [("channels", int), ("bias", float)])
         return chain(shape, ("conv", Conv(self.channels, self.channels, 1)), ("sigmoid", Sigmoid()))
 
 
-class ShortcutGate(_Composite, NamedTuple("_ShortcutGate", [("channels", int), ("bias", float)])):
+class ShortcutGate(Composite, NamedTuple("_ShortcutGate", [("channels", int), ("bias", float)])):
     """y = (1 - sigmoid(W x + b)) x (He et al. 2016, section 3.1, shortcut-only gating)."""
 
     __slots__ = ()

@@ -72,7 +72,7 @@ class _Linear(NamedTuple):
 
 
 class Linear(_Linear):
-    """y = W x + b. MACs: in out; the bias is counted apart."""
+    """y = W x + b, of each vector. MACs: in out a vector; the bias is counted apart."""
 
     __slots__ = ()
     torch: ClassVar[str] = "nn.Linear"
@@ -81,14 +81,14 @@ class Linear(_Linear):
     line: ClassVar[str] = "linear"
 
     def out(self, shape: Shape) -> Shape:
-        return (self.out_features,)
+        return (*shape[:-1], self.out_features)
 
     def params(self) -> dict[str, Shape]:
         weight = (self.out_features, self.in_features)
         return {"weight": weight, "bias": weight[:1]} if self.bias else {"weight": weight}
 
     def amount(self, shape: Shape, out: Shape) -> int:
-        return self.in_features * self.out_features
+        return elements(shape) * self.out_features
 
     def parts(self, shape: Shape) -> tuple[Layer, ...]:
         return ()
