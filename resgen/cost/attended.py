@@ -36,7 +36,9 @@ def _attention_pool(tape: Tape, x: Held, layer: Layer) -> Held:
     *_, positions, summed, key, query, value, _, softmax, product, last = op.parts(layer.input)
     tokens = tape.like(summed.output, FULL)  # the positions are fp32
     tape.node(FULL * elements(positions.op.params()["positional_embedding"]), 2 * tokens.size)
-    k, q, v = (weighted(tape, tokens, part) for part in (key, query, value))
+    # The query is of the first token alone, which under autocast is cast alone, too.
+    first = tape.like(query.input, FULL) if tape.half else tokens
+    k, q, v = (weighted(tape, *pair) for pair in ((tokens, key), (first, query), (tokens, value)))
     tape.keep(k, q)
     weights = tape.like(softmax.output, FULL)
     tape.keep(weights)

@@ -110,14 +110,14 @@ class AttentionPool(nn.Module):
         self.q_proj = nn.Linear(channels, channels)
         self.v_proj = nn.Linear(channels, channels)
         self.c_proj = nn.Linear(channels, width)
-        self.heads = heads
+        self.heads, self.scale = heads, (channels // heads) ** -0.5
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.flatten(2).transpose(1, 2)
         x = torch.cat((x.mean(1, keepdim=True), x), 1) + self.positional_embedding
         projected = (self.q_proj(x[:, :1]), self.k_proj(x), self.v_proj(x))
         q, k, v = (y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in projected)
-        scores = q @ k.transpose(2, 3) / q.shape[3] ** 0.5
+        scores = q @ k.transpose(2, 3) * self.scale
         y = scores.softmax(3) @ v
         pooled: Tensor = self.c_proj(y.flatten(1))
         return pooled

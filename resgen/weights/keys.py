@@ -82,6 +82,24 @@ KEY_MAPS: dict[str, tuple[Row, ...]] = {
         *_TIMM_RESNETV2,
         Row(r"\.downsample\.conv\.", ".downsample.1."),
     ),
+    "timm ByobNet": (
+        Row(r"^stem\.conv(\d)\.conv\.", "conv{}.", (0,)),
+        Row(r"^stem\.conv(\d)\.bn\.", "bn{}.", (0,)),
+        Row(r"^stages\.(\d+)\.(\d+)\.", "layer{}.{}.", (1, 0)),
+        Row(r"\.conv(\d)_\w+\.conv\.", ".conv{}.", (0,)),
+        Row(r"\.conv(\d)_\w+\.bn\.", ".bn{}.", (0,)),
+        Row(r"\.shortcut\.conv\.", ".downsample.0."),
+        Row(r"\.shortcut\.bn\.", ".downsample.1."),
+        Row(r"\.attn\.(?:mlp_(?:add|scale)\.)?", ".se."),
+        Row(r"^final_conv\.conv\.", "head_conv."),
+        Row(r"^final_conv\.bn\.", "head_bn."),
+        _CLASSIFIER,
+    ),
+    # A projection's pool has no number there.
+    "CLIP": (
+        Row(r"^visual\.", ""),
+        Row(r"\.downsample\.(\d)\.", ".downsample.{}.", (1,)),
+    ),
 }
 
 # What wrappers of a module put before its names.

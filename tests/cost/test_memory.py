@@ -63,9 +63,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "deep": {"stem": {"kind": "deep", "width": 32}},
     "pool": {"stem": {"kind": "conv7x7-pool", "width": 32}},
 }
-# CPU autocast runs these otherwise than CUDA's, which the closed form follows: group norm
-# stays in bf16 there, and reflected padding goes to fp32.
-CPU_DIFFERS = {"group-norm", "blur"}
+# CPU autocast runs these otherwise than CUDA's, which the closed form follows: group norm, layer
+# norm and softmax stay in bf16 there, and reflected padding goes to fp32.
+CPU_DIFFERS = {"group-norm", "blur", "gc", "gc-scale", "attention-pool"}
 
 
 def plan(**words: Any) -> Plan:
