@@ -9,10 +9,12 @@ from collections.abc import Hashable, Iterator, Sequence
 from resgen.plan import Layer, Op
 from resgen.plan.layers import (
     Branches,
+    ChannelAttention,
     ChannelConv,
     ChannelShuffle,
     Conv,
     EfficientChannelAttention,
+    GatedSqueezeExcitation,
     GlobalAvgPool,
     Linear,
     OffsetIdentity,
@@ -33,7 +35,9 @@ _SHOWN = (ChannelShuffle, Shift, SpaceToDepth, Upsample)  # of the free ones: th
 _TITLES: dict[type, str] = {
     GlobalAvgPool: "avg pool",
     SqueezeExcitation: "squeeze, excite",
+    GatedSqueezeExcitation: "squeeze, excite",
     EfficientChannelAttention: "channel attention",
+    ChannelAttention: "channel attention",
     ResponseNorm: "response norm",
 }
 

@@ -8,7 +8,10 @@ from resgen.plan import layers as L
 from resgen.plan.layers.base import both
 from resgen.words import short
 
-_WORDS: dict[type, str] = {L.ResponseNorm: "response norm", L.Shake: "shake"}
+_WORDS: dict[type, str] = {
+    L.ResponseNorm: "response norm", L.Shake: "shake", L.Sum: "addition", L.PairSum: "addition",
+    L.Softmax: "exponential and product",
+}  # fmt: skip
 
 
 def formulas(layer: Layer) -> list[tuple[str, str]]:
@@ -30,7 +33,12 @@ def formulas(layer: Layer) -> list[tuple[str, str]]:
         lines.append(("", f"= {books.macs:,} ({short(books.macs)})"))
     elif isinstance(op, L.Linear):
         text = f"{op.in_features} * {op.out_features} = {books.macs:,}"
-        lines.append(("MACs", f"in * out = {text}"))
+        vectors = "vectors * " if len(out) > 1 else ""
+        text = f"{out[0]} * {text}" if vectors else text
+        lines.append(("MACs", f"{vectors}in * out = {text}"))
+    elif isinstance(op, L.MatrixProduct):
+        text = f"{op.rows} * {op.inner} * {op.columns} = {books.macs:,}"
+        lines.append(("MACs", f"rows * inner * columns = {text}"))
     elif isinstance(op, L.ChannelConv):
         text = f"{op.kernel_size} * {elements(out)} = {books.macs:,}"
         lines.append(("MACs", f"k * channels = {text}"))

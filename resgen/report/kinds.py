@@ -82,6 +82,8 @@ def _use(place: int, layer: Layer) -> object:
 _SHORT = {
     "EfficientChannelAttention": "eca",
     "SqueezeExcitation": "se",
+    "GatedSqueezeExcitation": "se",
+    "GlobalContextGate": "global context, scaling",
     "StandardizedConv": "ws conv",
     "RectConv": "conv",
     "GlobalAvgPool": "global pool",

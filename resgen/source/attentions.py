@@ -102,9 +102,9 @@ class GlobalContextGate(nn.Module):
 class AttentionPool(nn.Module):
     """y = c_proj(softmax(q k' / sqrt(d)) v) by heads of d: the mean attends to all pixels."""
 
-    def __init__(self, channels: int, width: int, *, heads: int, pixels: int) -> None:
+    def __init__(self, channels: int, width: int, *, heads: int, area: int) -> None:
         super().__init__()
-        positions = torch.randn(pixels + 1, channels) / channels**0.5
+        positions = torch.randn(area + 1, channels) / channels**0.5
         self.positional_embedding = nn.Parameter(positions)
         self.k_proj = nn.Linear(channels, channels)
         self.q_proj = nn.Linear(channels, channels)

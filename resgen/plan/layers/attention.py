@@ -107,7 +107,7 @@ class MeanMax(NoParams, NamedTuple("_MeanMax", [("over", str)])):
         return 2 * elements(shape)
 
 
-class _PairSum(NoParams, Nothing):
+class PairSum(NoParams, Nothing):
     """The sum of two pixels side by side: an addition a channel."""
 
     __slots__ = ()
@@ -148,7 +148,7 @@ class ChannelAttention(Composite, _ChannelAttention):
                 ("fc1", Conv(self.channels, self.squeeze, 1, bias=self.bias)),
                 ("act", self.activation),
                 ("fc2", Conv(self.squeeze, self.channels, 1, bias=self.bias)),
-                ("", _PairSum()),
+                ("", PairSum()),
                 ("", Sigmoid()),
             ),
             _times(shape),
@@ -185,7 +185,7 @@ class SpatialAttention(Composite, _SpatialAttention):
         )
 
 
-class _Softmax(SameShape, NoParams, Nothing):
+class Softmax(SameShape, NoParams, Nothing):
     """Numbers that sum to one: an exponential and a product an element."""
 
     __slots__ = ()
@@ -231,7 +231,7 @@ class ContextPool(Composite, NamedTuple("_ContextPool", [("channels", int)])):
         return chain(
             shape,
             ("conv_attn", Conv(self.channels, 1, 1)),
-            ("", _Softmax()),
+            ("", Softmax()),
             ("", MatrixProduct(self.channels, elements(shape[1:]), 1)),
         )
 
@@ -274,7 +274,7 @@ class GlobalContextGate(GlobalContext):
         return (*vector, gate, _times(shape))
 
 
-class _Tokens(NoParams, Nothing):
+class Tokens(NoParams, Nothing):
     """The pixels' mean, then the pixels, each a vector: an operation an element."""
 
     __slots__ = ()
@@ -290,7 +290,7 @@ class _Tokens(NoParams, Nothing):
         return elements(shape)
 
 
-class _Positions(SameShape, NamedTuple("_Positions", [("tokens", int), ("channels", int)])):
+class Positions(SameShape, NamedTuple("_Positions", [("tokens", int), ("channels", int)])):
     """A learned vector added to each token."""
 
     __slots__ = ()
@@ -313,7 +313,7 @@ class _AttentionPool(NamedTuple):
     channels: int
     width: int
     heads: int
-    pixels: int
+    area: int
 
 
 class AttentionPool(Composite, _AttentionPool):
@@ -321,7 +321,7 @@ class AttentionPool(Composite, _AttentionPool):
 
     Each of the h heads has d = channels / h numbers; to all, learned positions are added
     (Radford et al. 2021). MACs: 2 n c c of K and V, c c of q, 2 n c of the products with q, c out
-    of the last layer, n = pixels + 1.
+    of the last layer, n = area + 1.
     """
 
     __slots__ = ()
@@ -333,18 +333,18 @@ class AttentionPool(Composite, _AttentionPool):
         return (self.width,)
 
     def parts(self, shape: Shape) -> tuple[Layer, ...]:
-        c, n = self.channels, self.pixels + 1
+        c, n = self.channels, self.area + 1
         tokens, scores = (n, c), (self.heads, n, 1)
         dense = Linear(c, c)
         return (
-            Layer("", _Tokens(), shape, tokens),
-            Layer("", _Positions(n, c), tokens, tokens),
+            Layer("", Tokens(), shape, tokens),
+            Layer("", Positions(n, c), tokens, tokens),
             Layer("", Sum(2), tokens, tokens),
             Layer("k_proj", dense, tokens, tokens),
             Layer("q_proj", dense, (c,), (c,)),
             Layer("v_proj", dense, tokens, tokens),
             Layer("", MatrixProduct(self.heads * n, c // self.heads, 1), (c,), scores),
-            Layer("", _Softmax(), scores, scores),
+            Layer("", Softmax(), scores, scores),
             Layer("", MatrixProduct(c, n, 1), scores, (c,)),
             Layer("c_proj", Linear(c, self.width), (c,), (self.width,)),
         )
