@@ -17,7 +17,7 @@ def rows(draw: st.DrawFn, *, depth: int = 2, definitions: tuple[str, ...] = ()) 
     """A path that keeps the image's size, and leaves any width behind."""
     found: Path = []
     for _ in range(draw(st.integers(1, 4))):
-        kinds = ["conv", "norm", "act", "pool", "scale", "shuffle"]
+        kinds = ["conv", "norm", "act", "pool", "scale", "shuffle", "attention"]
         kinds += ["branches", "gate"] if depth else []
         kinds += ["use"] if definitions else []
         found += draw(_row(draw(st.sampled_from(kinds)), depth, definitions))
@@ -44,6 +44,13 @@ def _row(draw: st.DrawFn, kind: str, depth: int, definitions: tuple[str, ...]) -
         ]))]  # fmt: skip
     if kind == "shuffle":
         return [{"shuffle": 2}]
+    if kind == "attention":
+        return [draw(st.sampled_from([
+            {"squeeze-excitation": "here / 4", "round": [1, "down"], "bias": False},
+            {"squeeze-excitation": 2, "activation": "silu", "gate": "hardsigmoid"},
+            {"channel-attention": "here / 8", "round": "up"}, {"spatial-attention": 3},
+            {"global-context": 4}, {"global-context": 4, "fuse": "scale", "activation": "gelu"},
+        ]))]  # fmt: skip
     if kind == "use":
         name = draw(st.sampled_from(definitions))
         times = draw(st.sampled_from([None, None, 2]))

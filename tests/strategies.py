@@ -42,7 +42,7 @@ def spec_data(draw: st.DrawFn, *, plain_words: bool = False) -> dict[str, Any]:
     }
     extras: dict[str, st.SearchStrategy[Any]] = {
         "groups": st.sampled_from((1, 2, 4)),
-        "attention": st.sampled_from(("none", "se", "eca")),
+        "attention": st.sampled_from(("none", "se", "eca", "cbam", "gc")),
         "activation": st.sampled_from(("relu", "silu", "leaky-relu")),
         "projection": st.sampled_from(("conv", "avgpool-conv")),
     }
@@ -95,6 +95,12 @@ ATTENTIONS = (
     "eca",
     {"kind": "se", "ratio": 0.25, "ratio_of": "input", "divisor": 1, "position": "3x3"},
     {"kind": "eca", "kernel": 7, "position": "3x3"},
+    {"kind": "se", "bias": False, "gate": "hardsigmoid", "round": "down", "position": "pre"},
+    {"kind": "se", "activation": "prelu", "round": "up-from-90-percent", "position": "shortcut"},
+    {"kind": "cbam", "position": "before-norm"},
+    {"kind": "cbam", "bias": False, "kernel": 3, "position": "shortcut"},
+    {"kind": "gc", "position": "post"},
+    {"kind": "gc", "fuse": "scale", "ratio": 0.25, "position": "3x3"},
 )
 NORMS = ("batch", "none", {"kind": "group", "groups": 2}, {"kind": "group", "group_width": 2})
 STEMS = ("conv3x3", "conv3x3-s2", "conv7x7", "conv7x7-pool", "deep", "deep-tiered")

@@ -65,7 +65,7 @@ def spatial_attention(row: Row, settings: LayerSettings, place: Path_) -> Make:
         kernel = _odd(side(shape, numbers), place)
         if bias:
             return L.SpatialAttention(kernel, L.Identity(), bias)
-        of_batch = norm.kind in ("batch",)
+        of_batch = norm.kind in ("batch", "frozen")
         return L.SpatialAttention(kernel, NORMS[norm.kind](norm, 1) if of_batch else _PLANE)
 
     return image_only(make, row, place)

@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from resgen.spec.checked import Checked
+from resgen.words import joined
 
 MAX_WIDTH = 65_536
 MAX_DEPTH = 10_000
@@ -54,7 +55,7 @@ def refuse_foreign(model: Keys, what: str) -> None:
     given: str = model.kind  # type: ignore[attr-defined]
     for key, kinds in model.owners.items():
         if key in model.model_fields_set and given not in kinds:
-            raise broken(f"{key} belongs to {' and '.join(kinds)} {what}, not to {given}", key)
+            raise broken(f"{key} belongs to {joined(kinds)} {what}, not to {given}", key)
 
 
 def _word_as_kind(value: object) -> object:

@@ -72,7 +72,37 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a ratio for efficient channel attention": (
         {"attention": {"kind": "eca", "ratio": 0.25}},
-        "net.yaml: attention.ratio: ratio belongs to se attention, not to eca",
+        "net.yaml: attention.ratio: ratio belongs to se, cbam and gc attention, not to eca",
+    ),
+    "a gate of global context": (
+        {"attention": {"kind": "gc", "gate": "tanh"}},
+        "net.yaml: attention.gate: gate belongs to se attention, not to gc",
+    ),
+    "attention on a shortcut that is not there": (
+        {"shortcut": "none", "attention": {"kind": "se", "position": "shortcut"}},
+        "net.yaml: attention.position: a block without a shortcut has none to attend to; give it "
+        "one, or another position",
+    ),
+    "attention before a norm that is not there": (
+        {"order": "preact", "attention": {"kind": "cbam", "position": "before-norm"}},
+        "net.yaml: attention.position: before-norm needs a norm behind the last convolution; "
+        "order preact with norm batch has none",
+    ),
+    "heads that do not divide": (
+        {"head": [{"attention-pool": 4, "heads": 3}]},
+        "net: head[0]: 16 channels cannot be divided into 3 heads",
+    ),
+    "heads of 64 among fewer channels": (
+        {"head": [{"attention-pool": 4}]},
+        "net: head[0]: 16 channels cannot be divided into heads of 64; say heads",
+    ),
+    "an even kernel of a spatial attention": (
+        {"head": [{"spatial-attention": 4}, "flatten", {"linear": "classes"}]},
+        "net: head[0]: the kernel must be odd, to have a middle (got 4)",
+    ),
+    "a way to round without its multiple": (
+        {"head": [{"squeeze-excitation": "here / 3", "round": ["down"]}]},
+        "net.yaml: head[0].round: must be a multiple and a way, as [8, down] (got ['down'])",
     ),
     "an even kernel": (
         {"attention": {"kind": "eca", "kernel": 4}},
