@@ -53,7 +53,13 @@ class ChannelAttention(nn.Module):
 class SpatialAttention(nn.Module):
     """y = x * sigmoid(bn(conv([max(x), mean(x)]))), max and mean over the channels."""
 
-    def __init__(self, kernel_size: int, norm: nn.Module, *, bias: bool = False) -> None:
+    def __init__(
+        self,
+        kernel_size: int,
+        norm: nn.Module,
+        *,
+        bias: bool = False,
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=bias)
         self.bn = norm
@@ -64,7 +70,7 @@ class SpatialAttention(nn.Module):
 
 
 class GlobalContext(nn.Module):
-    """y = x + fc2(act(norm(fc1(c)))), c = sum_i softmax(conv_attn(x))_i x_i over the pixels."""
+    """y = x + fc2(act(norm(fc1(c)))), c = sum_i softmax(conv_attn(x))_i x_i."""
 
     def __init__(self, channels: int, squeeze: int, activation: nn.Module) -> None:
         super().__init__()
@@ -100,7 +106,7 @@ class GlobalContextGate(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """y = c_proj(softmax(q k' / sqrt(d)) v) by heads of d: the mean attends to all pixels."""
+    """y = c_proj(softmax(q k' / sqrt(d)) v), q of the mean, by heads of d channels."""
 
     def __init__(self, channels: int, width: int, *, heads: int, area: int) -> None:
         super().__init__()
