@@ -1,6 +1,7 @@
 """The closed form: what a network costs, from its Plan alone, in exact integers.
 
-    MACs   one multiply-add of a convolution or a linear layer, biases not counted
+    MACs   one multiply-add of a convolution or a linear layer, biases not counted; products
+           of two matrices that both come from the image count as linear
     FLOPs  = 2 MACs
 
 Everything else a forward pass does is counted too, each kind in its own line and in

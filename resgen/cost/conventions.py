@@ -17,6 +17,7 @@ from resgen.plan.layers import (
     Conv,
     GlobalAvgPool,
     Linear,
+    MatrixProduct,
     MaxPool,
     Part,
     RectConv,
@@ -76,7 +77,7 @@ def pycls_activations(plan: Plan) -> int:
 
 
 def _put_out(layer: Layer) -> int:
-    if layer.op.parts(layer.input):
+    if layer.op.parts(layer.input) or isinstance(layer.op, MatrixProduct):
         return 0
     counted = layer.op.line in ("conv", "linear") or isinstance(layer.op, MaxPool)
     return elements(layer.output) if counted else 0
