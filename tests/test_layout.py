@@ -20,10 +20,10 @@ ROOMS = {
     "tensors": "archive dense rules checkpoint formats",
     "spec": (
         "mistakes checked parts norms terms values rows attention grammar builtin definitions "
-        "checks block settings reading writing rules model path_schema schema pages shipped "
+        "checks block settings places reading writing rules model path_schema schema pages shipped "
         "loading resolved text"
     ),
-    "plan.layers": "base activations weighted weightless composite joins paths attention",
+    "plan.layers": "base activations weighted weightless composite joins paths attention context",
     "plan": (
         "model numbers tables orders sliding pooling attentions makers space branches units paths "
         "attended blocks ends resolve forms"

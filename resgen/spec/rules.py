@@ -12,6 +12,7 @@ from resgen.spec.checks import check_use
 from resgen.spec.definitions import Library, Use
 from resgen.spec.grammar import Rows
 from resgen.spec.parts import MAX_WIDTH, RegNet, broken
+from resgen.spec.places import no_place
 from resgen.spec.settings import (
     BLOCK_FIELDS,
     DEFAULTS,
@@ -204,7 +205,7 @@ def _check_words(
         check_use(settings.projection, written("projection"), library, PROJECTION_WORDS)
     if isinstance(settings.attention, Use):
         check_use(settings.attention, written("attention"), library, ATTENTION_WORDS)
-    elif missing := _no_place(settings, settings.attention.position):
+    elif missing := no_place(settings, settings.attention.position):
         raise broken(missing, *written("attention"), "position")
     if settings.block.name == "basic" and settings.stride_at == "1x1":
         raise broken("a basic block has no 1x1 convolution to stride at", *written("stride_at"))
@@ -253,19 +254,6 @@ def _check_widths(settings: BlockSettings, paths: Sequence[Path_], width: int) -
                 *paths[1],
                 "width",
             )
-
-
-def _no_place(settings: BlockSettings, position: str) -> str:
-    """Why an attention cannot stand where it says; nothing where it can."""
-    if position == "shortcut" and settings.shortcut.kind == "none":
-        return "a block without a shortcut has none to attend to; give it one, or another position"
-    norms = settings.norm.kind != "none" and settings.order != "bn-after-add"
-    if position == "before-norm" and not (norms and _has_last_norm(settings)):
-        return (
-            "before-norm needs a norm behind the last convolution; "
-            f"order {settings.order} with norm {settings.norm.kind} has none"
-        )
-    return ""
 
 
 def _has_last_norm(settings: BlockSettings) -> bool:

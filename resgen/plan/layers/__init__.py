@@ -18,6 +18,7 @@ from resgen.plan.layers.base import Shape as Shape
 from resgen.plan.layers.base import chain as chain
 from resgen.plan.layers.base import elements as elements
 from resgen.plan.layers.composite import *  # noqa: F403 - whatever kinds stand there
+from resgen.plan.layers.context import *  # noqa: F403
 from resgen.plan.layers.joins import *  # noqa: F403
 from resgen.plan.layers.paths import *  # noqa: F403
 from resgen.plan.layers.weighted import *  # noqa: F403
