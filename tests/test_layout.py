@@ -23,14 +23,17 @@ ROOMS = {
         "checks block settings places reading writing rules model path_schema schema pages shipped "
         "loading resolved text"
     ),
-    "plan.layers": "base activations weighted weightless composite joins paths attention context",
+    "plan.layers": (
+        "base activations weighted norms weightless composite joins paths attention context"
+    ),
     "plan": (
         "model numbers tables orders sliding pooling attentions makers space branches units paths "
         "attended blocks ends resolve forms"
     ),
-    "cost": "books budget conventions tape attended autograd memory",
+    "cost": "books budget conventions tape norms attended autograd memory",
     "source": (
-        "parts attentions writing forward shape words called classes naming network file module"
+        "parts norm_parts attentions writing forward shape words called classes naming network "
+        "file module"
     ),
     "proof": "effort measure proof",
     "weights": "keys loading",
@@ -50,7 +53,9 @@ ROOMS = {
 }
 WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run"}
 # In rooms free of torch, the files that need it: loaded inside the functions that ask for them.
-NEED_TORCH = {"source.module", "source.parts", "source.attentions", "proof.measure"}
+NEED_TORCH = {
+    "source.module", "source.parts", "source.norm_parts", "source.attentions", "proof.measure",
+}  # fmt: skip
 ORDER = [f"{room}.{file}".lstrip(".") for room, files in ROOMS.items() for file in files.split()]
 
 
@@ -191,7 +196,7 @@ def test_no_signature_of_spec_and_plan_says_any(module: str) -> None:
 
 
 def test_the_text_of_the_parts_is_read_and_not_imported() -> None:
-    parts = {"source.parts", "source.attentions"}
+    parts = {"source.parts", "source.norm_parts", "source.attentions"}
     others = FILES.keys() - parts
     assert not [module for module in others if parts & imported(FILES[module])]
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from resgen.cost.attended import RULES as ATTENDED
+from resgen.cost.norms import RULES as NORMS
+from resgen.cost.norms import fresh
 from resgen.cost.tape import FULL, Held, Tape, weighted
 from resgen.plan import Block, Layer, Op, Plan, Shape, elements
 from resgen.plan import layers as L
@@ -85,23 +87,6 @@ def _standardized(tape: Tape, x: Held, layer: Layer) -> Held:
     return weighted(tape, x, conv)
 
 
-def _batch_norm(tape: Tape, x: Held, layer: Layer) -> Held:
-    tape.keep(x, tape.tensor(2 * layer.input[0], FULL))
-    out = tape.like(layer.output, x.item)
-    tape.node(2 * FULL * layer.input[0], x.size + out.size)
-    return out
-
-
-def _group_norm(tape: Tape, x: Held, layer: Layer) -> Held:
-    if x.item != FULL:  # autocast runs it in fp32
-        x = tape.like(layer.input, FULL)
-    groups = layer.op.num_groups  # type: ignore[attr-defined]
-    tape.keep(x, tape.tensor(2 * groups * tape.batch, FULL))
-    out = tape.like(layer.output, FULL)
-    tape.node(2 * FULL * layer.input[0], x.size + out.size)
-    return out
-
-
 def _kept_result(tape: Tape, x: Held, layer: Layer) -> Held:
     """An activation whose derivative is written in its result; in place, no new storage."""
     out = x if getattr(layer.op, "inplace", False) else tape.like(layer.output, x.item)
@@ -150,25 +135,18 @@ def _blur(tape: Tape, x: Held, layer: Layer) -> Held:
     return out
 
 
-def _fresh(tape: Tape, x: Held, layer: Layer) -> Held:
-    """A layer that makes a new tensor and keeps nothing."""
-    out = tape.like(layer.output, x.item)
-    tape.node(0, x.size + out.size)
-    return out
-
-
 def _same(tape: Tape, x: Held, layer: Layer) -> Held:
     return x
 
 
 def _dropout(tape: Tape, x: Held, layer: Layer) -> Held:
     tape.keep(tape.like(layer.output, x.item))  # the mask
-    return _fresh(tape, x, layer)
+    return fresh(tape, x, layer)
 
 
 def _drop_path(tape: Tape, x: Held, layer: Layer) -> Held:
     tape.keep(tape.tensor(tape.batch, x.item))
-    return _fresh(tape, x, layer)
+    return fresh(tape, x, layer)
 
 
 def _attention(tape: Tape, x: Held, layer: Layer) -> Held:
@@ -240,21 +218,20 @@ def _joined(tape: Tape, stacked: Held, layer: Layer) -> Held:
     return out
 
 
-def _layer_norm(tape: Tape, x: Held, layer: Layer) -> Held:
-    if x.item != FULL:  # autocast runs it in fp32
-        x = tape.like(layer.input, FULL)
-    pixels = elements(layer.input[1:])
-    tape.keep(x, tape.tensor(tape.batch * pixels, FULL), tape.tensor(tape.batch * pixels, FULL))
-    out = tape.like(layer.output, FULL)
-    tape.node(2 * FULL * layer.input[0], x.size + out.size)
+def _threshold(tape: Tape, x: Held, layer: Layer) -> Held:
+    """Keeps its input, and the thresholds where they are cast."""
+    channels = layer.input[0]
+    tape.keep(x, *([] if x.item == FULL else [tape.tensor(channels, x.item)]))
+    out = tape.like(layer.output, x.item)
+    tape.node(FULL * channels, x.size + out.size)
     return out
 
 
-def _response(tape: Tape, x: Held, layer: Layer) -> Held:
-    vectors = (tape.tensor(tape.batch * layer.input[0], FULL) for _ in range(3))
-    tape.keep(x, *vectors, tape.tensor(2 * tape.batch, FULL))
+def _learned_scale(tape: Tape, x: Held, layer: Layer) -> Held:
+    """Keeps its input; a factor in fp32 makes a product in fp32."""
+    tape.keep(x)
     out = tape.like(layer.output, FULL)
-    tape.node(2 * FULL * layer.input[0], x.size + 2 * out.size)
+    tape.node(FULL * sum(map(elements, layer.op.params().values())), x.size + out.size)
     return out
 
 
@@ -269,17 +246,17 @@ def _shortcut_gate(tape: Tape, x: Held, layer: Layer) -> Held:
 
 # What a kind of layer says of itself in its `keeps`, and what that means.
 RULES: dict[str, Callable[[Tape, Held, Layer], Held]] = {
+    **NORMS,
     "conv": weighted,
     "standardized": _standardized,
-    "statistics": _batch_norm,
-    "group-statistics": _group_norm,
     "input": _kept_input,
     "input-and-slopes": _prelu,
+    "input-and-thresholds": _threshold,
     "result": _kept_result,
     "result-in-place": _either,
     "places": _max_pool,
     "padded": _blur,
-    "nothing": _fresh,
+    "nothing": fresh,
     "same": _same,
     "mask": _dropout,
     "a-number-an-image": _drop_path,
@@ -290,8 +267,7 @@ RULES: dict[str, Callable[[Tape, Held, Layer], Held]] = {
     "residual": _residual,
     "branches": _branches,
     "joined": _part,
-    "pixel-statistics": _layer_norm,
-    "response": _response,
+    "input-and-factors": _learned_scale,
     "added": _added,
     **ATTENDED,
 }

@@ -9,7 +9,8 @@ allocator's rounding come on top.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from resgen.cost.autograd import forward
 from resgen.cost.books import cost
@@ -162,11 +163,15 @@ def largest_batch(plan: Plan, limit: int, precision: str, optimizer: str) -> int
 
 
 def _buffers(plan: Plan) -> int:
-    """Running mean, variance and the batches seen of every batch norm; fixed filters."""
-    total = 0
-    for _, layer in plan.named_layers():
-        if isinstance(layer.op, L.BatchNorm):
-            total += 2 * FULL * layer.op.num_features + 8
-        if isinstance(layer.op, L.BlurPool):
-            total += 9 * FULL * layer.op.channels
-    return total
+    """What layers hold that is not trained."""
+    ops = (layer.op for _, layer in plan.named_layers())
+    return sum(_HELD[kind](op) for op in ops for kind in _HELD if isinstance(op, kind))
+
+
+# Running means and variances, the batches seen, a frozen norm's own scale and shift; filters.
+_HELD: dict[type, Callable[[Any], int]] = {
+    L.BatchNorm: lambda op: 2 * FULL * op.num_features + 8,
+    L.FrozenBatchNorm: lambda op: 4 * FULL * op.num_features,
+    L.EvoNormB0: lambda op: FULL * op.num_features,
+    L.BlurPool: lambda op: 9 * FULL * op.channels,
+}

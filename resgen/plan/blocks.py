@@ -10,7 +10,7 @@ from resgen.plan.attended import attention, position
 from resgen.plan.layers import JOINED, PLAIN, Mismatch, Op, Shape
 from resgen.plan.model import Block
 from resgen.plan.numbers import Make, Numbers, Step, run
-from resgen.plan.orders import Extras, fill_of, filled, filled_block
+from resgen.plan.orders import Extras, fill_of, filled, filled_block, fused, letters
 from resgen.plan.paths import Given, Reader, given_to, with_given
 from resgen.plan.space import Space
 from resgen.plan.tables import Order
@@ -80,7 +80,8 @@ class Structure:
     def _entry(self, rows: Rows) -> int:
         """Steps of the norm and activation that open a block, which a stem may have instead."""
         opens = self.order.before if self.fills and rows and rows[0].word == "conv" else ""
-        return len(opens.replace("n", "") if self.settings.norm.kind == "none" else opens)
+        kind = self.settings.norm.kind
+        return len(fused(letters(opens.replace("n", "") if kind == "none" else opens), kind))
 
     def _extras(self, *, strided: bool) -> Extras:
         settings = self.settings

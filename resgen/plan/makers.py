@@ -16,7 +16,7 @@ from resgen.plan.layers import Mismatch, Op, Shape
 from resgen.plan.numbers import Make, Numbers, number
 from resgen.plan.pooling import avg_pool, max_pool
 from resgen.plan.sliding import Maker, conv, image_only, strided
-from resgen.plan.tables import LEARNED, NORMS, VECTOR_NORMS, activation
+from resgen.plan.tables import ACTIVATED, LEARNED, NORMS, VECTOR_NORMS, activation
 from resgen.spec.grammar import Row
 from resgen.spec.norms import ACTS, Activation, Norm
 from resgen.spec.parts import Keys
@@ -24,11 +24,13 @@ from resgen.spec.settings import LayerSettings
 from resgen.spec.terms import Term
 from resgen.spec.values import Path_, Value
 
+_NOT_SAID = ("name", "activated")
+
 
 def norm(row: Row, settings: LayerSettings, place: Path_) -> Make:
     """The setting's norm, or another; the one-dimensional form for a vector."""
     chosen = settings.norm
-    given = {key: value for key, value in row.options if key != "name"}
+    given = {key: value for key, value in row.options if key not in _NOT_SAID}
     if row.value is not None or given:
         kind = row.value or settings.norm.kind
         chosen = validated(Norm, {"kind": kind, **given}, place)
@@ -36,6 +38,8 @@ def norm(row: Row, settings: LayerSettings, place: Path_) -> Make:
         return lambda shape, numbers: None
 
     of_image, of_vector = NORMS[chosen.kind], VECTOR_NORMS.get(chosen.kind)
+    if row.get("activated"):
+        of_image = ACTIVATED[chosen.kind]
     said = place if row.value is not None or given else ()
 
     def make(shape: Shape, numbers: Numbers) -> Op:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from resgen.plan.tables import ORDERS, Order
+from resgen.plan.tables import ACTIVATED, ORDERS, Order
 from resgen.spec.grammar import Row, Rows
 from resgen.spec.rows import ROWS
 from resgen.spec.values import Value
@@ -78,6 +78,22 @@ def letters(text: str, name: Value = None) -> Rows:
     """Rows of a string over n (norm) and a (activation), all of one name where that is given."""
     rows = tuple(_LETTERS[letter] for letter in text)
     return tuple(row._replace(options=(("name", name),)) for row in rows) if name else rows
+
+
+def fused(rows: Rows, norm: str) -> Rows:
+    """A path in which a norm that has its activation in it stands for the `act` behind it, too.
+
+    norm: the kind of a norm that says none.
+    """
+    made: list[Row] = []
+    for row in rows:
+        if row.word == "act" and row.value is None and not row.get("slope") and made:
+            before = made[-1]
+            if before.word == "norm" and str(before.value or norm) in ACTIVATED:
+                made[-1] = before._replace(options=(*before.options, ("activated", True)))
+                continue
+        made.append(row)
+    return tuple(made)
 
 
 def _last(rows: Rows) -> int:

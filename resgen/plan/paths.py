@@ -14,7 +14,7 @@ from resgen.plan.branches import branches
 from resgen.plan.layers import Mismatch, Op, Shape
 from resgen.plan.makers import MAKERS, act
 from resgen.plan.numbers import Make, Numbers, Step, number, run, value_of
-from resgen.plan.orders import fill_of, filled
+from resgen.plan.orders import fill_of, filled, fused
 from resgen.plan.sliding import may_pad_ahead, same_padding
 from resgen.plan.space import Space, chosen, numbered
 from resgen.plan.units import Joins, Unit
@@ -57,7 +57,7 @@ class Reader:
     ) -> list[Step]:
         """The steps of a path, each residual unit as one; `fresh`: its input may be overwritten."""
         steps: list[Step] = []
-        units = _units(rows)
+        units = _units(fused(rows, self.settings.norm.kind))
         for at, (unit, add) in enumerate(units[:-1], start=1):
             made, fresh = self.unit(unit, add, space, base, fresh)
             # The next unit's identity reads what this one puts out.
@@ -71,7 +71,7 @@ class Reader:
 
         And the steps behind the addition; all steps are that where a path has no `add`.
         """
-        units = _units(rows)
+        units = _units(fused(rows, self.settings.norm.kind))
         before: list[Step] = []
         fresh = False
         for unit, add in units[:-2]:

@@ -136,7 +136,7 @@ def called(act: Activation) -> str:
 
 
 def _norm(kind: str) -> str:
-    return "bn" if kind in ("batch", "group", "none") else "norm"
+    return "norm" if kind in ("layer", "response") else "bn"
 
 
 def attribute(word: str) -> str:

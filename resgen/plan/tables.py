@@ -91,32 +91,51 @@ CONVOLUTIONS: dict[str, Callable[[int, int, int, int, int, int, int, bool], L.Co
 }
 
 
-def group_norm(norm: Norm, width: int) -> Op:
-    """GroupNorm by number of groups or by channels a group."""
+def _grouped(kind: Callable[..., Op], norm: Norm, width: int) -> Op:
+    """A norm over groups, by their number or by channels a group."""
     of, what = norm.groups or 32, "groups"
     if norm.group_width:
         of, what = norm.group_width, "channels a group"
     if width % of:
-        raise Mismatch(f"group norm: {width} channels cannot be divided by {of} {what}")
+        raise Mismatch(f"{norm.kind} norm: {width} channels cannot be divided by {of} {what}")
     groups = width // of if norm.group_width else of
-    return L.GroupNorm(groups, width) if norm.eps is None else L.GroupNorm(groups, width, norm.eps)
+    return kind(groups, width, *_eps(norm))
+
+
+def _eps(norm: Norm) -> tuple[float, ...]:
+    return () if norm.eps is None else (norm.eps,)
 
 
 def _of_width(kind: Callable[..., Op]) -> Callable[[Norm, int], Op]:
     """A norm of one number, and of its eps where that is said."""
-    return lambda norm, width: kind(width) if norm.eps is None else kind(width, norm.eps)
+    return lambda norm, width: kind(width, *_eps(norm))
 
 
 NORMS: dict[str, Callable[[Norm, int], Op]] = {
     "batch": _of_width(L.BatchNorm),
-    "group": group_norm,
+    "group": lambda norm, width: _grouped(L.GroupNorm, norm, width),
     "layer": _of_width(L.LayerNorm2d),
     "response": _of_width(L.ResponseNorm),
+    "frozen": _of_width(L.FrozenBatchNorm),
+    "instance": lambda norm, width: L.InstanceNorm(width, True, *_eps(norm)),
+    "instance-batch": lambda norm, width: L.InstanceBatchNorm(
+        width, 0.5 if norm.share is None else norm.share, *_eps(norm)
+    ),
+    "filter-response": _of_width(L.FilterResponseNorm),
+    **dict.fromkeys(
+        ("evonorm-b0", "evonorm-s0"), lambda norm, width: L.LearnedScale(width, 1.0, True)
+    ),
 }
+
+ACTIVATED: dict[str, Callable[[Norm, int], Op]] = {
+    "evonorm-b0": _of_width(L.EvoNormB0),
+    "evonorm-s0": lambda norm, width: _grouped(L.EvoNormS0, norm, width),
+}
+"""Norms that have their activation in them, where an activation stands behind."""
 
 VECTOR_NORMS: dict[str, Callable[[Norm, int], Op]] = {
     "batch": _of_width(L.BatchNorm1d),
-    "group": group_norm,
+    "group": lambda norm, width: _grouped(L.GroupNorm, norm, width),
     "layer": _of_width(L.LayerNorm),
 }
 """What a norm is behind `flatten`."""

@@ -62,6 +62,11 @@ ACCOUNTED = frozenset(
         "aten::addcmul",
         "aten::div",
         "aten::linalg_vector_norm",
+        "aten::var",
+        "aten::sqrt",
+        "aten::rsqrt",
+        "aten::square",
+        "aten::sub",
         "aten::clamp",
         "aten::clamp_min",
         "aten::ones_like",
@@ -164,6 +169,9 @@ def _trace(
     module: nn.Module, image: torch.Tensor
 ) -> tuple[dict[str, Counter[str]], dict[str, tuple[int, ...]], Counter[str]]:
     def addition(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+        # A number added, as under a root, joins nothing.
+        if not _sizes(inputs[1]):
+            return Counter()
         # One per call under its size, so that the count by module says which stand where.
         return Counter({f"{_ADD}{prod(outputs[0].type().sizes())}": 1})
 
@@ -185,6 +193,12 @@ def _trace(
     finally:
         logger.setLevel(level)
     return counted, _additions(counted), unsupported
+
+
+def _sizes(value: Any) -> list[int]:
+    """The shape of a traced value; of a number none."""
+    kind = value.type()
+    return list(kind.sizes() or ()) if isinstance(kind, torch._C.TensorType) else []
 
 
 _ADD = "add of "

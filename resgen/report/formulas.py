@@ -10,7 +10,9 @@ from resgen.words import short
 
 _WORDS: dict[type, str] = {
     L.ResponseNorm: "response norm", L.Shake: "shake", L.Sum: "addition", L.PairSum: "addition",
-    L.Softmax: "exponential and product",
+    L.Softmax: "exponential and product", L.FrozenBatchNorm: "frozen norm",
+    L.FilterResponseNorm: "filter response", L.EvoNormB0: "norm and activation",
+    L.EvoNormS0: "norm and activation",
 }  # fmt: skip
 
 

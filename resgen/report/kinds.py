@@ -96,6 +96,8 @@ _SHORT = {
     "EdgePad": "pad",
     "BatchNorm1d": "batch norm",
     "LayerNorm2d": "layer norm",
+    "EvoNormB0": "evonorm b0",
+    "EvoNormS0": "evonorm s0",
     "Residual": "residual unit",
 }
 _SAID = {

@@ -137,7 +137,7 @@ def _with_inner(op: Op) -> Iterable[Op]:
 def _part_texts() -> dict[str, str]:
     """Class name -> its text in the files of such classes, read without importing them."""
     found: dict[str, str] = {}
-    for name in ("parts", "attentions"):
+    for name in ("parts", "norm_parts", "attentions"):
         source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
         lines = source.splitlines()
         found |= {

@@ -190,17 +190,6 @@ class ResponseNorm(nn.Module):
         return torch.addcmul(self.bias.view(1, -1, 1, 1), x, gain)
 
 
-class ThresholdedLinearUnit(nn.Module):
-    """y = max(x, tau), tau of each channel."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.tau = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.maximum(x, self.tau.view(1, -1, 1, 1))
-
-
 class LearnedScale(nn.Module):
     """y = gamma x (+ beta), for each channel or, with one channel, for all."""
 

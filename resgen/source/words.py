@@ -10,7 +10,11 @@ from resgen.plan.layers.base import both
 
 _CALLS = {
     "BatchNorm2d": "norm", "BatchNorm1d": "norm", "GroupNorm": "norm", "LayerNorm": "norm",
-    "LayerNorm2d": "norm", "ResponseNorm": "response norm", "AdaptiveAvgPool2d": "mean",
+    "LayerNorm2d": "norm", "FrozenBatchNorm2d": "norm", "InstanceNorm2d": "instance norm",
+    "InstanceBatchNorm2d": "instance and batch norm", "FilterResponseNorm2d": "norm",
+    "EvoNorm2dB0": "norm and activation", "EvoNorm2dS0": "norm and activation",
+    "ThresholdedLinearUnit": "threshold", "ResponseNorm": "response norm",
+    "AdaptiveAvgPool2d": "mean",
     "AvgPool2d": "average pool", "MaxPool2d": "max pool", "LearnedScale": "learned scale",
     "ChannelConv": "convolution over channels", "DropPath": "drop path",
 }  # fmt: skip

@@ -12,35 +12,60 @@ ACTS = (
     "relu", "relu6", "silu", "gelu", "leaky-relu", "elu", "hardswish", "hardsigmoid", "sigmoid",
     "tanh", "mish", "prelu", "threshold",
 )  # fmt: skip
-NORM_KINDS = ("batch", "group", "layer", "response")
+NORM_KINDS = (
+    "batch", "group", "layer", "response", "frozen", "instance", "instance-batch",
+    "filter-response", "evonorm-b0", "evonorm-s0",
+)  # fmt: skip
+_GROUPED = ("group", "evonorm-s0")
 
 
 class Norm(Keys):
     """Normalization; a word alone is its kind."""
 
     owners: ClassVar[dict[str, tuple[str, ...]]] = {
-        "groups": ("group",),
-        "group_width": ("group",),
-        "eps": ("batch", "group"),
+        "groups": _GROUPED,
+        "group_width": _GROUPED,
+        "share": ("instance-batch",),
+        "eps": tuple(kind for kind in NORM_KINDS if kind not in ("layer", "response")),
     }
 
     kind: Literal[(*NORM_KINDS, "none")] = Field(  # type: ignore[valid-type]
         description="Batch norm, group norm, layer norm over the channels of each pixel "
-        "(ConvNeXt), global response norm (ConvNeXt V2), or none (convolutions then have biases).",
+        "(ConvNeXt), global response norm (ConvNeXt V2), or none (convolutions then have biases). "
+        "`frozen`: a batch norm that nothing trains (detectron2). `instance-batch`: instance norm "
+        "for the first channels, batch norm for the rest (IBN-Net, Pan et al. 2018). "
+        "`filter-response`: by the root mean square of each channel, with `activation: threshold` "
+        "(Singh and Krishnan 2020). `evonorm-b0`, `evonorm-s0` (Liu et al. 2020) have their "
+        "activation in them: they stand for the `act` right behind, too; where none is, they are "
+        "a factor and a bias.",
         examples=["batch"],
     )
     groups: int | None = Field(
-        None, ge=1, description="`group`: groups a layer; 32 by default.", examples=[32]
+        None,
+        ge=1,
+        description="`group`, `evonorm-s0`: groups a layer; 32 by default.",
+        examples=[32],
     )
     group_width: int | None = Field(
-        None, ge=1, description="`group`: channels a group, in place of `groups`.", examples=[16]
+        None,
+        ge=1,
+        description="`group`, `evonorm-s0`: channels a group, in place of `groups`.",
+        examples=[16],
+    )
+    share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="`instance-batch`: the share of the channels under instance norm, rounded "
+        "down; a half by default.",
+        examples=[0.25],
     )
     eps: float | None = Field(
         None,
         gt=0,
         le=1,
-        description="What is added to a variance, where it is not torch's 1e-5 (Keras's ResNets: "
-        "1.001e-5; TensorFlow's EfficientNets: 1e-3).",
+        description="What is added to a variance; 1e-5 by default (1.001e-5 in Keras's ResNets, "
+        "1e-3 in TensorFlow's EfficientNets).",
         examples=[0.001],
     )
 

@@ -52,6 +52,7 @@ _POOLS = {
 }
 _ROUNDED = {"round": ROUND}
 _ACT = word(*ACTS, free=True)
+_SHARE = number(0, 1, named=False)
 ROWS: dict[str, Word] = {
     "conv": Word(
         "A convolution. Keeps the width where none is said; an odd kernel keeps the size at "
@@ -72,13 +73,18 @@ ROWS: dict[str, Word] = {
     "norm": Word(
         "The setting's norm, or another; behind `flatten` its one-dimensional form.",
         word(*NORM_KINDS),
-        {"groups": WIDTH, "group_width": WIDTH, "eps": number(0, 1, named=False)},
+        {
+            "groups": WIDTH,
+            "group_width": WIDTH,
+            "share": number(0, 1, named=False),
+            "eps": number(0, 1, named=False),
+        },
         alone=True,
     ),
     "act": Word(
         "The setting's activation, or another; a definition's parameter may say which.",
         _ACT,
-        {"slope": number(0, 1, named=False)},
+        {"slope": _SHARE},
         alone=True,
     ),
     "max-pool": Word("The largest value of each window.", count(1, 1023), _POOLS),

@@ -57,6 +57,7 @@ UNITS = {
     "gate_bias": "logit",
     "slope": "factor",
     "eps": "variance",
+    "share": "share",
 }
 
 # A plain value that stands for a mapping.

@@ -20,6 +20,7 @@ from resgen.plan.layers.base import elements as elements
 from resgen.plan.layers.composite import *  # noqa: F403 - whatever kinds stand there
 from resgen.plan.layers.context import *  # noqa: F403
 from resgen.plan.layers.joins import *  # noqa: F403
+from resgen.plan.layers.norms import *  # noqa: F403
 from resgen.plan.layers.paths import *  # noqa: F403
 from resgen.plan.layers.weighted import *  # noqa: F403
 from resgen.plan.layers.weightless import *  # noqa: F403

@@ -109,7 +109,7 @@ class Threshold(_Activation, NamedTuple("_Threshold", [("channels", int)])):
 
     __slots__ = ()
     torch: ClassVar[str] = "ThresholdedLinearUnit"
-    keeps: ClassVar[str] = "input"
+    keeps: ClassVar[str] = "input-and-thresholds"
     positional: ClassVar[int] = 1
 
     def out(self, shape: Shape) -> Shape:

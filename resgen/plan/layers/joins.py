@@ -78,7 +78,7 @@ class LearnedScale(SameShape, _LearnedScale):
 
     __slots__ = ()
     torch: ClassVar[str] = "LearnedScale"
-    keeps: ClassVar[str] = "input"
+    keeps: ClassVar[str] = "input-and-factors"
     positional: ClassVar[int] = 2
     line: ClassVar[str] = "elementwise"
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 
@@ -45,7 +44,7 @@ def _contexts(block: nn.Module) -> tuple[Any, Any]:
 @contextmanager
 def _still(block: nn.Module) -> Iterator[None]:
     # The second pass meets the same batch; counted again, it would weigh twice.
-    norms = [m for m in block.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    norms: list[Any] = [m for m in block.modules() if _has_statistics(m)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
@@ -54,5 +53,13 @@ def _still(block: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-            if norm.num_batches_tracked is not None:
+            if getattr(norm, "num_batches_tracked", None) is not None:
                 norm.num_batches_tracked -= 1
+
+
+def _has_statistics(module: nn.Module) -> bool:
+    """Whether a module counts what it meets into a running variance, as batch norms do."""
+    counts = getattr(module, "track_running_stats", True)
+    return (
+        counts and hasattr(module, "momentum") and getattr(module, "running_var", None) is not None
+    )

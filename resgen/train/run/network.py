@@ -15,7 +15,7 @@ from resgen.cost import cost
 from resgen.cost.memory import training_step
 from resgen.errors import CheckFailed, UserError
 from resgen.plan import Plan, resolve
-from resgen.plan.layers import BatchNorm
+from resgen.plan.layers import BatchNorm, EvoNormB0
 from resgen.proof import proof
 from resgen.spec import load_spec
 from resgen.spec.loading import CHECKPOINTS, resolved_data
@@ -163,7 +163,9 @@ def _least_images(plan: Plan) -> int:
     """One value has no variance: a batch norm over 1x1 images needs two of them."""
     blocks = [run.block.layers for stage in plan.stages for run in stage.runs]
     layers = chain(plan.stem, plan.head, *blocks)
-    single = any(isinstance(at.op, BatchNorm) and at.output[1:] == (1, 1) for at in layers)
+    single = any(
+        isinstance(at.op, BatchNorm | EvoNormB0) and at.output[1:] == (1, 1) for at in layers
+    )
     return 2 if single else 1
 
 
