@@ -16,6 +16,9 @@ NORM_KINDS = (
     "batch", "group", "layer", "response", "frozen", "instance", "instance-batch",
     "filter-response", "evonorm-b0", "evonorm-s0",
 )  # fmt: skip
+NO_SCALE = ("none", "frozen", "instance-batch")
+"""Norms without a scale of their own that is trained."""
+
 _GROUPED = ("group", "evonorm-s0")
 
 

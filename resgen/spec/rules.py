@@ -11,6 +11,7 @@ from resgen.spec.builtin import ATTENTION_WORDS, BLOCK_WORDS, PROJECTION_WORDS
 from resgen.spec.checks import check_use
 from resgen.spec.definitions import Library, Use
 from resgen.spec.grammar import Rows
+from resgen.spec.norms import NO_SCALE
 from resgen.spec.parts import MAX_WIDTH, RegNet, broken
 from resgen.spec.places import no_place
 from resgen.spec.settings import (
@@ -211,7 +212,7 @@ def _check_words(
         raise broken("a basic block has no 1x1 convolution to stride at", *written("stride_at"))
     if settings.zero_init == "last" and fills(settings, library) and not _has_last_norm(settings):
         raise broken(
-            "zero_init: last needs a norm at the end of the main path; "
+            "zero_init: last needs a norm with a scale of its own at the end of the main path; "
             f"order {settings.order} with norm {settings.norm.kind} has none",
             *written("zero_init"),
         )
@@ -257,7 +258,7 @@ def _check_widths(settings: BlockSettings, paths: Sequence[Path_], width: int) -
 
 
 def _has_last_norm(settings: BlockSettings) -> bool:
-    return settings.norm.kind != "none" and settings.order in (
+    return settings.norm.kind not in NO_SCALE and settings.order in (
         "original",
         "bn-after-add",
         "relu-before-add",

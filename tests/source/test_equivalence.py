@@ -1,13 +1,15 @@
 """With the same weights and running statistics, the outputs are timm's and torchvision's.
 
-Equal means to the last bit. The one exception: timm's pre-activation networks classify by
-a 1x1 convolution, ours by a matrix product, which adds the same products in another order.
+Equal means to the last bit. The exceptions: timm's pre-activation networks classify by a 1x1
+convolution, ours by a matrix product, which adds the same products in another order; norms in
+single operations (frozen, EvoNorm, filter response) add their bias in one rounding, not in two.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,6 +17,7 @@ import timm
 import torch
 import torchvision
 from torch import nn
+from torchvision.ops import FrozenBatchNorm2d
 
 from resgen.plan import Plan, resolve
 from resgen.source.module import build_module
@@ -74,7 +77,27 @@ SAME_NAMES = [
             ("elu", "elu"),
             ("leaky-relu", "leaky_relu"),
             ("hardswish", "hard_swish"),
+            ("relu6", "relu6"),
+            ("mish", "mish"),
+            ("hardsigmoid", "hard_sigmoid"),
+            ({"kind": "leaky-relu", "slope": 0.1}, partial(nn.LeakyReLU, negative_slope=0.1)),
         )
+    ),
+    Case(
+        "imagenet/resnet50",
+        "torchvision:resnet50",
+        {"norm": "frozen"},
+        {"norm_layer": FrozenBatchNorm2d},
+        tolerance=1e-5,
+    ),
+    *(
+        Case(
+            "imagenet/resnet18",
+            "timm:resnet18",
+            {"norm": {"kind": "batch", "eps": eps}},
+            {"norm_layer": partial(nn.BatchNorm2d, eps=eps)},
+        )
+        for eps in (1.001e-5, 1e-3)
     ),
     Case("imagenet/resnet18", "timm:resnet18", {"output_stride": 16}, {"output_stride": 16}),
     Case("imagenet/resnet18", "timm:resnet18", {"output_stride": 8}, {"output_stride": 8}),
@@ -108,6 +131,8 @@ MAPPED_NAMES = [
     Case("senet/seresnet33ts", "timm:seresnet33ts"),
     Case("senet/seresnext26ts", "timm:seresnext26ts"),
     Case("preact/resnetv2_50d_gn", "timm:resnetv2_50d_gn", tolerance=1e-6),
+    Case("preact/resnetv2_50d_evos", "timm:resnetv2_50d_evos", tolerance=1e-5),
+    Case("preact/resnetv2_50d_frn", "timm:resnetv2_50d_frn", tolerance=1e-4),
     Case("preact/resnetv2_50t", "timm:resnetv2_50t", tolerance=1e-6),
     Case("preact/resnetv2_18", "timm:resnetv2_18", tolerance=1e-6),
     Case("preact/resnetv2_18d", "timm:resnetv2_18d", tolerance=1e-6),

@@ -110,7 +110,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "groups of batch norm": (
         {"norm": {"kind": "batch", "groups": 4}},
-        "net.yaml: norm.groups: groups belongs to group norm, not to batch",
+        "net.yaml: norm.groups: groups belongs to group and evonorm-s0 norm, not to batch",
     ),
     "group norm that does not divide": (
         {"norm": {"kind": "group", "group_width": 3}},
