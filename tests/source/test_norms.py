@@ -135,11 +135,11 @@ IBN_B = [
 
 def test_ibn_a_is_its_authors_network_by_names_integers_and_outputs() -> None:
     """ResNet-50 whose first three stages have the layer behind each first convolution."""
-    reference = torchvision.models.resnet50().eval()
+    reference = torchvision.models.resnet50()
     for stage in (reference.layer1, reference.layer2, reference.layer3):
         for block in stage:
             block.bn1 = InstanceBatch(block.bn1.num_features)
-    shaken(reference, 3)
+    shaken(reference.eval(), 3)
     plan = ibn(IBN_A)
     assert cost(plan).params == sum(p.numel() for p in reference.parameters()) == 25_557_032
     ours = build_module(plan).eval()
