@@ -16,6 +16,11 @@ ORDERS = (
     "original", "bn-after-add", "relu-before-add", "linear",
     "relu-preact", "preact", "preact-shared",
 )  # fmt: skip
+NORMS = (
+    "batch", "none", {"kind": "group", "groups": 2}, {"kind": "group", "group_width": 2},
+    {"kind": "batch", "eps": 1e-3}, "frozen", "instance", "instance-batch", "filter-response",
+    "evonorm-b0", {"kind": "evonorm-s0", "groups": 2},
+)  # fmt: skip
 SHORTCUTS = (
     "none", "identity", "projection", "projection-all", "scaled", "gated", "gated-shortcut",
     "dropout",
@@ -43,11 +48,13 @@ def spec_data(draw: st.DrawFn, *, plain_words: bool = False) -> dict[str, Any]:
     extras: dict[str, st.SearchStrategy[Any]] = {
         "groups": st.sampled_from((1, 2, 4)),
         "attention": st.sampled_from(("none", "se", "eca", "cbam", "gc")),
-        "activation": st.sampled_from(("relu", "silu", "leaky-relu")),
+        "activation": st.sampled_from(
+            ("relu", "silu", "leaky-relu", {"kind": "leaky-relu", "slope": 0.1}, "prelu")
+        ),
         "projection": st.sampled_from(("conv", "avgpool-conv")),
     }
     if not plain_words:
-        extras["norm"] = st.sampled_from(("batch", {"kind": "group", "groups": 2}, "none"))
+        extras["norm"] = st.sampled_from(NORMS)
         extras["antialias"] = st.sampled_from(("none", "blur", "avgpool"))
         extras["convolution"] = st.sampled_from(("plain", "standardized"))
     for key in draw(st.sets(st.sampled_from(sorted(extras)), max_size=3)):
@@ -102,7 +109,10 @@ ATTENTIONS = (
     {"kind": "gc", "position": "post"},
     {"kind": "gc", "fuse": "scale", "ratio": 0.25, "position": "3x3"},
 )
-NORMS = ("batch", "none", {"kind": "group", "groups": 2}, {"kind": "group", "group_width": 2})
+ACTIVATIONS = (
+    "relu", "silu", "gelu", "leaky-relu", "elu", "hardswish", "relu6", "mish", "hardsigmoid",
+    "prelu", "threshold", {"kind": "leaky-relu", "slope": 0.1},
+)  # fmt: skip
 STEMS = ("conv3x3", "conv3x3-s2", "conv7x7", "conv7x7-pool", "deep", "deep-tiered")
 
 
@@ -116,7 +126,7 @@ def block_keys(draw: st.DrawFn) -> dict[str, Any]:
         "first_width": (4, 8),
         "groups": (2, 4),
         "attention": ATTENTIONS,
-        "activation": ("relu", "silu", "gelu", "leaky-relu", "elu", "hardswish"),
+        "activation": ACTIVATIONS,
         "convolution": ("standardized",),
         "zero_init": ("last",),
         "antialias": ("blur", "avgpool"),

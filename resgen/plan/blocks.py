@@ -146,6 +146,8 @@ class Structure:
         after = run(self.after, output, numbers)
         end = after[-1].output if after else output
         zero = self.zero_init if shortcut.kind != "none" else ""
+        if zero and not any("weight" in at.op.params() for at in main if at.name == zero):
+            raise Mismatch(f"{zero} has no scale that could start at zero", ("zero_init",))
         return Block(self.kind, shape, end, main, shortcut, merge, after, leaves, zero)
 
 

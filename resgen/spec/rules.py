@@ -212,7 +212,7 @@ def _check_words(
         raise broken("a basic block has no 1x1 convolution to stride at", *written("stride_at"))
     if settings.zero_init == "last" and fills(settings, library) and not _has_last_norm(settings):
         raise broken(
-            "zero_init: last needs a norm with a scale of its own at the end of the main path; "
+            "zero_init: last needs a norm at the end of the main path; "
             f"order {settings.order} with norm {settings.norm.kind} has none",
             *written("zero_init"),
         )

@@ -51,6 +51,22 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "elu": {"activation": "elu"},
     "leaky-preact": {"activation": "leaky-relu", "order": "relu-preact", "shortcut": "none"},
     "hardswish": {"activation": "hardswish"},
+    "relu6": {"activation": "relu6"},
+    "mish": {"activation": "mish"},
+    "hardsigmoid": {"activation": "hardsigmoid"},
+    "leaky-slope": {"activation": {"kind": "leaky-relu", "slope": 0.1}},
+    "prelu": {"activation": "prelu"},
+    "prelu-preact": {"activation": "prelu", "order": "preact"},
+    "prelu-se": {"activation": "prelu", "attention": "se"},
+    "threshold": {"activation": "threshold"},
+    "frozen": {"norm": "frozen"},
+    "instance": {"norm": "instance"},
+    "instance-batch": {"norm": {"kind": "instance-batch", "share": 0.25}},
+    "filter-response": {"norm": "filter-response", "activation": "threshold"},
+    "evonorm-b0": {"norm": "evonorm-b0"},
+    "evonorm-b0-preact": {"norm": "evonorm-b0", "order": "preact"},
+    "evonorm-s0": {"norm": {"kind": "evonorm-s0", "groups": 8}},
+    "evonorm-s0-preact": {"norm": {"kind": "evonorm-s0", "groups": 8}, "order": "preact"},
     "scaled": {"shortcut": "scaled"},
     "gated": {"shortcut": "gated"},
     "gated-shortcut": {"shortcut": "gated-shortcut"},
@@ -101,6 +117,13 @@ def kept_bytes(network: Plan, batch: int, *, half: bool = False) -> int:
     ):
         F.cross_entropy(module(images), labels)
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_buffers_are_those_of_the_module(name: str) -> None:
+    network = plan(**VARIANTS[name])
+    buffers = build_module(network).buffers()
+    assert training_step(network, 1).buffers == sum(buffer.nbytes for buffer in buffers)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
