@@ -177,9 +177,9 @@ def _refuse(report: LoadReport, plan: Plan, file: str, dropped: frozenset[str]) 
     missing = [
         name for name in report.missing if name not in dropped and not name.endswith(_COUNTER)
     ]
-    unexpected = [  # a frozen norm counts no batches, and may be given those of one that did
-        name for name in report.unexpected if name not in dropped and not name.endswith(_COUNTER)
-    ]
+    unexpected = [name for name in report.unexpected if name not in dropped]
+    if all(name.endswith(_COUNTER) for name in unexpected):
+        unexpected = []  # a frozen norm counts no batches, and may be given one that did
     if not missing and not unexpected:
         return
     if not report.loaded:
