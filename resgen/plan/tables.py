@@ -114,7 +114,9 @@ def _of_width(kind: Callable[..., Op]) -> Callable[[Norm, int], Op]:
 NORMS: dict[str, Callable[[Norm, int], Op]] = {
     "batch": _of_width(L.BatchNorm),
     "group": lambda norm, width: _grouped(L.GroupNorm, norm, width),
-    "layer": _of_width(L.LayerNorm2d),
+    "layer": lambda norm, width: (
+        L.LayerNorm2d(width) if norm.eps is None else L.PixelNorm(width, norm.eps)
+    ),
     "response": _of_width(L.ResponseNorm),
     "frozen": _of_width(L.FrozenBatchNorm),
     "instance": lambda norm, width: L.InstanceNorm(width, True, *_eps(norm)),

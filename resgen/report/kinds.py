@@ -96,6 +96,7 @@ _SHORT = {
     "EdgePad": "pad",
     "BatchNorm1d": "batch norm",
     "LayerNorm2d": "layer norm",
+    "PixelNorm": "layer norm",
     "EvoNormB0": "evonorm b0",
     "EvoNormS0": "evonorm s0",
     "Residual": "residual unit",

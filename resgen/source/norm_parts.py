@@ -17,6 +17,13 @@ class ThresholdedLinearUnit(nn.Module):
         return torch.maximum(x, self.tau.to(x.dtype).view(1, -1, 1, 1))
 
 
+class PixelNorm2d(nn.LayerNorm):
+    """y = gamma (x - mean) / std + beta, each pixel over its channels."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 class FrozenBatchNorm2d(nn.Module):
     """y = gamma (x - mean) / std + beta, all of them buffers that nothing changes."""
 

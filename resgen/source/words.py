@@ -10,7 +10,8 @@ from resgen.plan.layers.base import both
 
 _CALLS = {
     "BatchNorm2d": "norm", "BatchNorm1d": "norm", "GroupNorm": "norm", "LayerNorm": "norm",
-    "LayerNorm2d": "norm", "FrozenBatchNorm2d": "norm", "InstanceNorm2d": "instance norm",
+    "LayerNorm2d": "norm", "PixelNorm2d": "norm", "FrozenBatchNorm2d": "norm",
+    "InstanceNorm2d": "instance norm",
     "InstanceBatchNorm2d": "instance and batch norm", "FilterResponseNorm2d": "norm",
     "EvoNorm2dB0": "norm and activation", "EvoNorm2dS0": "norm and activation",
     "ThresholdedLinearUnit": "threshold", "ResponseNorm": "response norm",

@@ -29,7 +29,7 @@ class Norm(Keys):
         "groups": _GROUPED,
         "group_width": _GROUPED,
         "share": ("instance-batch",),
-        "eps": tuple(kind for kind in NORM_KINDS if kind not in ("layer", "response")),
+        "eps": tuple(kind for kind in NORM_KINDS if kind != "response"),
     }
 
     kind: Literal[(*NORM_KINDS, "none")] = Field(  # type: ignore[valid-type]
@@ -67,8 +67,8 @@ class Norm(Keys):
         None,
         gt=0,
         le=1,
-        description="What is added to a variance; 1e-5 by default (1.001e-5 in Keras's ResNets, "
-        "1e-3 in TensorFlow's EfficientNets).",
+        description="What is added to a variance; 1e-5 by default, 1e-6 for a layer norm of images "
+        "(1.001e-5 in Keras's ResNets, 1e-3 in TensorFlow's EfficientNets).",
         examples=[0.001],
     )
 

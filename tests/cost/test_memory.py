@@ -59,6 +59,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "prelu-preact": {"activation": "prelu", "order": "preact"},
     "prelu-se": {"activation": "prelu", "attention": "se"},
     "threshold": {"activation": "threshold"},
+    "layer-eps": {"norm": {"kind": "layer", "eps": 1e-3}},
     "frozen": {"norm": "frozen"},
     "instance": {"norm": "instance"},
     "instance-batch": {"norm": {"kind": "instance-batch", "share": 0.25}},
@@ -81,7 +82,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 # CPU autocast runs these otherwise than CUDA's, which the closed form follows: group norm, layer
 # norm and softmax stay in bf16 there, and reflected padding goes to fp32.
-CPU_DIFFERS = {"group-norm", "blur", "gc", "gc-scale", "attention-pool"}
+CPU_DIFFERS = {"group-norm", "layer-eps", "blur", "gc", "gc-scale", "attention-pool"}
 
 
 def plan(**words: Any) -> Plan:

@@ -41,6 +41,7 @@ class InstanceBatch(nn.Module):
 
 
 LAYERS: dict[str, tuple[nn.Module, nn.Module]] = {
+    "layer": (parts.PixelNorm2d(64, eps=1e-3), timm.layers.LayerNorm2d(64, eps=1e-3)),
     "frozen": (parts.FrozenBatchNorm2d(64), FrozenBatchNorm2d(64)),
     "instance-batch": (parts.InstanceBatchNorm2d(64), InstanceBatch(64)),
     "evonorm-b0": (parts.EvoNorm2dB0(64, eps=1e-3), EvoNorm2dB0(64)),
@@ -221,6 +222,12 @@ def test_each_place_of_an_activation_that_learns_has_its_own_module() -> None:
         ({"norm": {"kind": "group", "eps": 1e-3}}, ["nn.GroupNorm(32, 64, eps=0.001)"]),
         ({"norm": "instance"}, ["nn.InstanceNorm2d(64, affine=True)"]),
         ({"norm": {"kind": "instance-batch", "share": 0.25}}, ["(64, share=0.25)"]),
+        ({"norm": {"kind": "layer", "eps": 1e-3}}, ["PixelNorm2d(64, eps=0.001)"]),
+        ({"norm": "layer"}, ["LayerNorm2d(64)"]),
+        (
+            {"head": ["global-pool", "flatten", {"norm": "layer", "eps": 1e-6}]},
+            ["nn.LayerNorm(512, eps=1e-06)"],
+        ),
         ({"norm": "frozen"}, ["FrozenBatchNorm2d(64)"]),
         # The norm ahead of the addition has no activation behind it: a factor and a bias.
         (
@@ -275,7 +282,7 @@ def test_weights_with_counters_load_into_frozen_norms() -> None:
     ("keys", "said"),
     [
         ({"norm": {"kind": "batch", "share": 0.5}}, "share belongs to instance-batch norm"),
-        ({"norm": {"kind": "layer", "eps": 0.1}}, "not to layer"),
+        ({"norm": {"kind": "response", "eps": 0.1}}, "not to response"),
         ({"norm": {"kind": "batch", "eps": 0}}, "norm.eps"),
         ({"activation": {"kind": "relu", "slope": 0.1}}, "slope belongs to leaky-relu and prelu"),
         ({"zero_init": "last", "norm": "instance-batch"}, "with norm instance-batch has none"),

@@ -134,7 +134,7 @@ class BatchNorm1d(BatchNorm):
     torch: ClassVar[str] = "nn.BatchNorm1d"
 
 
-class LayerNorm(_Features, _Norm):
+class LayerNorm(_BatchNorm, _Norm):
     """y = gamma (x - mean) / std + beta, each vector over its features (Ba et al. 2016).
 
     Five operations an element, as group norm.
@@ -152,11 +152,29 @@ class LayerNorm(_Features, _Norm):
         return 5 * elements(out)
 
 
-class LayerNorm2d(LayerNorm):
-    """y = gamma (x - mean) / std + beta, each pixel over its channels (Liu et al. 2022)."""
+class LayerNorm2d(_Features, _Norm):
+    """y = gamma (x - mean) / std + beta, each pixel over its channels (Liu et al. 2022).
+
+    Its eps is 1e-6. Five operations an element, as group norm.
+    """
 
     __slots__ = ()
     torch: ClassVar[str] = "LayerNorm2d"
+    keeps: ClassVar[str] = "pixel-statistics"
+    positional: ClassVar[int] = 1
+
+    def params(self) -> dict[str, Shape]:
+        return {"weight": (self.num_features,), "bias": (self.num_features,)}
+
+    def amount(self, shape: Shape, out: Shape) -> int:
+        return 5 * elements(out)
+
+
+class PixelNorm(LayerNorm):
+    """y = gamma (x - mean) / std + beta, each pixel over its channels, with an eps of its own."""
+
+    __slots__ = ()
+    torch: ClassVar[str] = "PixelNorm2d"
 
 
 class ResponseNorm(_Features, _Norm):
