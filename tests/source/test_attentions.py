@@ -16,6 +16,7 @@ from resgen.plan import Plan, resolve
 from resgen.source.file import emit_source
 from resgen.source.module import build_module
 from resgen.spec import Spec, load_spec
+from resgen.weights import load_weights
 
 WIDTH = 32
 
@@ -273,3 +274,23 @@ def test_an_emitted_file_has_the_classes_it_uses_and_no_other() -> None:
     assert classes(kind="cbam") == {"ChannelAttention", "SpatialAttention"}
     assert classes(kind="gc") == {"GlobalContext", "LayerNorm2d"}
     assert classes(kind="gc", fuse="scale") == {"GlobalContextGate", "LayerNorm2d"}
+
+
+def test_clips_names_lead_to_ours() -> None:
+    """CLIP's projections count from the convolution behind their pool."""
+    network = resolve(load_spec("clip/resnet50_clip"))
+    with torch.device("meta"):
+        module = build_module(network)
+    ours = module.to_empty(device="cpu").state_dict()
+    for value in ours.values():
+        value.zero_()
+
+    def theirs(name: str) -> str:
+        for one, other in (("1", "0"), ("2", "1")):
+            if f".downsample.{one}." in name:
+                return "visual." + name.replace(f".downsample.{one}.", f".downsample.{other}.")
+        return f"visual.{name}"
+
+    weights = {theirs(name): torch.ones_like(value) for name, value in ours.items()}
+    assert load_weights(module, network, weights).key_map == "CLIP"
+    assert all(bool((value == 1).all()) for value in module.state_dict().values())
