@@ -132,7 +132,7 @@ PLAIN: dict[str, Family] = {
     "preresnet_cifar": Family(cifar, PREACT_CIFAR),
     "resnext_cifar": Family(resnext_cifar),
     "seresnet_cifar": Family(cifar, SE),
-    "sepreresnet_cifar": Family(cifar, SE | PREACT_CIFAR),
+    "sepreresnet_cifar": Family(cifar, SE | PREACT | {"head": {"final_activation": "none"}}),
     "pyramidnet_cifar": Family(pyramidnet_cifar, PYRAMID | {"stem": CONV_NORM}),
     "wrn_cifar": Family(wrn_cifar, PREACT_CIFAR),
 }
