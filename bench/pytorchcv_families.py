@@ -9,6 +9,7 @@ from pytorchcv_sizes import (
     Keys,
     cifar,
     imagenet,
+    in_3x3,
     last_of_two_stages,
     merged,
     pyramidnet,
@@ -90,7 +91,7 @@ RESNEST: Keys = {
             "take": "slices",
             "join": {"select": {"ratio": 0.5, "divisor": 1, "least": 32, "bias": True}},
         }],
-        "split-attention": [
+        "split": [
             {"conv": 1, "width": "mid"}, "norm", "act", "splat", {"conv": 1, "width": "out"}, "norm",
             "add", "act",
         ],
@@ -122,7 +123,7 @@ PLAIN: dict[str, Family] = {
     "resneta": Family(imagenet, DEEP | {"projection": "avgpool-conv"}),
     "resnetd": Family(imagenet, DEEP128 | {"output_stride": 8}),
     "resnesta": Family(resnesta, RESNEST),
-    "ibnresnet": Family(imagenet, IBN),
+    "ibnresnet": Family(in_3x3, IBN),
     "ibnresnext": Family(resnext, IBN),
     "ibnbresnet": Family(last_of_two_stages, IBN_B),
     "regnet": Family(regnet),
@@ -136,7 +137,3 @@ PLAIN: dict[str, Family] = {
     "pyramidnet_cifar": Family(pyramidnet_cifar, PYRAMID | {"stem": CONV_NORM}),
     "wrn_cifar": Family(wrn_cifar, PREACT_CIFAR),
 }
-OTHERS: dict[str, Family] = {}
-
-# What does not agree, and why.
-REST: dict[str, str] = {}

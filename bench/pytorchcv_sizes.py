@@ -66,7 +66,7 @@ def imagenet(name: str) -> Keys:
     bottleneck, blocks_, in_3x3, times, over = found(r"(bc)?(\d+)(b?)(?:_w(\d?)d(\d))?$", name)
     blocks = int(blocks_ or 0)
     if bottleneck or blocks >= 50:
-        return bottlenecks(blocks) | {"stride_at": "3x3" if in_3x3 else "1x1"}
+        return bottlenecks(blocks) | ({} if in_3x3 else {"stride_at": "1x1"})
     part = int(times or 1) / int(over or 1)
     stages = staged(BASIC[blocks], [int(w * part) for w in (64, 128, 256, 512)])
     if part < 1:
@@ -134,19 +134,11 @@ def wrn_cifar(name: str) -> Keys:
 
 def pyramid(keys: Keys, alpha: int, first: int, times: int) -> Keys:
     """Widths that grow by alpha in equal steps from block to block, in multiples of `times`."""
-    total = sum(stage["depth"] for stage in keys["stages"])
-    stages: list[Keys] = []
+    total, done, stages = sum(stage["depth"] for stage in keys["stages"]), 0, []
     for stage in keys["stages"]:
-        done = sum(each["depth"] for each in stages)
-        ends = [done, done + stage["depth"]]
-        if any(alpha * n % total for n in ends):  # no whole number, so each block's width is said
-            widths = [times * round(first + alpha * (done + n + 1) / total) for n in range(stage["depth"])]
-            rows = [{"depth": 1, "width": width} for width in widths]
-            rows[0] |= {k: v for k, v in stage.items() if k == "stride"}
-            stages += rows
-        else:
-            start, end = (times * (first + alpha * n // total) for n in ends)
-            stages.append(stage | {"width": {"start": start, "end": end, "round": times}})
+        start, done = done, done + stage.pop("depth")
+        widths = [times * round(first + alpha * n / total) for n in range(start + 1, done + 1)]
+        stages.append(stage | {"width": widths[-1], "blocks": [{"width": w} for w in widths]})
     return keys | {"stages": stages, "block": "pyramid-bottleneck" if times == 4 else "pyramid"}
 
 
@@ -206,11 +198,15 @@ def wrn(name: str) -> Keys:
 
 def resnesta(name: str) -> Keys:
     """resnestabc26: bottlenecks; a wide stem and large images in the deep ones."""
-    keys = imagenet(name.replace("bc14", "bc14b").replace("bc26", "bc26b"))
+    keys = imagenet(f"{name}b")
     blocks, basic = int(found(r"(\d+)$", name)[0] or 0), keys["block"] == "basic"
     first = {"first": {"block": "basic-pooled" if basic else "pooled"}}
     keys = merged(keys, {"stages": [{}, first, first, first]})
-    keys |= {"block": "basic-split"} if basic else {"block": "split-attention", "bottleneck_ratio": 4}
-    keys.pop("stride_at", None)
+    keys |= {"block": "basic-split"} if basic else {"block": "split", "bottleneck_ratio": 4}
     keys["input"] = {"size": {200: 256, 269: 320}.get(blocks, 224)}
     return merged(keys, {"stem": {"width": 128 if blocks >= 101 else 64}})
+
+
+def in_3x3(name: str) -> Keys:
+    """ibn_resnet50, cbam_resnet50: strided in the 3x3, which no b in the name says."""
+    return imagenet(f"{name}b")

@@ -1,0 +1,158 @@
+"""What the names of more of pytorchcv's networks say: a name -> the keys of its size."""
+
+from __future__ import annotations
+
+import re
+
+from pytorchcv_sizes import BOTTLENECK, Keys, bottlenecks, cifar, found, imagenet, merged, staged
+
+
+def cub(name: str) -> Keys:
+    """resnetbc14b_cub: 200 classes of birds."""
+    return imagenet(name.removesuffix("_cub")) | {"classes": 200}
+
+
+def shaken(name: str) -> Keys:
+    """shakeshakeresnet26_2x32d_cifar10: two branches, of 32 channels in the first stage."""
+    width = int(found(r"_2x(\d+)d", name)[0] or 0)
+    keys = cifar(re.sub(r"_2x\d+d", "", name))
+    return merged(keys, {"stages": [{"width": width << stage} for stage in range(3)]})
+
+
+def shake_dropped(name: str) -> Keys:
+    """shakedropresnet20_cifar10: each block's main path kept at a rate that falls to a half."""
+    keys = cifar(name)
+    blocks = 3 * keys["stages"][0]["depth"]
+    for number, stage in enumerate(keys["stages"]):
+        first = number * stage["depth"] + 1
+        kept = [1 - 0.5 * n / blocks for n in range(first, first + stage["depth"])]
+        stage["blocks"] = [{"block": {"kind": "shake-drop", "kept": rate}} for rate in kept]
+    return keys
+
+
+def drn(name: str) -> Keys:
+    """drnc26, drnd22: stages that dilate in place of striding; C with, D without small residuals."""
+    kind, blocks_ = found(r"drn(c|d)(\d+)", name)
+    blocks, simple = int(blocks_ or 0), kind == "d"
+    times = 4 if blocks > 50 else 1
+    depths = BOTTLENECK[{22: 26, 26: 26, 105: 101}.get(blocks, 50)]
+    unit = "dilated-bottleneck" if times == 4 else "dilated"
+    ends: Keys = {"block": "single", "shortcut": "none"} if simple else {"block": "dilated"}
+    plain = ends | {"shortcut": "none"}
+    stages = [{"depth": 1, "width": 16} | ends, {"depth": 1, "width": 32, "stride": 2} | ends]
+    for depth, width, dilation in zip(depths, (64, 128, 256, 512), (1, 1, 2, 4), strict=True):
+        block = {"kind": unit, "d": dilation}
+        stages.append({"depth": depth, "width": times * width, "block": block})
+    for stage in stages[2:4]:
+        stage["stride"] = 2
+    for dilation in (2, 1):
+        block = {"kind": plain["block"], "d": dilation}
+        stages.append({"depth": 1, "width": 512} | plain | {"block": block})
+    return bottlenecks(50) | {"stages": stages}
+
+
+def darknet(name: str) -> Keys:
+    """darknet19: 3x3 convolutions, every other one of a longer row 1x1, a pool between rows."""
+    rows, narrow = DARKNETS[name.removeprefix("darknet").strip("_")]
+    stages = []
+    for row in rows[1:]:
+        words = ["conv1" if len(row) > 1 and n % 2 == narrow else "conv3" for n in range(len(row))]
+        stages += [{"depth": 1, "width": w, "block": b} for w, b in zip(row, words, strict=True)]
+        stages[-len(row)] |= {"stride": 2, "before": HALVES}
+    last = ["act"] if name == "darknet_ref" else []
+    return bottlenecks(50) | {
+        "stem": [{"conv": 3, "width": rows[0][0]}, "norm", "act"],
+        "stages": stages,
+        "head": [{"conv": 1, "width": "classes", "bias": True}, *last, "global-pool", "flatten"],
+    }
+
+
+HALVES = [{"max-pool": 2, "stride": "stage", "padding": 0}]
+# Rows of widths, and which of a longer row's convolutions are 1x1: the even or the odd ones.
+DARKNETS = {
+    "ref": ([[16], [32], [64], [128], [256], [512], [1024]], 0),
+    "tiny": ([[16], [32], [16, 128, 16, 128], [32, 256, 32, 256], [64, 512, 64, 512, 128]], 0),
+    "19": (
+        [
+            [32], [64], [128, 64, 128], [256, 128, 256], [512, 256, 512, 256, 512],
+            [1024, 512, 1024, 512, 1024],
+        ],
+        1,
+    ),
+}  # fmt: skip
+
+
+def dirac(name: str) -> Keys:
+    """diracnet18v2: an activation and a convolution, no shortcut, no norm."""
+    depths = (4, 4, 4, 4) if "18" in name else (6, 8, 12, 6)
+    return bottlenecks(50) | {"stages": pooled(depths, (64, 128, 256, 512))}
+
+
+def pooled(depths: tuple[int, ...], widths: tuple[int, ...]) -> list[Keys]:
+    """Stages behind max pools of 2x2, but for the first."""
+    rows = staged(depths, widths)
+    return [rows[0], *({**row, "before": HALVES} for row in rows[1:])]
+
+
+def vgg(name: str) -> Keys:
+    """bn_vgg16b: the configuration of 16 layers with batch norms, and biases beside them."""
+    batch, blocks, bias = found(r"(bn_)?vgg(\d+)(b?)$", name)
+    depths = {"11": (0, 1, 2, 2, 2), "13": (1, 2, 2, 2, 2), "16": (1, 2, 3, 3, 3)}
+    stages = pooled(depths.get(str(blocks), (1, 2, 4, 4, 4)), (64, 128, 256, 512, 512))
+    stages = stages if stages[0]["depth"] else stages[1:]
+    norm = {} if batch else {"norm": "none"}
+    return bottlenecks(50) | {"stages": stages} | norm | ({"bias": True} if bias else {})
+
+
+def vovnet(name: str) -> Keys:
+    """vovnet27s: half as wide."""
+    depths = {"27": (1, 1, 1, 1), "39": (1, 1, 2, 2), "57": (1, 1, 4, 3)}[name[6:8]]
+    over = 2 if name.endswith("s") else 1
+    stages = staged(depths, [width // over for width in (256, 512, 768, 1024)])
+    for stage, width in zip(stages, (128, 160, 192, 224), strict=True):
+        stage["block"] = {"kind": "one-shot", "each": width // over}
+        stage["first"] = {"shortcut": "none"}
+    for stage in stages[1:]:
+        stage["before"] = [{"max-pool": 3, "stride": "stage", "padding": 0, "ceil": True}]
+    return bottlenecks(50) | {"stages": stages}
+
+
+def dense(keys: Keys, depths: tuple[int, ...], growth: int, first: int) -> Keys:
+    """Blocks that put their channels beside what came in; half as many pass between stages."""
+    stages, width = [], first
+    for number, depth in enumerate(depths):
+        widths = [width + growth * n for n in range(1, depth + 1)]
+        stage = {"width": widths[-1], "blocks": [{"width": each} for each in widths]}
+        stages.append(stage | ({"stride": 2, "before": "transition"} if number else {}))
+        width = widths[-1] // 2
+    return keys | {"block": {"kind": "dense", "growth": growth}, "stages": stages}
+
+
+def densenet(name: str) -> Keys:
+    """densenet161: 48 channels a block, 32 in the others."""
+    blocks = found(r"(\d+)$", name)[0] or ""
+    last = {"121": (24, 16), "161": (36, 24), "169": (32, 32), "201": (48, 32)}[blocks]
+    growth = 48 if blocks == "161" else 32
+    keys = dense(bottlenecks(50), (6, 12, *last), growth, 2 * growth)
+    return merged(keys, {"stem": {"width": 2 * growth}})
+
+
+def ibn_densenet(name: str) -> Keys:
+    """ibn_densenet121: batch norm over 3/5 of the channels in every third block of three stages."""
+    keys = densenet(name)
+    for stage in keys["stages"][:3]:
+        for block in stage["blocks"][::3]:
+            entered = block["width"] - keys["block"]["growth"]
+            mixed = {"kind": "mixed-dense", "batch": 3 * entered // 5}
+            block["block"] = keys["block"] | mixed
+    return keys
+
+
+def densenet_cifar(name: str) -> Keys:
+    """densenet100_k12_bc_cifar10: 12 channels a block, through 48 of a 1x1."""
+    growth, narrowed = found(r"_k(\d+)(_bc)?_", name)
+    blocks = int(found(r"(\d+)_k", name)[0] or 0)
+    keys = cifar(re.sub(r"\d+_k\d+(_bc)?", "8", name))
+    k, depth = int(growth or 0), (blocks - 4) // (6 if narrowed else 3)
+    keys = dense(keys, (depth,) * 3, k, 2 * k) | {"stem": [{"conv": 3, "width": 2 * k}]}
+    return keys if narrowed else merged(keys, {"block": {"kind": "simple-dense"}})

@@ -1,0 +1,193 @@
+"""More of pytorchcv's families as specs: attention, random depth, dense and plain networks."""
+
+from __future__ import annotations
+
+from pytorchcv_families import SE, Family
+from pytorchcv_other_sizes import (
+    cub,
+    darknet,
+    densenet,
+    densenet_cifar,
+    dirac,
+    drn,
+    ibn_densenet,
+    shake_dropped,
+    shaken,
+    vgg,
+    vovnet,
+)
+from pytorchcv_sizes import Keys, cifar, imagenet, in_3x3
+
+CBAM: Keys = {"attention": "cbam"}
+BAM: Keys = {
+    "define": {
+        # bottleneck attention (Park et al. 2018): x (1 + sigmoid(channels * places))
+        "bam": [{"branches": [[], ["weights"]], "join": "product"}, "add"],
+        "weights": [
+            {"branches": [["channels"], ["places"]], "join": "product"}, {"act": "sigmoid"},
+        ],
+        "channels": [
+            "global-pool", {"conv": 1, "width": "here / 16", "bias": True}, "norm", "act",
+            {"conv": 1, "width": "16 * here", "bias": True},
+        ],
+        "places": [
+            {"conv": 1, "width": "here / 16", "bias": True}, "norm", "act",
+            {"conv": 3, "dilation": 4, "bias": True}, "norm", "act",
+            {"conv": 3, "dilation": 4, "bias": True}, "norm", "act",
+            {"conv": 1, "width": 1, "bias": True},
+        ],
+    },
+    "stages": [{}, *[{"before": "bam"}] * 3],
+}  # fmt: skip
+FAST_SE: Keys = {"stages": [{"first": {"attention": {"kind": "se", "ratio": 1, "divisor": 1}}}] * 4}
+SHAKE: Keys = {
+    "define": {
+        "shaken": [
+            {"branches": [{"conv": 3, "width": "out", "stride": "stage"}, "norm", "act",
+                          {"conv": 3}, "norm"], "times": 2, "join": "shake"},
+            "add", "act",
+        ],
+        "halves": [
+            {"branches": [
+                [{"avg-pool": 1, "stride": "stage"}, {"conv": 1, "width": "out / 2"}],
+                [{"shift": 1}, {"avg-pool": 1, "stride": "stage"}, {"conv": 1, "width": "out / 2"}],
+            ], "join": "concat"},
+            "norm",
+        ],
+    },
+    "block": "shaken",
+    "projection": "halves",
+}  # fmt: skip
+SHAKE_DROP: Keys = {
+    "define": {
+        "shake-drop": {"with": {"kept": 1}, "path": [
+            {"conv": 3, "width": "out", "stride": "stage"}, "norm", "act", {"conv": 3}, "norm",
+            {"scale": "kept"}, "add", "act",
+        ]},
+    },
+}  # fmt: skip
+SELECTIVE: Keys = {
+    "define": {
+        # selective kernels (Li et al. 2019)
+        "selective": [
+            {"conv": 1, "width": "mid"}, "norm", "act",
+            {
+                "branches": [
+                    [{"conv": 3, "stride": "stage", "groups": 32}, "norm", "act"],
+                    [{"conv": 3, "stride": "stage", "groups": 32, "dilation": 2}, "norm", "act"],
+                ],
+                "join": {"select": {"ratio": 0.0625, "divisor": 1, "least": 32}},
+            },
+            {"conv": 1, "width": "out"}, "norm", "add", "act",
+        ],
+    },
+    "block": "selective",
+    "bottleneck_ratio": 2,
+}  # fmt: skip
+DRN: Keys = {
+    "stem": [{"conv": 7, "width": 16}, "norm", "act"],
+    "define": {
+        "single": {"with": {"d": 1}, "path": [
+            {"conv": 3, "width": "out", "stride": "stage", "dilation": "d"}, "norm", "act",
+        ]},
+        "dilated": {"with": {"d": 1}, "path": [
+            {"conv": 3, "width": "out", "stride": "stage", "dilation": "d"}, "norm", "act",
+            {"conv": 3, "dilation": "d"}, "norm", "add", "act",
+        ]},
+        "dilated-bottleneck": {"with": {"d": 1}, "path": [
+            {"conv": 1, "width": "out / 4"}, "norm", "act",
+            {"conv": 3, "stride": "stage", "dilation": "d"}, "norm", "act",
+            {"conv": 1, "width": "out"}, "norm", "add", "act",
+        ]},
+    },
+    "head": ["global-pool", {"conv": 1, "width": "classes", "bias": True}, "flatten"],
+}  # fmt: skip
+
+DARK: Keys = {
+    "activation": {"kind": "leaky-relu", "slope": 0.1},
+    "define": {
+        "conv1": [{"conv": 1, "width": "out"}, "norm", "act"],
+        "conv3": [{"conv": 3, "width": "out"}, "norm", "act"],
+    },
+    "shortcut": "none",
+}
+DARKNET53: Keys = {
+    "extends": "csp/darknet53",
+    "input": {"size": 224},
+    "activation": {"kind": "leaky-relu", "slope": 0.1},
+}
+DIRAC: Keys = {
+    "norm": "none",
+    "stem": [{"conv": 7, "width": 64, "stride": 2}, {"max-pool": 3, "stride": 2}],
+    "block": ["act", {"conv": 3, "width": "out"}],
+    "shortcut": "none",
+    "head": ["act", "global-pool", "flatten", {"linear": "classes"}],
+}
+VGG: Keys = {
+    "stem": [{"conv": 3, "width": 64}, "norm", "act"],
+    "block": [{"conv": 3, "width": "out"}, "norm", "act"],
+    "shortcut": "none",
+    "head": [
+        {"max-pool": 2, "stride": 2, "padding": 0}, "flatten", {"linear": 4096}, "act",
+        {"dropout": 0.5}, {"linear": 4096}, "act", {"dropout": 0.5}, {"linear": "classes"},
+    ],
+}  # fmt: skip
+VOV: Keys = {
+    "stem": [
+        {"conv": 3, "width": 64, "stride": 2}, "norm", "act", {"conv": 3}, "norm", "act",
+        {"conv": 3, "width": 128, "stride": 2}, "norm", "act",
+    ],
+    "define": {
+        # one-shot aggregation (Lee et al. 2019)
+        "one-shot": {"with": {"each": 128}, "path": [
+            {"branches": [[], *[[{"conv": 3, "width": "each"}, "norm", "act"]] * 5],
+             "carry": "chain", "join": "concat"},
+            {"conv": 1, "width": "out"}, "norm", "act", "add",
+        ]},
+    },
+    "shortcut": "identity",
+}  # fmt: skip
+NEW = ["norm", "act", {"conv": 1, "width": "4 * growth"}, "norm", "act",
+       {"conv": 3, "width": "growth"}]  # fmt: skip
+BATCH_THEN_INSTANCE = {
+    "branches": [["norm"], [{"norm": "instance"}]], "take": ["batch", "rest"], "join": "concat",
+}  # fmt: skip
+DENSE: Keys = {
+    "define": {
+        # dense blocks (Huang et al. 2017)
+        "dense": {"with": {"growth": 32}, "path": [{"branches": [[], NEW], "join": "concat"}]},
+        "simple-dense": {"with": {"growth": 12}, "path": [
+            {"branches": [[], ["norm", "act", {"conv": 3, "width": "growth"}]], "join": "concat"},
+        ]},
+        "mixed-dense": {"with": {"growth": 32, "batch": 64}, "path": [
+            {"branches": [[], [BATCH_THEN_INSTANCE, *NEW[1:]]], "join": "concat"},
+        ]},
+        "transition": [
+            "norm", "act", {"conv": 1, "width": "here / 2", "round": "down"},
+            {"avg-pool": 2, "stride": "stage", "padding": 0},
+        ],
+    },
+    "shortcut": "none",
+    "head": ["norm", "act", "global-pool", "flatten", {"linear": "classes"}],
+}  # fmt: skip
+
+OTHERS: dict[str, Family] = {
+    "resnet_cub": Family(cub),
+    "seresnet_cub": Family(cub, SE),
+    "cbamresnet": Family(in_3x3, CBAM),
+    "bamresnet": Family(in_3x3, BAM),
+    "fastseresnet": Family(imagenet, FAST_SE),
+    "resdropresnet_cifar": Family(cifar, {"drop_path": 0.5}),
+    "shakedropresnet_cifar": Family(shake_dropped, SHAKE_DROP),
+    "shakeshakeresnet_cifar": Family(shaken, SHAKE),
+    "sknet": Family(in_3x3, SELECTIVE),
+    "drn": Family(drn, DRN),
+    "darknet": Family(darknet, DARK),
+    "darknet53": Family(lambda name: {}, DARKNET53),
+    "diracnetv2": Family(dirac, DIRAC),
+    "densenet": Family(densenet, DENSE),
+    "densenet_cifar": Family(densenet_cifar, DENSE),
+    "ibndensenet": Family(ibn_densenet, DENSE),
+    "vgg": Family(vgg, VGG),
+    "vovnet": Family(vovnet, VOV),
+}
