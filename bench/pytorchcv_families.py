@@ -91,9 +91,9 @@ RESNEST: Keys = {
             "take": "slices",
             "join": {"select": {"ratio": 0.5, "divisor": 1, "least": 32, "bias": True}},
         }],
-        "split": [
-            {"conv": 1, "width": "mid"}, "norm", "act", "splat", {"conv": 1, "width": "out"}, "norm",
-            "add", "act",
+        "split-attention": [
+            {"conv": 1, "width": "mid"}, "norm", "act", "splat", {"conv": 1, "width": "out"},
+            "norm", "add", "act",
         ],
         "pooled": [
             {"conv": 1, "width": "mid"}, "norm", "act", "splat", {"avg-pool": 3, "stride": "stage"},

@@ -31,7 +31,7 @@ def shake_dropped(name: str) -> Keys:
 
 
 def drn(name: str) -> Keys:
-    """drnc26, drnd22: stages that dilate in place of striding; C with, D without small residuals."""
+    """drnc26, drnd22: dilated in place of strided; D has single convolutions at its ends."""
     kind, blocks_ = found(r"drn(c|d)(\d+)", name)
     blocks, simple = int(blocks_ or 0), kind == "d"
     times = 4 if blocks > 50 else 1

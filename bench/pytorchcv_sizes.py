@@ -202,7 +202,9 @@ def resnesta(name: str) -> Keys:
     blocks, basic = int(found(r"(\d+)$", name)[0] or 0), keys["block"] == "basic"
     first = {"first": {"block": "basic-pooled" if basic else "pooled"}}
     keys = merged(keys, {"stages": [{}, first, first, first]})
-    keys |= {"block": "basic-split"} if basic else {"block": "split", "bottleneck_ratio": 4}
+    keys |= (
+        {"block": "basic-split"} if basic else {"block": "split-attention", "bottleneck_ratio": 4}
+    )
     keys["input"] = {"size": {200: 256, 269: 320}.get(blocks, 224)}
     return merged(keys, {"stem": {"width": 128 if blocks >= 101 else 64}})
 
