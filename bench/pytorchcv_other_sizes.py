@@ -33,22 +33,23 @@ def shake_dropped(name: str) -> Keys:
 def drn(name: str) -> Keys:
     """drnc26, drnd22: dilated in place of strided; D has single convolutions at its ends."""
     kind, blocks_ = found(r"drn(c|d)(\d+)", name)
-    blocks, simple = int(blocks_ or 0), kind == "d"
-    times = 4 if blocks > 50 else 1
+    blocks = int(blocks_ or 0)
     depths = BOTTLENECK[{22: 26, 26: 26, 105: 101}.get(blocks, 50)]
-    unit = "dilated-bottleneck" if times == 4 else "dilated"
-    ends: Keys = {"block": "single", "shortcut": "none"} if simple else {"block": "dilated"}
-    plain = ends | {"shortcut": "none"}
-    stages = [{"depth": 1, "width": 16} | ends, {"depth": 1, "width": 32, "stride": 2} | ends]
-    for depth, width, dilation in zip(depths, (64, 128, 256, 512), (1, 1, 2, 4), strict=True):
-        block = {"kind": unit, "d": dilation}
-        stages.append({"depth": depth, "width": times * width, "block": block})
-    for stage in stages[2:4]:
-        stage["stride"] = 2
-    for dilation in (2, 1):
-        block = {"kind": plain["block"], "d": dilation}
-        stages.append({"depth": 1, "width": 512} | plain | {"block": block})
-    return bottlenecks(50) | {"stages": stages}
+    times = 4 if blocks > 50 else 1
+    plain = {"block": "single" if kind == "d" else "basic", "shortcut": "none"}
+    small = plain if kind == "d" else {"block": "basic"}
+    stages = [{"depth": 1, "width": 16} | small, {"depth": 1, "width": 32, "stride": 2} | small]
+    stages += staged(depths, [times * width for width in (64, 128, 256, 512)])
+    stages[2]["stride"] = 2
+    for stage, dilation in zip(stages[4:6], (2, 4), strict=True):
+        del stage["stride"]
+        stage["dilation"] = dilation
+    stages += [
+        {"depth": 1, "width": 512, "dilation": 2} | plain,
+        {"depth": 1, "width": 512} | plain,
+    ]
+    keys = bottlenecks(50) | {"stages": stages}
+    return keys | {"block": "basic"} if times == 1 else keys
 
 
 def darknet(name: str) -> Keys:

@@ -16,7 +16,7 @@ from pytorchcv_other_sizes import (
     vgg,
     vovnet,
 )
-from pytorchcv_sizes import Keys, cifar, imagenet, in_3x3
+from pytorchcv_sizes import Keys, cifar, imagenet, in_3x3, merged
 
 CBAM: Keys = {"attention": "cbam"}
 BAM: Keys = {
@@ -86,23 +86,9 @@ SELECTIVE: Keys = {
 }  # fmt: skip
 DRN: Keys = {
     "stem": [{"conv": 7, "width": 16}, "norm", "act"],
-    "define": {
-        "single": {"with": {"d": 1}, "path": [
-            {"conv": 3, "width": "out", "stride": "stage", "dilation": "d"}, "norm", "act",
-        ]},
-        "dilated": {"with": {"d": 1}, "path": [
-            {"conv": 3, "width": "out", "stride": "stage", "dilation": "d"}, "norm", "act",
-            {"conv": 3, "dilation": "d"}, "norm", "add", "act",
-        ]},
-        "dilated-bottleneck": {"with": {"d": 1}, "path": [
-            {"conv": 1, "width": "out / 4"}, "norm", "act",
-            {"conv": 3, "stride": "stage", "dilation": "d"}, "norm", "act",
-            {"conv": 1, "width": "out"}, "norm", "add", "act",
-        ]},
-    },
+    "define": {"single": [{"conv": 3, "width": "out", "stride": "stage"}, "norm", "act"]},
     "head": ["global-pool", {"conv": 1, "width": "classes", "bias": True}, "flatten"],
-}  # fmt: skip
-
+}
 DARK: Keys = {
     "activation": {"kind": "leaky-relu", "slope": 0.1},
     "define": {
@@ -159,9 +145,6 @@ DENSE: Keys = {
         "simple-dense": {"with": {"growth": 12}, "path": [
             {"branches": [[], ["norm", "act", {"conv": 3, "width": "growth"}]], "join": "concat"},
         ]},
-        "mixed-dense": {"with": {"growth": 32, "batch": 64}, "path": [
-            {"branches": [[], [BATCH_THEN_INSTANCE, *NEW[1:]]], "join": "concat"},
-        ]},
         "transition": [
             "norm", "act", {"conv": 1, "width": "here / 2", "round": "down"},
             {"avg-pool": 2, "stride": "stage", "padding": 0},
@@ -169,6 +152,13 @@ DENSE: Keys = {
     },
     "shortcut": "none",
     "head": ["norm", "act", "global-pool", "flatten", {"linear": "classes"}],
+}  # fmt: skip
+MIXED_DENSE: Keys = {
+    "define": {
+        "mixed-dense": {"with": {"growth": 32, "batch": 64}, "path": [
+            {"branches": [[], [BATCH_THEN_INSTANCE, *NEW[1:]]], "join": "concat"},
+        ]},
+    },
 }  # fmt: skip
 
 OTHERS: dict[str, Family] = {
@@ -187,7 +177,7 @@ OTHERS: dict[str, Family] = {
     "diracnetv2": Family(dirac, DIRAC),
     "densenet": Family(densenet, DENSE),
     "densenet_cifar": Family(densenet_cifar, DENSE),
-    "ibndensenet": Family(ibn_densenet, DENSE),
+    "ibndensenet": Family(ibn_densenet, merged(DENSE, MIXED_DENSE)),
     "vgg": Family(vgg, VGG),
     "vovnet": Family(vovnet, VOV),
 }
