@@ -38,6 +38,7 @@ ROUNDED = {"bamresnet": 1e-6, "cbamresnet": 1e-6, "fastseresnet": 1e-6}
 
 # Where they do not agree, and why.
 OTHERWISE = {
+    "dla": "roots concatenate the last branch first; those of dla102 and dla169 also add it",
     "shakeshakeresnet_cifar": "a projection moves the image down and right, `shift` up and left",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from pytorchcv_sizes import BOTTLENECK, Keys, bottlenecks, cifar, found, imagenet, merged, staged
 
@@ -157,3 +158,66 @@ def densenet_cifar(name: str) -> Keys:
     k, depth = int(growth or 0), (blocks - 4) // (6 if narrowed else 3)
     keys = dense(keys, (depth,) * 3, k, 2 * k) | {"stem": [{"conv": 3, "width": 2 * k}]}
     return keys if narrowed else merged(keys, {"block": {"kind": "simple-dense"}})
+
+
+def ror(name: str) -> Keys:
+    """ror3_56_cifar10: one block of everything, three stages inside it, each inside a shortcut."""
+    keys = cifar(re.sub(r"ror3_(\d+)", "8", name))
+    count = (int(found(r"ror3_(\d+)", name)[0] or 0) - 8) // 6
+    stages: list[Any] = []
+    for width in (16, 32, 64):
+        units = [*[{"unit": {"w": width}}, "act"] * (count - 1), {"unit": {"w": width}}]
+        shortcut = [{"conv": 1, "width": width}, "norm"]
+        stages += [
+            {"branches": [shortcut, units]},
+            "act",
+            {"max-pool": 2, "stride": 2, "padding": 0},
+        ]
+    shortcut = [{"conv": 1, "width": "out", "stride": "stage"}, "norm"]
+    block = [{"branches": [shortcut, stages[:-2]]}, "act"]
+    return keys | {"block": block, "stages": [{"depth": 1, "width": 64, "stride": 4}]}
+
+
+def squeezenext(name: str) -> Keys:
+    """sqnxt23v5_w3d2: other depths, half as wide again."""
+    times, over = (int(n or 1) for n in found(r"_w(\d+)(?:d(\d+))?$", name))
+    first, *widths, last = (n * times // over for n in (64, 32, 64, 128, 256, 128))
+    stages = staged((2, 4, 14, 1) if "v5" in name else (6, 6, 8, 1), widths)
+    stages[0]["first"] = {"block": {"kind": "unit", "d": 4}}
+    for stage in stages[1:]:
+        stage["first"] = {"block": {"kind": "unit", "d": 1}}
+    stem = [
+        {"conv": 7, "width": first, "stride": 2, "padding": 1}, "norm", "act",
+        {"max-pool": 3, "stride": 2, "padding": 0, "ceil": True},
+    ]  # fmt: skip
+    head = [{"conv": 1, "width": last}, "norm", "act", "global-pool", "flatten",
+            {"linear": "classes"}]  # fmt: skip
+    return bottlenecks(50) | {"stem": stem, "stages": stages, "head": head}
+
+
+def dla(name: str) -> Keys:
+    """dla60xc: trees of up to three levels, grouped 3x3 convolutions, compact widths."""
+    blocks, grouped, compact = found(r"dla(\d+)(x2?|)(c?)$", name)
+    levels = {"60": (1, 2, 3, 1), "102": (1, 3, 4, 1), "169": (2, 3, 5, 1)}
+    widths = (64, 64, 128, 256) if compact else (128, 256, 512, 1024)
+    widths = (64, 128, 256, 512) if blocks == "34" else widths
+    unit = {"x": "grouped", "x2": "wide"}.get(str(grouped), "narrow")
+    unit = "plain" if blocks == "34" else unit
+    stages = staged([1] * 4, widths)
+    stages[0]["stride"] = 2
+    before = 32
+    for stage, level in zip(stages, levels.get(str(blocks), (1, 2, 2, 1)), strict=True):
+        down = f"{unit}-down" if stage["width"] != before else f"{unit}-down-same"
+        whole = chain(level, unit, down)
+        halved = {"branches": [["half"], [whole]], "join": "concat"}
+        stage["block"] = [whole if stage is stages[0] else halved, "root"]
+        before = stage["width"]
+    return bottlenecks(50) | {"shortcut": "identity", "stages": stages}
+
+
+def chain(level: int, unit: str, first: str) -> Keys:
+    """A tree's branches, each behind the one before: a smaller tree, then its leaves in a row."""
+    start = [first] if level == 1 else [chain(level - 1, unit, first), "root"]
+    rest = [[chain(each, unit, unit), "root"] for each in range(level - 2, 0, -1)]
+    leaves = [[unit]] * (1 if level == 1 else 2)
+    return {"branches": [start, *rest, *leaves], "carry": "chain", "join": "concat"}

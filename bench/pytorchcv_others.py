@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pytorchcv_families import SE, Family
 from pytorchcv_other_sizes import (
     cub,
@@ -9,10 +11,13 @@ from pytorchcv_other_sizes import (
     densenet,
     densenet_cifar,
     dirac,
+    dla,
     drn,
     ibn_densenet,
+    ror,
     shake_dropped,
     shaken,
+    squeezenext,
     vgg,
     vovnet,
 )
@@ -161,6 +166,66 @@ MIXED_DENSE: Keys = {
     },
 }  # fmt: skip
 
+ROR: Keys = {
+    "define": {
+        # residual networks of residual networks (Zhang et al. 2016)
+        "unit": {"with": {"w": 16}, "path": [
+            {"conv": 3, "width": "w"}, "norm", "act", {"conv": 3}, "norm", "add",
+        ]},
+    },
+}  # fmt: skip
+SQUEEZENEXT: Keys = {
+    "define": {
+        # Gholami et al. 2018; its projection and its last convolution have activations
+        "unit": {"with": {"d": 2}, "path": [
+            {"conv": 1, "width": "in / d", "stride": "stage"}, "norm", "act",
+            {"conv": 1, "width": "here / 2"}, "norm", "act",
+            {"conv": [1, 3], "width": "2 * here"}, "norm", "act", {"conv": [3, 1]}, "norm", "act",
+            {"conv": 1, "width": "out"}, "norm", "act", "add", "act",
+        ]},
+    },
+    "block": "unit",
+    "projection": [{"conv": 1, "width": "out", "stride": "stage"}, "norm", "act"],
+    "bias": True,
+}  # fmt: skip
+
+# A residual unit's main path, and the units of deep layer aggregation (Yu et al. 2018) made of it.
+MAIN_PATHS: dict[str, list[Any]] = {
+    "plain": [{"conv": 3, "width": "out", "stride": 1}, "norm", "act", {"conv": 3}, "norm"],
+    "narrow": [{"conv": 1, "width": "out / 2"}, "norm", "act", {"conv": 3, "stride": 1}, "norm",
+               "act", {"conv": 1, "width": "out"}, "norm"],
+    "grouped": [{"conv": 1, "width": "out"}, "norm", "act", {"conv": 3, "groups": 32, "stride": 1},
+                "norm", "act", {"conv": 1}, "norm"],
+    "wide": [{"conv": 1, "width": "2 * out"}, "norm", "act",
+             {"conv": 3, "groups": 64, "stride": 1}, "norm", "act", {"conv": 1, "width": "out"},
+             "norm"],
+}  # fmt: skip
+PROJECTED = ["half", {"conv": 1, "width": "out"}, "norm"]
+
+
+def strided(path: list[Any]) -> list[Any]:
+    """The same path where the stage strides."""
+    return [row | {"stride": "stage"} if "stride" in row else row for row in path]
+
+
+DLA: Keys = {
+    "stem": [
+        {"conv": 7, "width": 16}, "norm", "act", {"conv": 3}, "norm", "act",
+        {"conv": 3, "width": 32, "stride": 2}, "norm", "act",
+    ],
+    "define": {
+        "half": [{"max-pool": 2, "stride": "stage", "padding": 0}],
+        "root": [{"conv": 1, "width": "out"}, "norm", "act"],
+        **{word: [*path, "add", "act"] for word, path in MAIN_PATHS.items()},
+        **{
+            f"{word}-{down}": [{"branches": [shortcut, strided(path)]}, "act"]
+            for word, path in MAIN_PATHS.items()
+            for down, shortcut in (("down", PROJECTED), ("down-same", ["half"]))
+        },
+    },
+    "head": ["global-pool", {"conv": 1, "width": "classes", "bias": True}, "flatten"],
+}  # fmt: skip
+
 OTHERS: dict[str, Family] = {
     "resnet_cub": Family(cub),
     "seresnet_cub": Family(cub, SE),
@@ -171,6 +236,7 @@ OTHERS: dict[str, Family] = {
     "shakedropresnet_cifar": Family(shake_dropped, SHAKE_DROP),
     "shakeshakeresnet_cifar": Family(shaken, SHAKE),
     "sknet": Family(in_3x3, SELECTIVE),
+    "dla": Family(dla, DLA),
     "drn": Family(drn, DRN),
     "darknet": Family(darknet, DARK),
     "darknet53": Family(lambda name: {}, DARKNET53),
@@ -178,6 +244,8 @@ OTHERS: dict[str, Family] = {
     "densenet": Family(densenet, DENSE),
     "densenet_cifar": Family(densenet_cifar, DENSE),
     "ibndensenet": Family(ibn_densenet, merged(DENSE, MIXED_DENSE)),
+    "ror_cifar": Family(ror, ROR),
+    "squeezenext": Family(squeezenext, SQUEEZENEXT),
     "vgg": Family(vgg, VGG),
     "vovnet": Family(vovnet, VOV),
 }
