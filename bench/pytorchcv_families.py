@@ -123,7 +123,7 @@ PLAIN: dict[str, Family] = {
     "resneta": Family(imagenet, DEEP | {"projection": "avgpool-conv"}),
     "resnetd": Family(imagenet, DEEP128 | {"output_stride": 8}),
     "resnesta": Family(resnesta, RESNEST),
-    "ibnresnet": Family(in_3x3, IBN),
+    "ibnresnet": Family(in_3x3, IBN | {"bottleneck_ratio": 4}),
     "ibnresnext": Family(resnext, IBN),
     "ibnbresnet": Family(last_of_two_stages, IBN_B),
     "regnet": Family(regnet),

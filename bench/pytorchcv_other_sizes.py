@@ -221,3 +221,15 @@ def chain(level: int, unit: str, first: str) -> Keys:
     rest = [[chain(each, unit, unit), "root"] for each in range(level - 2, 0, -1)]
     leaves = [[unit]] * (1 if level == 1 else 2)
     return {"branches": [start, *rest, *leaves], "carry": "chain", "join": "concat"}
+
+
+def mobile(name: str) -> Keys:
+    """mobilenetv2b_wd2: half as wide; b without the first block's 1x1 convolution."""
+    plain, times_, over_ = found(r"v2(b?)_w(\d?)d?(\d?)$", name)
+    times, over = (int(times_ or 1), int(over_)) if over_ else (1, 1)
+    widths = [width * times // over for width in (16, 24, 32, 64, 96, 160, 320)]
+    stages = staged((1, 2, 3, 4, 3, 3, 1), widths)
+    del stages[4]["stride"], stages[6]["stride"]
+    stages[0]["block"] = "separable" if plain else "unexpanded"
+    stem = [{"conv": 3, "width": 32 * times // over, "stride": 2}, "norm", "act"]
+    return bottlenecks(50) | {"stem": stem, "stages": stages, "shortcut": "identity-same"}

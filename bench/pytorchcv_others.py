@@ -14,6 +14,7 @@ from pytorchcv_other_sizes import (
     dla,
     drn,
     ibn_densenet,
+    mobile,
     ror,
     shake_dropped,
     shaken,
@@ -189,6 +190,22 @@ SQUEEZENEXT: Keys = {
     "bias": True,
 }  # fmt: skip
 
+SEPARABLE = [{"conv": 3, "groups": "depthwise", "stride": "stage"}, {"conv": 1, "width": "out"}]
+MOBILE: Keys = {
+    "activation": "relu6",
+    "define": {
+        "separable": SEPARABLE,
+        "unexpanded": [{"conv": 1}, *SEPARABLE],
+        "inverted": [{"conv": 1, "width": "6 * in"}, *SEPARABLE],
+    },
+    "block": "inverted",
+    "order": "linear",
+    "head": [
+        {"conv": 1, "width": 1280}, "norm", "act", "global-pool",
+        {"conv": 1, "width": "classes", "bias": False}, "flatten",
+    ],
+}  # fmt: skip
+
 # A residual unit's main path, and the units of deep layer aggregation (Yu et al. 2018) made of it.
 MAIN_PATHS: dict[str, list[Any]] = {
     "plain": [{"conv": 3, "width": "out", "stride": 1}, "norm", "act", {"conv": 3}, "norm"],
@@ -244,6 +261,7 @@ OTHERS: dict[str, Family] = {
     "densenet": Family(densenet, DENSE),
     "densenet_cifar": Family(densenet_cifar, DENSE),
     "ibndensenet": Family(ibn_densenet, merged(DENSE, MIXED_DENSE)),
+    "mobilenetv2": Family(mobile, MOBILE),
     "ror_cifar": Family(ror, ROR),
     "squeezenext": Family(squeezenext, SQUEEZENEXT),
     "vgg": Family(vgg, VGG),

@@ -9,6 +9,8 @@ its summands in another order: then what is put out is the same to the bit.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,10 +62,14 @@ def randomize(network: nn.Module) -> None:
 
 
 def called(network: nn.Module, images: Tensor) -> tuple[Called, Tensor]:
-    """The modules with parameters in the order of their calls, and what is put out."""
-    done: Called = []
+    """The modules with parameters in the order of their first calls, and what is put out."""
+    found: dict[str, nn.Module] = {}
+
+    def note(module: nn.Module, _inputs: Any, _output: Any, name: str) -> None:
+        found.setdefault(name, module)
+
     hooks = [
-        module.register_forward_hook(lambda m, _i, _o, name=name: done.append((name, m)))
+        module.register_forward_hook(partial(note, name=name))
         for name, module in network.named_modules()
         if parameters(module)
     ]
@@ -71,7 +77,7 @@ def called(network: nn.Module, images: Tensor) -> tuple[Called, Tensor]:
         outputs = network(images)
     for hook in hooks:
         hook.remove()
-    return list(projections_last(done)), outputs
+    return list(projections_last(list(found.items()))), outputs
 
 
 def projections_last(done: Called) -> Iterator[tuple[str, nn.Module]]:
