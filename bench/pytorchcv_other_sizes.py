@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pytorchcv_sizes import BOTTLENECK, Keys, bottlenecks, cifar, found, imagenet, merged, staged
+from pytorchcv_sizes import BOTTLENECK, Keys, cifar, found, imagenet, merged, staged, whole
 
 
 def cub(name: str) -> Keys:
@@ -23,6 +23,7 @@ def shaken(name: str) -> Keys:
 def shake_dropped(name: str) -> Keys:
     """shakedropresnet20_cifar10: each block's main path kept at a rate that falls to a half."""
     keys = cifar(name)
+    del keys["block"]
     blocks = 3 * keys["stages"][0]["depth"]
     for number, stage in enumerate(keys["stages"]):
         first = number * stage["depth"] + 1
@@ -49,8 +50,7 @@ def drn(name: str) -> Keys:
         {"depth": 1, "width": 512, "dilation": 2} | plain,
         {"depth": 1, "width": 512} | plain,
     ]
-    keys = bottlenecks(50) | {"stages": stages}
-    return keys | {"block": "basic"} if times == 1 else keys
+    return whole(stages) | {"block": "basic" if times == 1 else "bottleneck"}
 
 
 def darknet(name: str) -> Keys:
@@ -62,9 +62,8 @@ def darknet(name: str) -> Keys:
         stages += [{"depth": 1, "width": w, "block": b} for w, b in zip(row, words, strict=True)]
         stages[-len(row)] |= {"stride": 2, "before": HALVES}
     last = ["act"] if name == "darknet_ref" else []
-    return bottlenecks(50) | {
+    return whole(stages) | {
         "stem": [{"conv": 3, "width": rows[0][0]}, "norm", "act"],
-        "stages": stages,
         "head": [{"conv": 1, "width": "classes", "bias": True}, *last, "global-pool", "flatten"],
     }
 
@@ -87,7 +86,7 @@ DARKNETS = {
 def dirac(name: str) -> Keys:
     """diracnet18v2: an activation and a convolution, no shortcut, no norm."""
     depths = (4, 4, 4, 4) if "18" in name else (6, 8, 12, 6)
-    return bottlenecks(50) | {"stages": pooled(depths, (64, 128, 256, 512))}
+    return whole(pooled(depths, (64, 128, 256, 512)))
 
 
 def pooled(depths: tuple[int, ...], widths: tuple[int, ...]) -> list[Keys]:
@@ -103,20 +102,22 @@ def vgg(name: str) -> Keys:
     stages = pooled(depths.get(str(blocks), (1, 2, 4, 4, 4)), (64, 128, 256, 512, 512))
     stages = stages if stages[0]["depth"] else stages[1:]
     norm = {} if batch else {"norm": "none"}
-    return bottlenecks(50) | {"stages": stages} | norm | ({"bias": True} if bias else {})
+    return whole(stages) | norm | ({"bias": True} if bias else {})
 
 
 def vovnet(name: str) -> Keys:
-    """vovnet27s: half as wide."""
+    """vovnet27s: half as wide; a stage's first block is without a shortcut."""
     depths = {"27": (1, 1, 1, 1), "39": (1, 1, 2, 2), "57": (1, 1, 4, 3)}[name[6:8]]
     over = 2 if name.endswith("s") else 1
     stages = staged(depths, [width // over for width in (256, 512, 768, 1024)])
     for stage, width in zip(stages, (128, 160, 192, 224), strict=True):
         stage["block"] = {"kind": "one-shot", "each": width // over}
-        stage["first"] = {"shortcut": "none"}
+        stage["shortcut"] = "none"
+        if stage["depth"] > 1:
+            stage |= {"shortcut": "identity", "first": {"shortcut": "none"}}
     for stage in stages[1:]:
         stage["before"] = [{"max-pool": 3, "stride": "stage", "padding": 0, "ceil": True}]
-    return bottlenecks(50) | {"stages": stages}
+    return {key: value for key, value in whole(stages).items() if key != "shortcut"}
 
 
 def dense(keys: Keys, depths: tuple[int, ...], growth: int, first: int) -> Keys:
@@ -135,7 +136,7 @@ def densenet(name: str) -> Keys:
     blocks = found(r"(\d+)$", name)[0] or ""
     last = {"121": (24, 16), "161": (36, 24), "169": (32, 32), "201": (48, 32)}[blocks]
     growth = 48 if blocks == "161" else 32
-    keys = dense(bottlenecks(50), (6, 12, *last), growth, 2 * growth)
+    keys = dense(whole([]), (6, 12, *last), growth, 2 * growth)
     return merged(keys, {"stem": {"width": 2 * growth}})
 
 
@@ -192,7 +193,7 @@ def squeezenext(name: str) -> Keys:
     ]  # fmt: skip
     head = [{"conv": 1, "width": last}, "norm", "act", "global-pool", "flatten",
             {"linear": "classes"}]  # fmt: skip
-    return bottlenecks(50) | {"stem": stem, "stages": stages, "head": head}
+    return whole(stages) | {"stem": stem, "head": head}
 
 
 def dla(name: str) -> Keys:
@@ -208,11 +209,11 @@ def dla(name: str) -> Keys:
     before = 32
     for stage, level in zip(stages, levels.get(str(blocks), (1, 2, 2, 1)), strict=True):
         down = f"{unit}-down" if stage["width"] != before else f"{unit}-down-same"
-        whole = chain(level, unit, down)
-        halved = {"branches": [["half"], [whole]], "join": "concat"}
-        stage["block"] = [whole if stage is stages[0] else halved, "root"]
+        branches = chain(level, unit, down)
+        halved = {"branches": [["half"], [branches]], "join": "concat"}
+        stage["block"] = [branches if stage is stages[0] else halved, "root"]
         before = stage["width"]
-    return bottlenecks(50) | {"shortcut": "identity", "stages": stages}
+    return whole(stages) | {"shortcut": "identity"}
 
 
 def chain(level: int, unit: str, first: str) -> Keys:
@@ -232,4 +233,4 @@ def mobile(name: str) -> Keys:
     del stages[4]["stride"], stages[6]["stride"]
     stages[0]["block"] = "separable" if plain else "unexpanded"
     stem = [{"conv": 3, "width": 32 * times // over, "stride": 2}, "norm", "act"]
-    return bottlenecks(50) | {"stem": stem, "stages": stages, "shortcut": "identity-same"}
+    return whole(stages) | {"stem": stem, "shortcut": "identity-same"}

@@ -137,7 +137,6 @@ VOV: Keys = {
             {"conv": 1, "width": "out"}, "norm", "act", "add",
         ]},
     },
-    "shortcut": "identity",
 }  # fmt: skip
 NEW = ["norm", "act", {"conv": 1, "width": "4 * growth"}, "norm", "act",
        {"conv": 3, "width": "growth"}]  # fmt: skip

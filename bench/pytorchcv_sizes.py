@@ -49,16 +49,21 @@ def staged(depths: Any, widths: Any) -> list[Keys]:
     return rows
 
 
-def bottlenecks(blocks: int) -> Keys:
-    """ResNet-50 and its like, for ImageNet."""
+def whole(stages: list[Keys]) -> Keys:
+    """What networks for ImageNet have in common, around their stages."""
     return {
         "input": {"size": 224},
         "stem": {"kind": "conv7x7-pool", "width": 64},
-        "block": "bottleneck",
         "shortcut": "projection",
-        "stages": staged(BOTTLENECK[blocks], (256, 512, 1024, 2048)),
+        "stages": stages,
         "classes": 1000,
     }
+
+
+def bottlenecks(blocks: int) -> Keys:
+    """ResNet-50 and its like."""
+    stages = staged(BOTTLENECK[blocks], (256, 512, 1024, 2048))
+    return whole(stages) | {"block": "bottleneck"}
 
 
 def imagenet(name: str) -> Keys:
@@ -72,8 +77,7 @@ def imagenet(name: str) -> Keys:
     if part < 1:
         stages[-1]["depth"] -= 1
         stages.append({"depth": 1, "width": 512})
-    keys = bottlenecks(50) | {"block": "basic", "stages": stages}
-    return merged(keys, {"stem": {"width": int(64 * part)}})
+    return merged(whole(stages), {"block": "basic", "stem": {"width": int(64 * part)}})
 
 
 def cifar(name: str) -> Keys:
@@ -158,9 +162,9 @@ def pyramidnet_cifar(name: str) -> Keys:
 def regnet(name: str) -> Keys:
     """regnety032: the line of the table, with attention in the Ys."""
     depth, w0, wa, wm, group_width = REGNETS[name]
-    row = {"depth": depth, "w0": w0, "wa": wa, "wm": wm, "group_width": group_width}
-    keys = {k: v for k, v in bottlenecks(50).items() if k != "stages"}
-    keys |= {"stem": {"kind": "conv3x3-s2", "width": 32}, "bottleneck_ratio": 1, "regnet": row}
+    keys = bottlenecks(50) | {"stem": {"kind": "conv3x3-s2", "width": 32}, "bottleneck_ratio": 1}
+    keys["regnet"] = {"depth": depth, "w0": w0, "wa": wa, "wm": wm, "group_width": group_width}
+    del keys["stages"]
     attention = {"ratio": 0.25, "ratio_of": "input", "divisor": 1, "position": "3x3"}
     return keys | ({"attention": {"kind": "se", **attention}} if name[6] == "y" else {})
 
