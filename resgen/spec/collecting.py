@@ -1,0 +1,226 @@
+"""Every mistake of an input at once: what is wrong is taken out, and the rest looked at again.
+
+A validation stops where a rule between keys is broken, and reads no rule while a key is wrong.
+So each mistake found is replaced in a copy of the input by something harmless, until no more are
+found; a rule that asks for what was replaced is left out. An input without a mistake never
+comes here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from resgen.spec.block import BLOCK_KEYS
+from resgen.spec.mistakes import Document, Path_, at
+from resgen.spec.sentences import MOST, Problem, as_written, lines, meant, problem, problems
+
+_PASSES = 32
+_STAGE = {
+    "depth": 1, "width": 64, "block": "basic", "shortcut": "none", "bottleneck_ratio": 1,
+    "groups": 1,
+}  # fmt: skip
+_HARMLESS: dict[str, object] = {
+    "name": "x", "input": {"size": 224}, "stem": "conv3x3", "stages": [_STAGE], "classes": 10,
+    "block": "basic", "shortcut": "none", "width": 64,
+}  # fmt: skip
+"""What stands for a key that must be there; other keys are left out."""
+_PATHS = ("block", "projection", "attention", "before", "stem", "head")
+"""Keys that may hold a path. What is wrong with one is wrong whatever stands beside it."""
+
+
+def mistakes(error: ValidationError, model: type[BaseModel], document: Document) -> list[str]:
+    """A line for each mistake of a document whose first validation ended with this error."""
+    found = problems(error, document)
+    if "define" in model.model_fields:  # a spec; nothing but keys is wrong with a recipe
+        found = _Mended(model, document).all(found)
+    return lines(_one_of_all(found, document), model, document)
+
+
+def _one_of_all(found: list[Problem], document: Document) -> list[Problem]:
+    """Less the same rule in every stage: it is what they share that breaks it."""
+
+    def rule(each: Problem) -> str:
+        is_stage = each.kind == "rule" and each.path[:1] == ("stages",)
+        whole = is_stage and (len(each.path) == 2 or each.path[-1] == "width")
+        return re.sub(r"[0-9.]+", "#", str(each.found["msg"])) if whole else ""
+
+    counts = Counter(filter(None, map(rule, found)))
+    stages = document.data.get("stages")
+    shared = {
+        text
+        for text, count in counts.items()
+        if not isinstance(stages, list) or count == len(stages) > 1
+    }
+    kept, said = [], set()
+    for each in found:
+        text = rule(each)
+        if text not in said:
+            kept.append(each)
+        said |= {text} & shared
+    return kept
+
+
+class _Mended:
+    """A copy of a document in which what is wrong is replaced, step by step."""
+
+    def __init__(self, model: type[BaseModel], document: Document) -> None:
+        self.model, self.document = model, document
+        self.data: Any = _copied(document.data)
+        self.replaced: set[Path_] = set()
+        self.renamed: dict[Path_, Path_] = {}
+
+    def all(self, first: list[Problem]) -> list[Problem]:
+        """The problems found at first, and those found behind them."""
+        found, new = list(first), first
+        for _ in range(_PASSES):
+            mended = [self._mend(each) for each in new]
+            if len(found) > MOST or not all(mended):
+                break
+            try:
+                self.model.model_validate(self.data)
+            except ValidationError as error:
+                new = [self._named(each) for each in problems(error, self._document())]
+                found += [each for each in new if not self._follows(each)]
+            else:
+                break
+        return found
+
+    def _document(self) -> Document:
+        return self.document._replace(data=self.data)
+
+    def _named(self, each: Problem) -> Problem:
+        """A problem by the names that the document has, and not its copy."""
+        for new, old in self.renamed.items():
+            if each.path[: len(new)] == new:
+                written, _ = as_written((*old, *each.path[len(new) :]), self.document.data)
+                place = at(written, self.document.keys, self.document.values)
+                return each._replace(written=written, place=place)
+        return problem(each.found, each.path, self.document)
+
+    def _mend(self, each: Problem) -> bool:
+        """Replaces what is wrong, more of it where that did not help; False where none is left."""
+        path = each.path
+        if each.kind == "extra_forbidden":
+            return self._known(each)
+        for end in range(len(path), 0, -1):
+            unit = path[:end]
+            if unit not in self.replaced and self._replace(unit):
+                self.replaced.add(unit)
+                return True
+        return False
+
+    def _known(self, each: Problem) -> bool:
+        """A misspelt key as it is spelt, where that is free; else without it."""
+        *parent, key = each.path
+        holder, other = self._at(tuple(parent)), meant(each, self.model)
+        value = holder.pop(key)
+        if other.key and other.text == other.key and other.key not in holder:
+            holder[other.key] = value
+            self.renamed[(*parent, other.key)] = each.path
+        elif other.key:
+            self.replaced.add((*parent, other.key))
+            if other.key not in holder and other.key in _HARMLESS:
+                holder[other.key] = _copied(_HARMLESS[other.key])
+        return True
+
+    def _at(self, path: Path_) -> Any:
+        value = self.data
+        for part in path:
+            value = value[part]
+        return value
+
+    def _replace(self, unit: Path_) -> bool:
+        """Something harmless in place of a key, a stage, a definition or a row, if it is one."""
+        try:
+            holder = self._at(unit[:-1])
+        except (KeyError, IndexError, TypeError):
+            return False
+        key, inside = unit[-1], unit[:-1]
+        if in_path(unit):
+            if not isinstance(key, int) or not isinstance(holder, list) or key >= len(holder):
+                return False
+            holder[key] = _row(self.data, unit)
+        elif unit[0] == "define":
+            return len(unit) > 1 and self._define(unit, holder)
+        elif isinstance(key, int):
+            if inside == ("stages",) and key < len(holder):
+                holder[key] = _copied(_STAGE)
+            elif inside[-1] == "blocks" and isinstance(holder, list) and key < len(holder):
+                holder[key] = {}
+            else:
+                return False
+        elif (inside and inside[0] != "stages") or not isinstance(holder, dict):
+            return False
+        elif key == "depth" and inside:
+            holder[key] = 1
+        elif key in _HARMLESS and (key != "width" or inside):
+            holder[key] = _copied(_HARMLESS[key])
+        elif key == "regnet":
+            holder.pop(key, None)
+            holder["stages"] = [_copied(_STAGE)]
+        else:
+            return holder.pop(key, None) is not None
+        return True
+
+    def _define(self, unit: Path_, holder: Any) -> bool:
+        """A definition of no rows, a parameter of value 1: names that others use stay."""
+        if len(unit) == 4 and unit[2] == "with":
+            holder[unit[3]] = 1
+            return True
+        if len(unit) != 2 or not isinstance(holder, dict):
+            return False
+        old = holder.get(unit[1])
+        given = old.get("with") if isinstance(old, dict) else None
+        row = _row(self.data, (*unit, "path", 0))
+        holder[unit[1]] = {"with": given, "path": [row]} if isinstance(given, dict) else [row]
+        return True
+
+    def _follows(self, each: Problem) -> bool:
+        """Whether a problem asks for something that was replaced, and so may be none."""
+        path, replaced = each.path, self.replaced
+        if any(path[: len(unit)] == unit for unit in replaced):
+            return True
+        if each.kind == "missing":
+            return any(unit[: len(path)] == path for unit in replaced)
+        if each.kind != "rule":
+            return False
+        if in_path(path) or path[-1] in _PATHS:
+            names = {unit[1] for unit in replaced if unit[0] == "define" and "with" in unit[2:3]}
+            return bool(names & set(path))
+        if path[0] == "define":
+            return any(unit[:2] == path[:2] for unit in replaced)
+        if path[-1] != "width" and any(in_path(unit) or unit[0] == "define" for unit in replaced):
+            return True
+        top = any(len(unit) == 1 and unit[0] in BLOCK_KEYS for unit in replaced)
+        if path[0] == "stages":
+            return top or any(unit[:2] == path[:2] and not in_path(unit) for unit in replaced)
+        return top or any(unit[0] == "stages" for unit in replaced)
+
+
+def in_path(path: Path_) -> bool:
+    """Whether a place is inside a list of rows."""
+    if path[0] == "define":
+        return len(path) > 2 and path[2] != "with"
+    return any(
+        key in _PATHS and isinstance(following, int) for key, following in itertools.pairwise(path)
+    )
+
+
+def _row(data: Any, path: Path_) -> object:
+    """A row that does nothing but use every parameter of its definition."""
+    entry = data["define"].get(path[1]) if path[0] == "define" else None
+    given = entry.get("with") if isinstance(entry, dict) else None
+    names = [str(name) for name in given][:8] if isinstance(given, dict) else []
+    return {"scale": " * ".join(names) if names else 1}
+
+
+def _copied(value: Any) -> Any:
+    """Mappings and lists anew, so that they can be changed."""
+    if isinstance(value, dict):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list | tuple) else value

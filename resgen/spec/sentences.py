@@ -1,0 +1,269 @@
+"""What a validation found, as sentences: a problem's place, the keys as written, rule, way out.
+
+A sentence names keys that the file has. What stands for others (a word for its kind, `regnet`
+for its stages, a growing width for its blocks) is what it names and where it points.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from resgen.spec.mistakes import (
+    Document,
+    Path_,
+    Place,
+    at,
+    dotted,
+    guess,
+    near,
+    nearest,
+    noun,
+    show,
+)
+from resgen.spec.synonyms import Meant, meant_key
+
+MOST = 20
+"""Lines that are said of one input; of further mistakes only the number."""
+
+
+class Problem(NamedTuple):
+    """One finding: `path` in the model, `written` as the file has it, `whose` part of that."""
+
+    found: Any
+    path: Path_
+    written: Path_
+    whose: str
+    place: Place | None
+
+    @property
+    def kind(self) -> str:
+        """pydantic's word for what is wrong; `rule` for a rule between keys."""
+        return str(self.found["type"])
+
+
+def problems(error: ValidationError, document: Document) -> list[Problem]:
+    """Every finding of a validation, with its place."""
+    found = []
+    for each in error.errors(include_url=False):
+        # Less what pydantic adds to a place where one of several models is meant.
+        loc = tuple(part for part in each["loc"] if part not in ("<keys>", "<path>"))
+        found.append(problem(each, (*loc, *each.get("ctx", {}).get("at", ())), document))
+    return found
+
+
+def problem(found: Any, path: Path_, document: Document) -> Problem:
+    """A finding at a path of the model."""
+    if found["type"] == "missing":
+        written, whose = as_written(path[:-1], document.data)
+        place = at(written, document.keys, document.values)
+        written = (*written, path[-1])
+    else:
+        written, whose = as_written(path, document.data)
+        place = at(written, document.keys, document.values)
+    if found["type"] == "extra_forbidden":
+        place = document.keys.get(path, place)
+    return Problem(found, path, written, whose, place)
+
+
+def as_written(path: Path_, data: Any) -> tuple[Path_, str]:
+    """(the keys that stand in the data for those of the model, whose part of them is meant)."""
+    whose = ""
+    regnet = data.get("regnet") if isinstance(data, dict) else None
+    if path[:1] == ("stages",) and regnet is not None and data.get("stages") is None:
+        whose = f"stage {path[1] + 1}: " if len(path) > 1 and isinstance(path[1], int) else ""
+        key = path[2] if len(path) > 2 else None
+        inside = isinstance(regnet, dict) and key in regnet
+        path = ("regnet", key) if inside else (key,) if key in data else ("regnet",)  # type: ignore[assignment]
+    value = data
+    for end, part in enumerate(path):
+        if not _holds(value, part):
+            grown = part == "blocks" and isinstance(value, dict)
+            if grown and isinstance(value.get("width"), dict):
+                number = path[end + 1] if len(path) > end + 1 else None
+                whose = f"block {number + 1}: " if isinstance(number, int) else ""
+                return (*path[:end], "width"), whose
+            return path[:end], whose
+        value = value[part]
+    return path, whose
+
+
+def _holds(value: Any, part: str | int) -> bool:
+    if isinstance(value, list | tuple):
+        return isinstance(part, int) and part < len(value)
+    return isinstance(value, dict) and part in value
+
+
+def describe(error: ValidationError, model: type[BaseModel], document: Document) -> list[str]:
+    """A line for each mistake that a validation found, in their order."""
+    return lines(problems(error, document), model, document)
+
+
+def lines(found: Iterable[Problem], model: type[BaseModel], document: Document) -> list[str]:
+    """A line for each mistake, in the file's order; what is missing last, as it has no place.
+
+    A base's mistakes follow the heir's. What comes of one cause is one line.
+    """
+
+    def order(each: Problem) -> tuple[bool, bool, str, int, int]:
+        place = each.place or Place(document.file, 0, 0)
+        return each.kind == "missing", place.file != document.file, *place
+
+    ordered = sorted(_causes(list(found), model), key=order)
+    # Of thousands, those at the top are read, and the others counted.
+    first, further = ordered[: 10 * MOST], len(ordered[10 * MOST :])
+    said: dict[tuple[str, str], list[Problem]] = {}
+    for each in first:
+        key = str(next((part for part in each.written[::-1] if isinstance(part, str)), ""))
+        alike = said.setdefault((key, each.whose + sentence(each, model)), [])
+        if each.place not in {other.place for other in alike} or not each.place:
+            alike.append(each)
+    texts = []
+    for (_, rule), alike in said.items():
+        if len(alike) < _ALIKE:
+            texts += [(order(each), _line(each, rule, document)) for each in alike]
+        else:
+            texts.append((order(alike[0]), _line(alike[0], rule, document) + _others(alike[1:])))
+    text = [line for _, line in sorted(texts, key=lambda pair: pair[0])]
+    further += len(text[MOST:])
+    return text[:MOST] + ([f"{document.file}: and {further:,} more"] if further else [])
+
+
+_ALIKE = 3
+"""Places from which on the same sentence is said once."""
+
+
+def _others(alike: Sequence[Problem]) -> str:
+    """Where else the same is wrong."""
+    numbers = list(dict.fromkeys(str(each.place.line) for each in alike if each.place))
+    shown = ", ".join(numbers[:8]) + (", ..." if len(numbers) > 8 else "")
+    if not numbers:
+        return f" (and in {len(alike)} places more)"
+    return f" (and in line{'s' if len(numbers) > 1 else ''} {shown})"
+
+
+def _line(each: Problem, rule: str, document: Document) -> str:
+    where = f"{each.place or document.file}: "
+    name = f"{dotted(each.written)}: " if each.written else ""
+    return f"{where}{name}{rule}"
+
+
+def _causes(found: list[Problem], model: type[BaseModel]) -> list[Problem]:
+    """Less what comes of another mistake: a key is missing where it was written wrongly."""
+    missing = {each.path for each in found if each.kind == "missing"}
+    explained: set[Path_] = set()
+    parents = {path[:-1] for path in missing}
+    for each in found:
+        if each.kind == "extra_forbidden" and each.path[:-1] in parents:
+            explained.add((*each.path[:-1], meant(each, model).key))
+            parents = {path[:-1] for path in missing - explained}
+        elif each.path[-1:] == ("blocks",):
+            explained |= {(*each.path[:-1], key) for key in ("depth", "width")}
+    return [each for each in found if each.kind != "missing" or each.path not in explained]
+
+
+def meant(each: Problem, model: type[BaseModel]) -> Meant:
+    """What an unknown key stands for, as far as can be guessed."""
+    key, known = str(each.path[-1]), known_keys(model, each.path[:-1])
+    found = meant_key(key, known, each.found["input"])
+    match = [] if found else near(key, known)
+    return found or (Meant(match[0], match[0]) if match else Meant("", ""))
+
+
+def sentence(each: Problem, model: type[BaseModel]) -> str:
+    """The rule, the value, and the way out, without the place."""
+    kind, ctx, value = each.kind, each.found.get("ctx", {}), each.found["input"]
+    if kind == "extra_forbidden":
+        other = meant(each, model)
+        known = known_keys(model, each.path[:-1])
+        return "unknown key" + (other.hint if other.text else nearest(str(each.path[-1]), known))
+    if kind == "missing":
+        return f"this key is missing; a {noun(model)} needs it"
+    if kind == "literal_error":
+        words = re.findall(r"'([^']+)'", ctx["expected"])
+        hint = guess(value, words) if isinstance(value, str) else ""
+        return f"must be one of {', '.join(words)} (got {show(value)}){hint}"
+    if kind == "string_pattern_mismatch":
+        return f"may hold letters, digits, spaces and ._+- only, at most 64 (got {show(value)})"
+    if kind == "multiple_of":
+        return f"must be a multiple of {ctx['multiple_of']} (got {show(value)})"
+    if kind in _TYPES:
+        return f"must be {_TYPES[kind]} (got {show(value)}){_form(each.path, value, model)}"
+    for bound, words_ in _BOUNDS.items():
+        if kind == bound:
+            limit = next(iter(v for k, v in ctx.items() if k in ("gt", "ge", "lt", "le")))
+            return f"must be {words_} {limit:,} (got {show(value)})"
+    if kind in ("too_short", "too_long"):
+        bound = "at least" if kind == "too_short" else "at most"
+        limit = ctx.get("min_length", ctx.get("max_length"))
+        return f"must have {bound} {limit} entries (got {ctx.get('actual_length')})"
+    text = str(each.found["msg"]).removeprefix("Value error, ")
+    return text if kind in ("value_error", "rule") else f"{text} (got {show(value)})"
+
+
+_TYPES = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a word",
+    "string_unicode": "a word",
+    "invalid_key": "a word",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "model_type": "a mapping of keys",
+    "model_attributes_type": "a mapping of keys",
+    "dict_type": "a mapping of keys",
+}
+_BOUNDS = {
+    "greater_than": "greater than",
+    "greater_than_equal": "at least",
+    "less_than": "less than",
+    "less_than_equal": "at most",
+}
+
+
+def _form(path: Path_, value: Any, model: type[BaseModel]) -> str:
+    """How to write what was meant, where a value has not the form it takes."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if path[-1:] == ("blocks",) and is_number:
+        return f"; blocks is one mapping for each, the number of blocks is depth: {show(value)}"
+    if path == ("stages",) or (path[:1] == ("stages",) and len(path) == 2):
+        return "; each stage is a mapping, as {depth: 3, width: 256}"
+    if path == ("input",) and isinstance(value, list) and len(value) == 3:
+        return f"; write {{channels: {show(value[0])}, size: {show(value[1:])}}}"
+    fields = {key: each for cls in models_at(model, path) for key, each in cls.model_fields.items()}
+    needed = [key for key, each in fields.items() if each.is_required()]
+    if is_number and len(needed) == 1 and needed != ["kind"]:
+        return f"; write {{{needed[0]}: {value}}}"
+    return f"; write {{kind: {value}}}" if isinstance(value, str) and "kind" in fields else ""
+
+
+def known_keys(model: type[BaseModel], path: Path_) -> list[str]:
+    """The keys a model knows at a path."""
+    return [key for each in models_at(model, path) for key in each.model_fields]
+
+
+def models_at(model: type[BaseModel], path: Path_) -> list[type[BaseModel]]:
+    """The models that may stand at a path, by walking a model's annotations."""
+    models = [model]
+    for part in path:
+        if not isinstance(part, int):
+            models = [
+                found
+                for each in models
+                if part in each.model_fields
+                for found in _models_in(each.model_fields[part].annotation)
+            ]
+    return models
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for arg in getattr(annotation, "__args__", ()) for m in _models_in(arg)]
