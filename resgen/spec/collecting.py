@@ -17,7 +17,8 @@ from pydantic import BaseModel, ValidationError
 
 from resgen.spec.block import BLOCK_KEYS
 from resgen.spec.mistakes import Document, Path_, at
-from resgen.spec.sentences import MOST, Problem, as_written, lines, meant, problem, problems
+from resgen.spec.sentences import MOST, Problem, as_written, holds, lines, meant, problem, problems
+from resgen.spec.settings import RIVALS
 
 _PASSES = 32
 _STAGE = {
@@ -27,6 +28,7 @@ _STAGE = {
 _HARMLESS: dict[str, object] = {
     "name": "x", "input": {"size": 224}, "stem": "conv3x3", "stages": [_STAGE], "classes": 10,
     "block": "basic", "shortcut": "none", "width": 64,
+    "description": "x", "length": "1 epochs", "batch": 1, "optimizer": {"lr": 1},
 }  # fmt: skip
 """What stands for a key that must be there; other keys are left out."""
 _PATHS = ("block", "projection", "attention", "before", "stem", "head")
@@ -35,18 +37,29 @@ _PATHS = ("block", "projection", "attention", "before", "stem", "head")
 
 def mistakes(error: ValidationError, model: type[BaseModel], document: Document) -> list[str]:
     """A line for each mistake of a document whose first validation ended with this error."""
-    found = problems(error, document)
-    if "define" in model.model_fields:  # a spec; nothing but keys is wrong with a recipe
-        found = _Mended(model, document).all(found)
+    found = _Mended(model, document).all(problems(error, document))
     return lines(_one_of_all(found, document), model, document)
 
 
+def of_keys(model: type[BaseModel], document: Document) -> list[str]:
+    """A line for each mistake in the keys of a document alone, whatever it extends."""
+    try:
+        model.model_validate(document.data)
+    except ValidationError as error:
+        found = problems(error, document)
+        alone = [each for each in found if each.kind != "missing" and each.found["loc"]]
+        return lines(alone, model, document)
+    return []
+
+
 def _one_of_all(found: list[Problem], document: Document) -> list[Problem]:
-    """Less the same rule in every stage: it is what they share that breaks it."""
+    """Less the same rule in every stage: a key at the top, which they share, breaks it."""
+
+    at_top = any(document.data.get(key) is not None for key in _WIDTHS[:-2])
 
     def rule(each: Problem) -> str:
         is_stage = each.kind == "rule" and each.path[:1] == ("stages",)
-        whole = is_stage and (len(each.path) == 2 or each.path[-1] == "width")
+        whole = is_stage and (len(each.path) == 2 or (each.path[-1] == "width" and at_top))
         return re.sub(r"[0-9.]+", "#", str(each.found["msg"])) if whole else ""
 
     counts = Counter(filter(None, map(rule, found)))
@@ -54,7 +67,7 @@ def _one_of_all(found: list[Problem], document: Document) -> list[Problem]:
     shared = {
         text
         for text, count in counts.items()
-        if not isinstance(stages, list) or count == len(stages) > 1
+        if not isinstance(stages, list) or count == len(stages) > 1 or "is missing" in text
     }
     kept, said = [], set()
     for each in found:
@@ -65,21 +78,27 @@ def _one_of_all(found: list[Problem], document: Document) -> list[Problem]:
     return kept
 
 
+_PAIRS = tuple(key for pair in RIVALS for key in pair)
+_WIDTHS = (*_PAIRS, "first_width", "block", "shortcut")
+"""What a stage's width goes by, and what it must have."""
+
+
 class _Mended:
     """A copy of a document in which what is wrong is replaced, step by step."""
 
     def __init__(self, model: type[BaseModel], document: Document) -> None:
         self.model, self.document = model, document
         self.data: Any = _copied(document.data)
+        # What was wrong, what an unknown key may have stood for, and keys under another name.
         self.replaced: set[Path_] = set()
+        self.missed: set[Path_] = set()
         self.renamed: dict[Path_, Path_] = {}
 
     def all(self, first: list[Problem]) -> list[Problem]:
         """The problems found at first, and those found behind them."""
         found, new = list(first), first
         for _ in range(_PASSES):
-            mended = [self._mend(each) for each in new]
-            if len(found) > MOST or not all(mended):
+            if len(found) > MOST or not self._mend(new):
                 break
             try:
                 self.model.model_validate(self.data)
@@ -102,19 +121,25 @@ class _Mended:
                 return each._replace(written=written, place=place)
         return problem(each.found, each.path, self.document)
 
-    def _mend(self, each: Problem) -> bool:
+    def _mend(self, found: list[Problem]) -> bool:
         """Replaces what is wrong, more of it where that did not help; False where none is left."""
-        path = each.path
-        if each.kind == "extra_forbidden":
-            return self._known(each)
-        for end in range(len(path), 0, -1):
-            unit = path[:end]
-            if unit not in self.replaced and self._replace(unit):
-                self.replaced.add(unit)
-                return True
-        return False
+        for each in found:
+            if each.kind == "extra_forbidden":
+                self._rename(each)
+        done: set[Path_] = set()
+        for each in found:
+            units = [each.path[:end] for end in range(len(each.path), 0, -1)]
+            spelt = each.kind == "missing" and holds(self._at(each.path[:-1]), each.path[-1])
+            if each.kind == "extra_forbidden" or spelt or done & set(units):
+                continue
+            unit = next((u for u in units if u not in self.replaced and self._replace(u)), None)
+            if unit is None:
+                return False
+            self.replaced.add(unit)
+            done.add(unit)
+        return True
 
-    def _known(self, each: Problem) -> bool:
+    def _rename(self, each: Problem) -> None:
         """A misspelt key as it is spelt, where that is free; else without it."""
         *parent, key = each.path
         holder, other = self._at(tuple(parent)), meant(each, self.model)
@@ -123,24 +148,20 @@ class _Mended:
             holder[other.key] = value
             self.renamed[(*parent, other.key)] = each.path
         elif other.key:
-            self.replaced.add((*parent, other.key))
+            self.missed.add((*parent, other.key))
             if other.key not in holder and other.key in _HARMLESS:
                 holder[other.key] = _copied(_HARMLESS[other.key])
-        return True
 
     def _at(self, path: Path_) -> Any:
+        """What stands at a place; None where nothing does."""
         value = self.data
         for part in path:
-            value = value[part]
+            value = value[part] if holds(value, part) else None
         return value
 
     def _replace(self, unit: Path_) -> bool:
         """Something harmless in place of a key, a stage, a definition or a row, if it is one."""
-        try:
-            holder = self._at(unit[:-1])
-        except (KeyError, IndexError, TypeError):
-            return False
-        key, inside = unit[-1], unit[:-1]
+        holder, key, inside = self._at(unit[:-1]), unit[-1], unit[:-1]
         if in_path(unit):
             if not isinstance(key, int) or not isinstance(holder, list) or key >= len(holder):
                 return False
@@ -154,7 +175,7 @@ class _Mended:
                 holder[key] = {}
             else:
                 return False
-        elif (inside and inside[0] != "stages") or not isinstance(holder, dict):
+        elif not isinstance(holder, dict) or not _is_level(inside):
             return False
         elif key == "depth" and inside:
             holder[key] = 1
@@ -182,24 +203,32 @@ class _Mended:
 
     def _follows(self, each: Problem) -> bool:
         """Whether a problem asks for something that was replaced, and so may be none."""
-        path, replaced = each.path, self.replaced
+        path, replaced = each.path, self.replaced | self.missed
         if any(path[: len(unit)] == unit for unit in replaced):
             return True
         if each.kind == "missing":
             return any(unit[: len(path)] == path for unit in replaced)
         if each.kind != "rule":
             return False
-        if in_path(path) or path[-1] in _PATHS:
+        # Whether an attention has a place is a matter of blocks; all else in paths is their own.
+        if in_path(path) or (path[-1] != "attention" and set(path) & set(_PATHS)):
             names = {unit[1] for unit in replaced if unit[0] == "define" and "with" in unit[2:3]}
             return bool(names & set(path))
         if path[0] == "define":
             return any(unit[:2] == path[:2] for unit in replaced)
         if path[-1] != "width" and any(in_path(unit) or unit[0] == "define" for unit in replaced):
             return True
-        top = any(len(unit) == 1 and unit[0] in BLOCK_KEYS for unit in replaced)
+        is_width = path[0] == "stages" and (len(path) == 2 or path[-1] == "width")
+        asks = _PAIRS if path[-1] in _PAIRS else _WIDTHS if is_width else BLOCK_KEYS
+        top = any(len(unit) == 1 and unit[0] in asks for unit in replaced)
         if path[0] == "stages":
             return top or any(unit[:2] == path[:2] and not in_path(unit) for unit in replaced)
         return top or any(unit[0] == "stages" for unit in replaced)
+
+
+def _is_level(path: Path_) -> bool:
+    """Whether a place has keys of its own: the top, a stage, its first block or another."""
+    return not path or (path[0] == "stages" and (len(path) == 2 or path[2] in ("first", "blocks")))
 
 
 def in_path(path: Path_) -> bool:

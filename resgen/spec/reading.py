@@ -90,7 +90,7 @@ def read_document(path: Path, *, what: str = "spec") -> Document:
     Raises UserError for a file that cannot be read, is no mapping, or uses what
     YAML allows and a spec does not (tags, repeated keys, multiplying aliases).
     """
-    return parse_document(_read_text(path, what), str(path), what=what)
+    return parse_document(read_text(path, what), str(path), what=what)
 
 
 class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -146,7 +146,8 @@ def parse_document(text: str, file: str, *, what: str = "spec") -> Document:
     return document
 
 
-def _read_text(path: Path, what: str) -> str:
+def read_text(path: Path, what: str = "spec") -> str:
+    """The text of a file; raises UserError for one that cannot be read."""
     if kind(path) == "folder":
         raise UserError(f"{path}: is a directory; name the {what} file in it")
     try:

@@ -52,7 +52,13 @@ def problems(error: ValidationError, document: Document) -> list[Problem]:
         # Less what pydantic adds to a place where one of several models is meant.
         loc = tuple(part for part in each["loc"] if part not in ("<keys>", "<path>"))
         found.append(problem(each, (*loc, *each.get("ctx", {}).get("at", ())), document))
-    return found
+    # Of a list whose entries are all wrong, pydantic says that it has too few.
+    return [
+        each
+        for each in found
+        if each.kind != "too_short"
+        or not any(each.path == other.path[: len(each.path)] != other.path for other in found)
+    ]
 
 
 def problem(found: Any, path: Path_, document: Document) -> Problem:
@@ -80,7 +86,7 @@ def as_written(path: Path_, data: Any) -> tuple[Path_, str]:
         path = ("regnet", key) if inside else (key,) if key in data else ("regnet",)  # type: ignore[assignment]
     value = data
     for end, part in enumerate(path):
-        if not _holds(value, part):
+        if not holds(value, part):
             grown = part == "blocks" and isinstance(value, dict)
             if grown and isinstance(value.get("width"), dict):
                 number = path[end + 1] if len(path) > end + 1 else None
@@ -91,7 +97,8 @@ def as_written(path: Path_, data: Any) -> tuple[Path_, str]:
     return path, whose
 
 
-def _holds(value: Any, part: str | int) -> bool:
+def holds(value: Any, part: str | int) -> bool:
+    """Whether a mapping has a key, or a list an entry."""
     if isinstance(value, list | tuple):
         return isinstance(part, int) and part < len(value)
     return isinstance(value, dict) and part in value
@@ -122,7 +129,12 @@ def lines(found: Iterable[Problem], model: type[BaseModel], document: Document) 
         if each.place not in {other.place for other in alike} or not each.place:
             alike.append(each)
     texts = []
+    listed: set[str] = set()
     for (_, rule), alike in said.items():
+        # Once is enough for a list of what is known.
+        shown, _, known = rule.partition(_KNOWN)
+        rule = shown if known in listed else rule
+        listed |= {known} - {""}
         if len(alike) < _ALIKE:
             texts += [(order(each), _line(each, rule, document)) for each in alike]
         else:
@@ -132,6 +144,7 @@ def lines(found: Iterable[Problem], model: type[BaseModel], document: Document) 
     return text[:MOST] + ([f"{document.file}: and {further:,} more"] if further else [])
 
 
+_KNOWN = "; known here: "
 _ALIKE = 3
 """Places from which on the same sentence is said once."""
 
