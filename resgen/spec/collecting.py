@@ -37,8 +37,19 @@ _PATHS = ("block", "projection", "attention", "before", "stem", "head")
 
 def mistakes(error: ValidationError, model: type[BaseModel], document: Document) -> list[str]:
     """A line for each mistake of a document whose first validation ended with this error."""
-    found = _Mended(model, document).all(problems(error, document))
+    found = problems(error, document)
+    if any(_said(each, model) == ("extends",) for each in found):
+        found = _own(found)
+    else:
+        found = _Mended(model, document).all(found)
     return lines(_one_of_all(found, document), model, document)
+
+
+def _said(each: Problem, model: type[BaseModel]) -> Path_:
+    """What is wrong, by the name that a misspelt key stands for."""
+    if each.kind != "extra_forbidden" or len(each.path) > 1:
+        return each.path
+    return (meant(each, model).key,)
 
 
 def of_keys(model: type[BaseModel], document: Document) -> list[str]:
@@ -46,10 +57,13 @@ def of_keys(model: type[BaseModel], document: Document) -> list[str]:
     try:
         model.model_validate(document.data)
     except ValidationError as error:
-        found = problems(error, document)
-        alone = [each for each in found if each.kind != "missing" and each.found["loc"]]
-        return lines(alone, model, document)
+        return lines(_own(problems(error, document)), model, document)
     return []
+
+
+def _own(found: list[Problem]) -> list[Problem]:
+    """Less what a base may have, or may have otherwise."""
+    return [each for each in found if each.kind != "missing" and each.found["loc"]]
 
 
 def _one_of_all(found: list[Problem], document: Document) -> list[Problem]:
@@ -103,8 +117,8 @@ class _Mended:
             try:
                 self.model.model_validate(self.data)
             except ValidationError as error:
-                new = [self._named(each) for each in problems(error, self._document())]
-                found += [each for each in new if not self._follows(each)]
+                new = problems(error, self._document())
+                found += [self._named(each) for each in new if not self._follows(each)]
             else:
                 break
         return found
@@ -162,19 +176,18 @@ class _Mended:
     def _replace(self, unit: Path_) -> bool:
         """Something harmless in place of a key, a stage, a definition or a row, if it is one."""
         holder, key, inside = self._at(unit[:-1]), unit[-1], unit[:-1]
+        if isinstance(key, int) and not holds(holder, key):
+            return False
         if in_path(unit):
-            if not isinstance(key, int) or not isinstance(holder, list) or key >= len(holder):
+            if isinstance(key, str):
                 return False
             holder[key] = _row(self.data, unit)
         elif unit[0] == "define":
             return len(unit) > 1 and self._define(unit, holder)
         elif isinstance(key, int):
-            if inside == ("stages",) and key < len(holder):
-                holder[key] = _copied(_STAGE)
-            elif inside[-1] == "blocks" and isinstance(holder, list) and key < len(holder):
-                holder[key] = {}
-            else:
+            if inside != ("stages",) and inside[-1] != "blocks":
                 return False
+            holder[key] = _copied(_STAGE) if len(inside) == 1 else {}
         elif not isinstance(holder, dict) or not _is_level(inside):
             return False
         elif key == "depth" and inside:
@@ -204,7 +217,8 @@ class _Mended:
     def _follows(self, each: Problem) -> bool:
         """Whether a problem asks for something that was replaced, and so may be none."""
         path, replaced = each.path, self.replaced | self.missed
-        if any(path[: len(unit)] == unit for unit in replaced):
+        # A value that does not suit a key which is only guessed says nothing.
+        if path in self.renamed or any(path[: len(unit)] == unit for unit in replaced):
             return True
         if each.kind == "missing":
             return any(unit[: len(path)] == path for unit in replaced)
@@ -212,8 +226,9 @@ class _Mended:
             return False
         # Whether an attention has a place is a matter of blocks; all else in paths is their own.
         if in_path(path) or (path[-1] != "attention" and set(path) & set(_PATHS)):
-            names = {unit[1] for unit in replaced if unit[0] == "define" and "with" in unit[2:3]}
-            return bool(names & set(path))
+            names = {u[1] for u in replaced if u[0] == "define" and u[2:3] in ((), ("with",))}
+            kinds = [self._at((*path[:end], "kind")) for end in range(1, len(path))]
+            return any(name in path or name in kinds for name in names)
         if path[0] == "define":
             return any(unit[:2] == path[:2] for unit in replaced)
         if path[-1] != "width" and any(in_path(unit) or unit[0] == "define" for unit in replaced):
@@ -228,7 +243,8 @@ class _Mended:
 
 def _is_level(path: Path_) -> bool:
     """Whether a place has keys of its own: the top, a stage, its first block or another."""
-    return not path or (path[0] == "stages" and (len(path) == 2 or path[2] in ("first", "blocks")))
+    inner = path[2:3] == ("first",), path[2:3] == ("blocks",)
+    return not path or (path[0] == "stages" and len(path) == 2 + inner[0] + 2 * inner[1])
 
 
 def in_path(path: Path_) -> bool:

@@ -7,7 +7,7 @@ for its stages, a growing width for its blocks) is what it names and where it po
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -87,8 +87,11 @@ def as_written(path: Path_, data: Any) -> tuple[Path_, str]:
     value = data
     for end, part in enumerate(path):
         if not holds(value, part):
-            grown = part == "blocks" and isinstance(value, dict)
-            if grown and isinstance(value.get("width"), dict):
+            beside = value if isinstance(value, dict) else {}
+            if part == "width" and isinstance(blocks := beside.get("blocks"), list) and blocks:
+                # A stage that says no width has its last block's.
+                return as_written((*path[:end], "blocks", len(blocks) - 1, "width"), data)
+            if part == "blocks" and isinstance(beside.get("width"), dict):
                 number = path[end + 1] if len(path) > end + 1 else None
                 whose = f"block {number + 1}: " if isinstance(number, int) else ""
                 return (*path[:end], "width"), whose
@@ -138,7 +141,7 @@ def lines(found: Iterable[Problem], model: type[BaseModel], document: Document) 
         if len(alike) < _ALIKE:
             texts += [(order(each), _line(each, rule, document)) for each in alike]
         else:
-            texts.append((order(alike[0]), _line(alike[0], rule, document) + _others(alike[1:])))
+            texts.append((order(alike[0]), _line(alike[0], rule, document) + _others(*alike)))
     text = [line for _, line in sorted(texts, key=lambda pair: pair[0])]
     further += len(text[MOST:])
     return text[:MOST] + ([f"{document.file}: and {further:,} more"] if further else [])
@@ -149,9 +152,11 @@ _ALIKE = 3
 """Places from which on the same sentence is said once."""
 
 
-def _others(alike: Sequence[Problem]) -> str:
+def _others(first: Problem, *alike: Problem) -> str:
     """Where else the same is wrong."""
     numbers = list(dict.fromkeys(str(each.place.line) for each in alike if each.place))
+    if first.place and numbers == [str(first.place.line)]:
+        return f" (and {len(alike)} more there)"
     shown = ", ".join(numbers[:8]) + (", ..." if len(numbers) > 8 else "")
     if not numbers:
         return f" (and in {len(alike)} places more)"
@@ -170,12 +175,20 @@ def _causes(found: list[Problem], model: type[BaseModel]) -> list[Problem]:
     explained: set[Path_] = set()
     parents = {path[:-1] for path in missing}
     for each in found:
-        if each.kind == "extra_forbidden" and each.path[:-1] in parents:
-            explained.add((*each.path[:-1], meant(each, model).key))
-            parents = {path[:-1] for path in missing - explained}
+        if each.kind == "extra_forbidden":
+            # What the last of written-out blocks says is its stage's, too.
+            outer = each.path[:-3] if each.path[-3:-2] == ("blocks",) else each.path[:-1]
+            for parent in {outer, each.path[:-1]} & parents:
+                key = meant(each, model).key
+                explained |= {(*parent, name) for name in _STANDS_FOR.get(key, (key,))}
+                parents = {path[:-1] for path in missing - explained}
         elif each.path[-1:] == ("blocks",):
-            explained |= {(*each.path[:-1], key) for key in ("depth", "width")}
+            explained |= {(*each.path[:-1], key) for key in _STANDS_FOR["blocks"]}
     return [each for each in found if each.kind != "missing" or each.path not in explained]
+
+
+_STANDS_FOR = {"blocks": ("depth", "width"), "regnet": ("stages",)}
+"""Keys that say what other keys say."""
 
 
 def meant(each: Problem, model: type[BaseModel]) -> Meant:

@@ -205,6 +205,7 @@ def test_a_recipe_has_all_of_its_mistakes_said(tmp_path: Path) -> None:
         "3:1: batch_size: unknown key; did you mean batch?",
         "4:1: lr: unknown key; did you mean optimizer: {lr: 0.1}?",
         "5:12: optimizer: must be a mapping of keys (got 'adamw'); write {kind: adamw}",
+        "6:11: schedule: milestones belong to kind step, not to cosine",
         "6:26: schedule.warmup_epochs: unknown key; did you mean warmup: 5 epochs?",
         "7:7: loss: threshold belongs to kind binary, not to cross-entropy",
         "8:6: ema: must be a mapping of keys (got 0.999); write {decay: 0.999}",
