@@ -160,7 +160,7 @@ class _Mended:
         value = holder.pop(key)
         if other.key and other.text == other.key and other.key not in holder:
             holder[other.key] = value
-            self.renamed[(*parent, other.key)] = each.path
+            self.renamed[(*parent, other.key)] = each.path  # a guess: no rule goes by it
         elif other.key:
             self.missed.add((*parent, other.key))
             if other.key not in holder and other.key in _HARMLESS:
@@ -229,6 +229,7 @@ class _Mended:
             names = {u[1] for u in replaced if u[0] == "define" and u[2:3] in ((), ("with",))}
             kinds = [self._at((*path[:end], "kind")) for end in range(1, len(path))]
             return any(name in path or name in kinds for name in names)
+        replaced |= self.renamed.keys()
         if path[0] == "define":
             return any(unit[:2] == path[:2] for unit in replaced)
         if path[-1] != "width" and any(in_path(unit) or unit[0] == "define" for unit in replaced):

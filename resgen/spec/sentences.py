@@ -7,7 +7,7 @@ for its stages, a growing width for its blocks) is what it names and where it po
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -31,13 +31,17 @@ MOST = 20
 
 
 class Problem(NamedTuple):
-    """One finding: `path` in the model, `written` as the file has it, `whose` part of that."""
+    """One finding: `path` in the model, `written` as the file has it, `whose` part of that.
+
+    beside: the mapping that an unknown key stands in.
+    """
 
     found: Any
     path: Path_
     written: Path_
     whose: str
     place: Place | None
+    beside: Mapping[str, Any]
 
     @property
     def kind(self) -> str:
@@ -72,7 +76,14 @@ def problem(found: Any, path: Path_, document: Document) -> Problem:
         place = at(written, document.keys, document.values)
     if found["type"] == "extra_forbidden":
         place = document.keys.get(path, place)
-    return Problem(found, path, written, whose, place)
+    return Problem(found, path, written, whose, place, _mapping(path[:-1], document.data))
+
+
+def _mapping(path: Path_, value: Any) -> Mapping[str, Any]:
+    """The mapping at a place, if there is one."""
+    for part in path:
+        value = value[part] if holds(value, part) else None
+    return value if isinstance(value, dict) else {}
 
 
 def as_written(path: Path_, data: Any) -> tuple[Path_, str]:
@@ -194,7 +205,7 @@ _STANDS_FOR = {"blocks": ("depth", "width"), "regnet": ("stages",)}
 def meant(each: Problem, model: type[BaseModel]) -> Meant:
     """What an unknown key stands for, as far as can be guessed."""
     key, known = str(each.path[-1]), known_keys(model, each.path[:-1])
-    found = meant_key(key, known, each.found["input"])
+    found = meant_key(key, known, each.found["input"], each.beside)
     match = [] if found else near(key, known)
     return found or (Meant(match[0], match[0]) if match else Meant("", ""))
 

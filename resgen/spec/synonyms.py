@@ -178,7 +178,9 @@ _KEYS = _spread({
     ),
     "avgdown": (_switch("projection: avgpool-conv", "projection: conv"),),
     "aalayer antialiasing blurpool": (_switch("antialias: blur", "antialias: none"),),
-    "dilation dilated dilations replacestridewithdilation": ("dilation", "output_stride",
+    "replacestridewithdilation dilated": ("output_stride",),
+    "dilation dilations": (
+ "output_stride",
         "!dilations come of output_stride, at the top"),
     "dilationrate": ("dilation",),
     "kernelsize ksize kernel": ("kernel", "!a kernel is a row's value, as {conv: 3}"),
