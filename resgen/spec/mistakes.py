@@ -77,6 +77,31 @@ def noun(model: type[BaseModel]) -> str:
     return model.__name__.lower()
 
 
+def known_keys(model: type[BaseModel], path: Path_) -> list[str]:
+    """The keys a model knows at a path."""
+    return [key for each in models_at(model, path) for key in each.model_fields]
+
+
+def models_at(model: type[BaseModel], path: Path_) -> list[type[BaseModel]]:
+    """The models that may stand at a path, by walking a model's annotations."""
+    models = [model]
+    for part in path:
+        if not isinstance(part, int):
+            models = [
+                found
+                for each in models
+                if part in each.model_fields
+                for found in _models_in(each.model_fields[part].annotation)
+            ]
+    return models
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for arg in getattr(annotation, "__args__", ()) for m in _models_in(arg)]
+
+
 def show(value: Any) -> str:
     """A value as the user would write it, shortened."""
     if isinstance(value, bool):

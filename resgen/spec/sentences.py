@@ -19,6 +19,8 @@ from resgen.spec.mistakes import (
     at,
     dotted,
     guess,
+    known_keys,
+    models_at,
     near,
     nearest,
     noun,
@@ -279,28 +281,3 @@ def _form(path: Path_, value: Any, model: type[BaseModel]) -> str:
     if is_number and len(needed) == 1 and needed != ["kind"]:
         return f"; write {{{needed[0]}: {value}}}"
     return f"; write {{kind: {value}}}" if isinstance(value, str) and "kind" in fields else ""
-
-
-def known_keys(model: type[BaseModel], path: Path_) -> list[str]:
-    """The keys a model knows at a path."""
-    return [key for each in models_at(model, path) for key in each.model_fields]
-
-
-def models_at(model: type[BaseModel], path: Path_) -> list[type[BaseModel]]:
-    """The models that may stand at a path, by walking a model's annotations."""
-    models = [model]
-    for part in path:
-        if not isinstance(part, int):
-            models = [
-                found
-                for each in models
-                if part in each.model_fields
-                for found in _models_in(each.model_fields[part].annotation)
-            ]
-    return models
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [m for arg in getattr(annotation, "__args__", ()) for m in _models_in(arg)]

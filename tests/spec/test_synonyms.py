@@ -14,9 +14,9 @@ from resgen.errors import UserError
 from resgen.plan import resolve
 from resgen.spec import Spec, load_spec, synonyms
 from resgen.spec.block import BLOCK_KEYS
+from resgen.spec.mistakes import known_keys
 from resgen.spec.reading import parse_document, set_values, validate
 from resgen.spec.rows import ACTS, ROWS
-from resgen.spec.sentences import known_keys
 from resgen.spec.synonyms import meant_key, meant_row, meant_word, squashed
 from resgen.train.recipe import Recipe, read_recipe
 from tests.draws import drawn
