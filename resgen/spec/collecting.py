@@ -185,7 +185,7 @@ class _Mended:
         elif unit[0] == "define":
             return len(unit) > 1 and self._define(unit, holder)
         elif isinstance(key, int):
-            if inside != ("stages",) and inside[-1] != "blocks":
+            if inside != ("stages",) and inside[-1:] != ("blocks",):
                 return False
             holder[key] = _copied(_STAGE) if len(inside) == 1 else {}
         elif not isinstance(holder, dict) or not _is_level(inside):
