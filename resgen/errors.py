@@ -6,12 +6,18 @@
     ├── Diverged      3    the training loss became NaN or infinite
     └── Interrupted   130  stopped by a signal, the state saved
 
-Only the command line catches these, prints their one sentence on stderr and
+Only the command line catches these, prints their sentences on stderr, a line each, and
 exits; everything below it raises. Whatever a sentence quotes of a user's file, it is one
 line without control characters: `one_line` sees to that here, for all of them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 
 LONGEST = 480
 """Characters of a sentence; what is longer loses its middle."""
@@ -34,12 +40,19 @@ def _escape(character: str) -> str:
 
 
 class ResgenError(Exception):
-    """A failure with one clear sentence for the user and an exit code."""
+    """A failure with an exit code and a clear sentence for the user, or one for each mistake.
+
+    lines: the sentences; its text is these, one a line.
+    """
 
     exit_code = 2
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(one_line(sentence))
+    def __init__(self, *sentences: str) -> None:
+        self.lines = tuple(map(one_line, sentences))
+        super().__init__("\n".join(self.lines))
+
+    def __reduce__(self) -> tuple[type[ResgenError], tuple[str, ...]]:
+        return type(self), self.lines
 
 
 class CheckFailed(ResgenError):
@@ -47,14 +60,28 @@ class CheckFailed(ResgenError):
 
     exit_code = 1
 
-    def __init__(self, lines: str) -> None:
-        Exception.__init__(self, "\n".join(map(one_line, lines.split("\n"))))
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*(each for line in lines for each in line.split("\n")))
 
 
 class UserError(ResgenError):
-    """Bad input: the sentence says where, which rule, which value, and the way out."""
+    """Bad input: each sentence says where, which rule, which value, and the way out."""
 
     exit_code = 2
+
+
+def each(make: Callable[[_Given], _Made], inputs: Iterable[_Given]) -> list[_Made]:
+    """What is made of each input; raises one UserError with the mistakes of all of them."""
+    made: list[_Made] = []
+    lines: dict[str, None] = {}
+    for given in inputs:
+        try:
+            made.append(make(given))
+        except UserError as error:
+            lines.update(dict.fromkeys(error.lines))
+    if lines:
+        raise UserError(*lines)
+    return made
 
 
 class Diverged(ResgenError):

@@ -31,6 +31,7 @@ from resgen.source import emit_source
 from resgen.spec import Spec, load_spec
 from resgen.spec.reading import parse_document, set_values, validate
 from resgen.spec.resolved import resolved_text
+from resgen.spec.sentences import MOST
 from resgen.spec.text import plain, spec_text
 from resgen.train.recipe import read_recipe
 from resgen.train.recipe.rate import Rate
@@ -153,10 +154,14 @@ KINDS: dict[str, Callable[[bytes, Path, random.Random], str]] = {
 
 
 def _unlike_a_sentence(text: str) -> str:
-    """What is wrong with a refusal; nothing where it is one short line."""
-    if bad := [character for character in text if not character.isprintable()]:
+    """What is wrong with a refusal; nothing where it is a few short lines, each its own."""
+    lines = text.split("\n")
+    if bad := [character for line in lines for character in line if not character.isprintable()]:
         return f"a refusal with {bad[0]!r}: {text!r}"
-    return f"a refusal of {len(text)} characters: {text}" if len(text) >= LENGTH else ""
+    if len(lines) > MOST + 1 or len(set(lines)) < len(lines):
+        return f"a refusal of {len(lines)} lines: {text}"
+    longest = max(map(len, lines))
+    return f"a refusal of {longest} characters: {text}" if longest >= LENGTH else ""
 
 
 def _stop(signum: int, frame: Any) -> None:

@@ -19,9 +19,9 @@ ROOMS = {
     "": "version errors words files",
     "tensors": "archive dense rules checkpoint formats",
     "spec": (
-        "mistakes checked parts norms terms values rows attention grammar builtin definitions "
-        "checks block settings places reading writing rules model path_schema schema pages shipped "
-        "loading resolved text"
+        "synonyms mistakes sentences checked parts norms terms values rows attention grammar "
+        "builtin definitions checks block settings collecting places reading writing rules model "
+        "path_schema schema pages shipped loading resolved text"
     ),
     "plan.layers": (
         "base activations weighted norms weightless composite joins paths attention context"
@@ -170,6 +170,8 @@ PLAIN_VALUES = {
     f"spec.{name}"
     for name in (
         "mistakes",
+        "sentences",
+        "collecting",
         "checked",
         "reading",
         "writing",

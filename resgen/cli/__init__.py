@@ -54,12 +54,13 @@ def _options(
 
 
 def main() -> None:
-    """The console script: one sentence on stderr and an exit code for whatever goes wrong."""
+    """The console script: a sentence a mistake on stderr and an exit code for what goes wrong."""
     streams.guard()
     try:
         app()
     except ResgenError as error:
-        print(f"error: {error}", file=sys.stderr)
+        for line in error.lines:
+            print(f"error: {line}", file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:
         # A name too long, a folder that may not be entered: wherever a path is looked at.

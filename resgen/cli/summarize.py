@@ -16,7 +16,7 @@ from resgen.cost import cost
 from resgen.cost.budget import BYTES, Budget, amount, enforce
 from resgen.cost.conventions import CONVENTIONS
 from resgen.cost.memory import Training
-from resgen.errors import CheckFailed, UserError
+from resgen.errors import CheckFailed, UserError, each
 from resgen.plan import Plan, resolve
 from resgen.proof import Proof, effort
 from resgen.report.formats import SORTS, Entry, render
@@ -190,14 +190,14 @@ def summarize(
     """
     refuse(ctx, RULES, *([SEVERAL] if len(specs) > 1 else []))
     training, budget = step.training(), limits.budget()
-    read = [outcome(spec) for spec in specs]
+    read = each(outcome, specs)
     pictures.check([result for _, result in read])
     if view.resolved:
         from resgen.spec.resolved import resolved_text
 
-        typer.echo("\n\n".join(resolved_text(load_spec(spec)) for spec, _ in read))
+        typer.echo("\n\n".join(map(resolved_text, each(load_spec, [spec for spec, _ in read]))))
         return
-    ended = [(resolve(load_spec(spec)), result) for spec, result in read]
+    ended = each(lambda pair: (resolve(load_spec(pair[0])), pair[1]), read)
     ended.sort(key=lambda pair: SORTS[view.sort](pair[0]))
     plans = [plan for plan, _ in ended]
     if view.explain is not None:

@@ -26,7 +26,8 @@ from resgen.errors import UserError, one_line
 from resgen.plan import resolve
 from resgen.spec import Spec, shipped
 from resgen.spec.loading import load_document
-from resgen.spec.mistakes import Document, Path_, at, describe, dotted
+from resgen.spec.mistakes import Document, Path_, at, dotted
+from resgen.spec.sentences import describe
 
 RANGE = {"from", "to", "step", "scale"}
 LARGEST = 10**15
@@ -176,10 +177,10 @@ def candidates(space: Space, seed: int, draws: int, budget: Budget) -> Iterator[
             spec = Spec.model_validate(data)
             books = cost(resolve(spec))
         except ValidationError as error:
-            yield one_line(describe(error, Spec, space.document))
+            yield one_line(describe(error, Spec, space.document)[0])
             continue
         except UserError as error:
-            yield str(error)
+            yield error.lines[0]
             continue
         if budget.over(books.params, books.macs, books.activations, 0):
             yield "over"

@@ -8,7 +8,8 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from resgen.errors import UserError
-from resgen.spec.mistakes import Document, describe, noun
+from resgen.spec.mistakes import Document, noun
+from resgen.spec.sentences import describe
 
 
 class Checked(BaseModel):
@@ -29,7 +30,7 @@ class Checked(BaseModel):
         except ValidationError as error:
             name = noun(type(self))
             document = Document(name, data, {}, {})
-            raise UserError(describe(error, type(self), document)) from None
+            raise UserError(*describe(error, type(self), document)) from None
         for name in self.__private_attributes__:  # such as where the keys were written
             setattr(checked, name, getattr(self, name))
         return checked.model_copy(deep=deep)

@@ -10,7 +10,8 @@ from resgen.spec.grammar import Row, Rows, terms, walk
 from resgen.spec.mistakes import guess, nearest, show
 from resgen.spec.norms import ACTS
 from resgen.spec.parts import broken
-from resgen.spec.rows import MEANT, ROWS
+from resgen.spec.rows import ROWS
+from resgen.spec.synonyms import meant_row
 from resgen.spec.terms import NAMES, Term
 from resgen.spec.values import Path_, Value
 
@@ -107,7 +108,7 @@ def _check_use(
     word: str, given: tuple[tuple[str, Value], ...], at: Path_, library: Library
 ) -> None:
     if word not in library:
-        meant = f"; did you mean {MEANT[word]}?" if word in MEANT else None
+        meant = f"; did you mean {row}?" if (row := meant_row(word)) else None
         known = [*library, *ROWS]
         raise broken(f"{word} is no row and no definition{meant or nearest(word, known)}", *at)
     _check_keys(word, given, (*at, word), library)

@@ -16,7 +16,6 @@ from resgen.spec.rows import (
     BRANCH_OPTIONS,
     CARRIES,
     JOINS,
-    MEANT,
     PARAMETER,
     RESERVED,
     ROWS,
@@ -24,6 +23,7 @@ from resgen.spec.rows import (
     TAKES,
     USE,
 )
+from resgen.spec.synonyms import meant_key, meant_row
 from resgen.spec.terms import NAME, Term
 from resgen.spec.values import TIMES, WIDTH, Kind, Path_, Value, either, number, word
 
@@ -86,8 +86,8 @@ def _row(value: object, path: Path_, depth: int, beside: object = ()) -> Row:
         words = [key for key in value if key not in RESERVED]
         if not words:
             key = next(iter(value))
-            if key in MEANT:
-                raise broken(f"{key} is no row; did you mean {MEANT[key]}?", *path)
+            if row := meant_row(key):
+                raise broken(f"{key} is no row; did you mean {row}?", *path)
             raise broken(f"{key} belongs to the row before: {{conv: 3, {key}: ...}}", *path)
     if len(words) > 1:
         empty = next((key for key in words if value[key] is None), None)
@@ -157,6 +157,10 @@ def _unknown_option(name: str, key: str) -> str:
     known = [*ROWS[name].options, "name"] if name in ROWS else [*USE, "name"]
     if name == "branches":
         known = [*BRANCH_OPTIONS]
+    if other := meant_key(key, known):
+        return f"unknown option of {name}{other.hint}"
+    if (row := meant_row(key)) and name in ROWS:
+        return f"{key} is no option of {name} but a row of its own: {row}"
     return f"unknown option of {name}{nearest(key, known)}"
 
 
@@ -172,7 +176,7 @@ def _use(name: str, value: dict[str, object], path: Path_) -> Row:
     if given is None:
         given = {}
     if not isinstance(given, dict):
-        meant = f"; did you mean {MEANT[name]}?" if name in MEANT else ""
+        meant = f"; did you mean {row}?" if (row := meant_row(name)) else ""
         raise broken(
             f"{name} is no row that takes {show(given)}{meant or '; a definition takes '}"
             + ("" if meant else "its parameters: {" + name + ": {ratio: 4}}"),

@@ -11,11 +11,12 @@ from resgen.errors import UserError
 from resgen.files import kind
 from resgen.spec import shipped
 from resgen.spec.block import BLOCK_KEYS
+from resgen.spec.collecting import of_keys
 from resgen.spec.definitions import Use
 from resgen.spec.mistakes import Document, Path_, Place, dotted
 from resgen.spec.model import Spec
 from resgen.spec.parts import Keys
-from resgen.spec.reading import read_document, validate
+from resgen.spec.reading import parse_document, read_document, read_text, validate
 from resgen.spec.settings import DEFAULTS, RIVALS
 
 # A checkpoint names its network: it stands for the spec it was trained from.
@@ -59,7 +60,13 @@ def _with_base(document: Document, folder: Path) -> Document:
         return document
     place = document.values.get(("extends",), document.file)
     beside = folder / base_name
-    base = read_document(beside if kind(beside) == "file" else shipped.find("spec", base_name))
+    try:
+        found = beside if kind(beside) == "file" else shipped.find("spec", base_name)
+        text = read_text(found)
+    except UserError as error:
+        others = of_keys(Spec, document)
+        raise UserError(f"{place}: extends: {error}", *others) from None
+    base = parse_document(text, str(found))
     if "extends" in base.data:
         raise UserError(
             f"{place}: extends: {base_name} extends {base.data['extends']} itself; "

@@ -1,13 +1,14 @@
-"""What is wrong with an input, where, and the way out: one sentence for each mistake."""
+"""Where values were written, and the words of sentences about them: places, guesses, values."""
 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
+
+from resgen.spec.synonyms import meant_word, squashed
 
 Path_ = tuple[str | int, ...]
 
@@ -51,19 +52,24 @@ def at(path: Path_, keys: Mapping[Path_, Place], values: Mapping[Path_, Place]) 
 
 
 def near(word: str, known: Iterable[str]) -> list[str]:
-    """The nearest known word, if any is near."""
-    return difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    """The nearest known word, if any is near; one that differs in case and hyphens alone first."""
+    words = list(known)
+    same = [each for each in words if squashed(each) == squashed(word)]
+    return same[:1] or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
 
 
-def guess(word: str, known: Iterable[str]) -> str:
-    """ "; did you mean X?" for the nearest known word, if any is near."""
-    match = near(word, known)
-    return f"; did you mean {match[0]}?" if match else ""
+def guess(word: str, known: Sequence[str]) -> str:
+    """ "; did you mean X?" for the known word that others call so, else the nearest, if any is."""
+    match = meant_word(word, known) or next(iter(near(word, known)), "")
+    return f"; did you mean {match}?" if match else ""
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """ "; did you mean X?" for the nearest known word, else the list of them."""
-    return guess(word, known) or (f"; known here: {', '.join(known)}" if known else "")
+    """ "; did you mean X?" for the nearest known key or name, else the list of them."""
+    match = near(word, known)
+    if match:
+        return f"; did you mean {match[0]}?"
+    return f"; known here: {', '.join(known)}" if known else ""
 
 
 def noun(model: type[BaseModel]) -> str:
@@ -71,93 +77,23 @@ def noun(model: type[BaseModel]) -> str:
     return model.__name__.lower()
 
 
-def describe(error: ValidationError, model: type[BaseModel], document: Document) -> str:
-    """The first mistake of a validation as one sentence with its place."""
-    problems = error.errors(include_url=False)
-    # A misspelt key is also a missing one; the spelling is what the user has to mend.
-    problem = min(problems, key=lambda p: p["type"] != "extra_forbidden")
-    path = (*_written(problem["loc"]), *problem.get("ctx", {}).get("at", ()))
-    place = at(path, document.keys, document.values)
-    if problem["type"] == "extra_forbidden":
-        place = document.keys.get(path, place)
-    where = f"{place}: " if place and place.column else f"{document.file}: "
-    # A word that stands for a mapping (`shortcut: none`) has no key of its own.
-    written = path[:-1] if path[-1:] == ("kind",) and path not in document.keys else path
-    name = f"{dotted(written)}: " if written else ""
-    return f"{where}{name}{_sentence(problem, model, path)}"
-
-
-def _written(loc: Path_) -> Path_:
-    """A place as it was written: less what pydantic adds where one of several models is meant."""
-    return tuple(part for part in loc if part not in ("<keys>", "<path>"))
-
-
-def _sentence(problem: Any, model: type[BaseModel], path: Path_) -> str:
-    kind, ctx, value = problem["type"], problem.get("ctx", {}), problem["input"]
-    if kind == "extra_forbidden":
-        return "unknown key" + nearest(str(path[-1]), known_keys(model, path[:-1]))
-    if kind == "missing":
-        return f"this key is missing; a {noun(model)} needs it"
-    if kind == "literal_error":
-        words = re.findall(r"'([^']+)'", ctx["expected"])
-        options = ", ".join(words)
-        hint = guess(value, words) if isinstance(value, str) else ""
-        return f"must be one of {options} (got {show(value)}){hint}"
-    if kind == "string_pattern_mismatch":
-        return f"may hold letters, digits, spaces and ._+- only, at most 64 (got {show(value)})"
-    if kind == "multiple_of":
-        return f"must be a multiple of {ctx['multiple_of']} (got {show(value)})"
-    if kind in _TYPES:
-        return f"must be {_TYPES[kind]} (got {show(value)})"
-    for bound, words_ in _BOUNDS.items():
-        if kind == bound:
-            limit = next(iter(v for k, v in ctx.items() if k in ("gt", "ge", "lt", "le")))
-            return f"must be {words_} {limit:,} (got {show(value)})"
-    if kind in ("too_short", "too_long"):
-        bound = "at least" if kind == "too_short" else "at most"
-        limit = ctx.get("min_length", ctx.get("max_length"))
-        return f"must have {bound} {limit} entries (got {ctx.get('actual_length')})"
-    text = str(problem["msg"]).removeprefix("Value error, ")
-    return text if kind in ("value_error", "rule") else f"{text} (got {show(value)})"
-
-
-_TYPES = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "string_type": "a word",
-    "string_unicode": "a word",
-    "invalid_key": "a word",
-    "bool_type": "true or false",
-    "tuple_type": "a list",
-    "list_type": "a list",
-    "model_type": "a mapping of keys",
-    "model_attributes_type": "a mapping of keys",
-    "dict_type": "a mapping of keys",
-}
-_BOUNDS = {
-    "greater_than": "greater than",
-    "greater_than_equal": "at least",
-    "less_than": "less than",
-    "less_than_equal": "at most",
-}
-
-
 def known_keys(model: type[BaseModel], path: Path_) -> list[str]:
-    """The keys a model knows at a path, by walking its annotations."""
+    """The keys a model knows at a path."""
+    return [key for each in models_at(model, path) for key in each.model_fields]
+
+
+def models_at(model: type[BaseModel], path: Path_) -> list[type[BaseModel]]:
+    """The models that may stand at a path, by walking a model's annotations."""
     models = [model]
     for part in path:
-        if isinstance(part, int):
-            continue
-        models = [
-            found
-            for each in models
-            if part in each.model_fields
-            for found in _models_in(each.model_fields[part].annotation)
-        ]
-    return [key for each in models for key in each.model_fields]
+        if not isinstance(part, int):
+            models = [
+                found
+                for each in models
+                if part in each.model_fields
+                for found in _models_in(each.model_fields[part].annotation)
+            ]
+    return models
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

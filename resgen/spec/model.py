@@ -42,6 +42,7 @@ from resgen.spec.parts import (
     tagged,
 )
 from resgen.spec.rules import check_strides, regnet_stages, stage_settings
+from resgen.spec.sentences import as_written
 from resgen.spec.settings import BlockSettings, LayerSettings, outside
 
 
@@ -184,6 +185,9 @@ class Spec(BlockKeys):
 
     def mistake(self, rule: str, *path: str | int) -> UserError:
         """A rule that the Spec breaks once it is resolved, with the place of the value."""
-        document = self._document
+        document, whose = self._document, ""
+        if document:
+            path, whose = as_written(path, document.data)
         place = at(path, document.keys, document.values) if document else None
-        return UserError(f"{place or self.name}: {dotted(path)}: {rule}")
+        name = f"{dotted(path)}: " if path else ""
+        return UserError(f"{place or self.name}: {name}{'' if 'stage' in rule else whose}{rule}")

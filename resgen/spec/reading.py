@@ -21,7 +21,9 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from resgen.errors import UserError
 from resgen.files import kind
-from resgen.spec.mistakes import Document, Path_, Place, describe, dotted, noun
+from resgen.spec.collecting import mistakes
+from resgen.spec.mistakes import Document, Path_, Place, dotted, noun
+from resgen.spec.sentences import describe
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -88,7 +90,7 @@ def read_document(path: Path, *, what: str = "spec") -> Document:
     Raises UserError for a file that cannot be read, is no mapping, or uses what
     YAML allows and a spec does not (tags, repeated keys, multiplying aliases).
     """
-    return parse_document(_read_text(path, what), str(path), what=what)
+    return parse_document(read_text(path, what), str(path), what=what)
 
 
 class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -144,7 +146,8 @@ def parse_document(text: str, file: str, *, what: str = "spec") -> Document:
     return document
 
 
-def _read_text(path: Path, what: str) -> str:
+def read_text(path: Path, what: str = "spec") -> str:
+    """The text of a file; raises UserError for one that cannot be read."""
     if kind(path) == "folder":
         raise UserError(f"{path}: is a directory; name the {what} file in it")
     try:
@@ -242,11 +245,11 @@ def _value(node: Node, path: Path_, document: Document) -> Any:
 
 
 def validate(model: type[Model], document: Document) -> Model:
-    """The document as a model; raises UserError with the place of the first mistake."""
+    """The document as a model; raises UserError with a line and a place for each mistake."""
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        raise UserError(describe(error, model, document)) from None
+        raise UserError(*mistakes(error, model, document)) from None
 
 
 def read_model(model: type[Model], path: Path) -> Model:
@@ -270,7 +273,7 @@ def set_values(model: Model, assignments: Sequence[str]) -> Model:
     try:
         return type(model).model_validate(data)
     except ValidationError as error:
-        raise UserError(describe(error, type(model), document)) from None
+        raise UserError(*describe(error, type(model), document)) from None
 
 
 def _assign(data: dict[str, Any], path_text: str, value: Any, assignment: str) -> None:

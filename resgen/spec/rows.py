@@ -190,16 +190,3 @@ RESERVED = (
     frozenset(["name", "with", "path", "kind", "stage", "depthwise", *BRANCH_OPTIONS])
     | {option for row in ROWS.values() for option in row.options}
 ) - _FREE
-
-# What people call a row that has another name here.
-MEANT = {
-    "depthwise": "{conv: 3, groups: depthwise}", "dwconv": "{conv: 3, groups: depthwise}",
-    "relu": "act", "activation": "act", "bn": "norm", "batchnorm": "norm", "batch-norm": "norm",
-    "layernorm": "{norm: layer}", "maxpool": "max-pool", "avgpool": "avg-pool",
-    "gap": "global-pool", "globalpool": "global-pool", "fc": "linear", "dense": "linear",
-    "conv2d": "conv", "convolution": "conv", "concat": "{branches: [...], join: concat}",
-    "sigmoid": "{act: sigmoid}", "gelu": "{act: gelu}", "silu": "{act: silu}",
-    "residual": "add", "shortcut": "add", "sum": "{branches: [...]}", "se": "squeeze-excitation",
-    "eca": "efficient-attention", "gc": "global-context", "attnpool": "attention-pool",
-    "cbam": "channel-attention and spatial-attention",
-}  # fmt: skip

@@ -45,7 +45,9 @@ def stage_settings(
         _check_words(made, levels, paths, library)
         if not any(BLOCK_FIELDS & level.model_fields_set for level in levels[1:]):
             whole.append(made)
-        _check_widths(made, paths, width)
+        # Where the width was said: in the block, or in its stage.
+        wide = [p for at, p in zip(levels, paths, strict=True) if getattr(at, "width", None)]
+        _check_widths(made, ((), wide[-1]), width)
         asked.note(made, levels, paths)
         return made
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from resgen.cost import cost
 from resgen.cost.memory import training_step
-from resgen.errors import CheckFailed, UserError
+from resgen.errors import CheckFailed, UserError, each
 from resgen.plan import Plan, resolve
 from resgen.plan.layers import BatchNorm, EvoNormB0
 from resgen.proof import proof
@@ -171,7 +171,7 @@ def _least_images(plan: Plan) -> int:
 
 def load_all(paths_or_names: list[str], *, train_side: int | None = None) -> list[Network]:
     """Several networks. Raises UserError where two have one name, and so one folder."""
-    networks = [load(each, train_side=train_side) for each in paths_or_names]
+    networks = each(lambda source: load(source, train_side=train_side), paths_or_names)
     names = [network.name for network in networks]
     for name in names:
         if names.count(name) > 1:
