@@ -29,7 +29,8 @@ from resgen.search.fit import fit
 from resgen.search.sample import sample
 from resgen.source import emit_source
 from resgen.spec import Spec, load_spec
-from resgen.spec.reading import parse_document, set_values, validate
+from resgen.spec.assigning import set_values
+from resgen.spec.reading import parse_document, validate
 from resgen.spec.resolved import resolved_text
 from resgen.spec.text import plain, spec_text
 from resgen.train.recipe import read_recipe

@@ -19,9 +19,9 @@ ROOMS = {
     "": "version errors words files",
     "tensors": "archive dense rules checkpoint formats",
     "spec": (
-        "mistakes checked parts norms terms values rows attention grammar builtin definitions "
-        "checks block settings places reading writing rules model path_schema schema pages shipped "
-        "loading resolved text"
+        "mistakes language checked parts norms terms values rows attention grammar builtin "
+        "definitions checks block settings places reading assigning writing rules model "
+        "path_schema schema pages shipped overrides loading resolved text"
     ),
     "plan.layers": "base activations weighted weightless composite joins paths attention context",
     "plan": (
@@ -166,8 +166,11 @@ PLAIN_VALUES = {
     for name in (
         "mistakes",
         "checked",
+        "language",
         "reading",
+        "assigning",
         "writing",
+        "overrides",
         "loading",
         "resolved",
         "text",

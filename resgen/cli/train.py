@@ -49,7 +49,7 @@ class Task:
 
     def chosen(self) -> tuple[Recipe, tuple[str, ...]]:
         """The recipe as it is run, and what is unusual about the changes."""
-        from resgen.spec.reading import set_values
+        from resgen.spec.assigning import set_values
         from resgen.train.recipe import read_recipe
         from resgen.train.recipe.keys import far_changes
 

@@ -12,6 +12,10 @@ from pydantic import BaseModel, ValidationError
 Path_ = tuple[str | int, ...]
 
 
+class Typed(str):
+    """What was typed on the command line; it stands for a file, and has no lines."""
+
+
 class Place(NamedTuple):
     """Where a value was written."""
 
@@ -20,16 +24,25 @@ class Place(NamedTuple):
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+    @property
+    def in_file(self) -> str:
+        """The place as one looks it up: a file with its line."""
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 class Document(NamedTuple):
-    """The plain values of one file, and the place of each key and value by path."""
+    """The plain values of one file, and the place of each key and value by path.
+
+    overrides: what was typed on the command line and is in them.
+    """
 
     file: str
     data: dict[str, Any]
     keys: dict[Path_, Place]
     values: dict[Path_, Place]
+    overrides: tuple[str, ...] = ()
 
 
 def dotted(path: Sequence[str | int]) -> str:
@@ -80,7 +93,7 @@ def describe(error: ValidationError, model: type[BaseModel], document: Document)
     place = at(path, document.keys, document.values)
     if problem["type"] == "extra_forbidden":
         place = document.keys.get(path, place)
-    where = f"{place}: " if place and place.column else f"{document.file}: "
+    where = f"{place or document.file}: "
     # A word that stands for a mapping (`shortcut: none`) has no key of its own.
     written = path[:-1] if path[-1:] == ("kind",) and path not in document.keys else path
     name = f"{dotted(written)}: " if written else ""

@@ -26,6 +26,7 @@ from resgen.errors import UserError
 from resgen.spec.block import BlockKeys, StageKeys
 from resgen.spec.checks import check_use, own_library
 from resgen.spec.definitions import Entry, Library, Use
+from resgen.spec.language import LANGUAGE
 from resgen.spec.mistakes import Document, at, dotted
 from resgen.spec.parts import (
     KEYS,
@@ -52,6 +53,14 @@ def _one_as_list(value: object) -> object:
 class Spec(BlockKeys):
     """A residual network."""
 
+    language: int = Field(
+        LANGUAGE,
+        ge=1,
+        le=LANGUAGE,
+        description="The version of the language the spec is written in, which this table is of. "
+        "A newer one is refused by a resgen that does not speak it.",
+        examples=[LANGUAGE],
+    )
     extends: str | None = Field(
         None,
         description="A spec (path or shipped name) whose keys hold where this one is silent. "

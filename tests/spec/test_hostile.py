@@ -9,7 +9,8 @@ import pytest
 from resgen import cost, load_spec, resolve
 from resgen.errors import UserError
 from resgen.spec import Spec
-from resgen.spec.reading import parse_document, set_values, validate
+from resgen.spec.assigning import set_values
+from resgen.spec.reading import parse_document, validate
 from resgen.spec.resolved import resolved_text
 from resgen.spec.text import plain, spec_text
 from resgen.spec.writing import block_text, flow_text
