@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Option
 
-from resgen.cli.options import Apart, Needs, grouped, refuse
+from resgen.cli.options import Apart, Needs, Overrides, grouped, refuse
 from resgen.cost import cost
 from resgen.cost.budget import BYTES, Budget, amount, enforce
 from resgen.cost.conventions import CONVENTIONS
@@ -183,6 +183,7 @@ def summarize(
     step: StepOptions,
     limits: Limits,
     pictures: Pictures,
+    with_: Overrides = None,
 ) -> None:
     """Report params and MACs; prove what the shortcuts cost.
 
@@ -190,14 +191,14 @@ def summarize(
     """
     refuse(ctx, RULES, *([SEVERAL] if len(specs) > 1 else []))
     training, budget = step.training(), limits.budget()
-    read = [outcome(spec) for spec in specs]
+    read = [_read(spec, with_) for spec in specs]
     pictures.check([result for _, result in read])
     if view.resolved:
         from resgen.spec.resolved import resolved_text
 
-        typer.echo("\n\n".join(resolved_text(load_spec(spec)) for spec, _ in read))
+        typer.echo("\n\n".join(resolved_text(load_spec(spec, with_ or ())) for spec, _ in read))
         return
-    ended = [(resolve(load_spec(spec)), result) for spec, result in read]
+    ended = [(resolve(load_spec(spec, with_ or ())), result) for spec, result in read]
     ended.sort(key=lambda pair: SORTS[view.sort](pair[0]))
     plans = [plan for plan, _ in ended]
     if view.explain is not None:
@@ -218,6 +219,17 @@ def summarize(
     pictures.write(plans, [result for _, result in ended])
     _enforce_proofs(found)
     enforce([(plan.name, _over(plan, budget, training)) for plan in plans])
+
+
+def _read(spec: str, overrides: list[str] | None) -> tuple[str, Outcome | None]:
+    """What to load the spec from, and how its run ended, if it is of this network."""
+    found, result = outcome(spec)
+    if result is not None and overrides:
+        typer.echo(
+            f"note: {spec}: its run's error is left out: --with makes another network", err=True
+        )
+        return found, None
+    return found, result
 
 
 def _proof(plan: Plan) -> Proof:

@@ -60,13 +60,12 @@ def read_assignment(option: str, text: str, what: str) -> Assignment:
     path, separator, value = text.partition("=")
     if not separator or not _PATH.fullmatch(path.strip()):
         raise UserError(f"{said}: write it as path.to.key=value")
-    found = parse_document(f"value: {value or 'null'}", said, what=what).data
-    if found.keys() != {"value"}:
+    parts = [int(p) if _INDEX.fullmatch(p) else p for p in _PART.findall(path.strip())]
+    name = str(parts[-1]) if re.fullmatch("[A-Za-z][A-Za-z0-9_-]*", str(parts[-1])) else "value"
+    found = parse_document(f"{name}: {value or 'null'}", said, what=what).data
+    if found.keys() != {name}:
         raise UserError(f"{said}: give one value; for another key, another {option}")
-    parts = _PART.findall(path.strip())
-    return Assignment(
-        said, tuple(int(p) if _INDEX.fullmatch(p) else p for p in parts), found["value"]
-    )
+    return Assignment(said, tuple(parts), found[name])
 
 
 class Assigned:
@@ -125,8 +124,8 @@ class Assigned:
         if isinstance(value, list) and isinstance(part, int):
             if -len(value) <= part < len(value):
                 return dict(enumerate(value))
-            last = f" to {around}[{len(value) - 1}]" if len(value) > 1 else ""
-            there = f"there is {around}[0]{last}" if value else f"{around} is empty"
+            count = f"{len(value)} entries" if len(value) > 1 else "one entry"
+            there = f"{around} has {count}, the first {around}[0]" if value else "it is empty"
             raise self.wrong(f"there is no {dotted((*path, part))}; {there}")
         if value is None and isinstance(part, str):
             return {}
@@ -134,7 +133,9 @@ class Assigned:
             keys = [key for key in beside if isinstance(key, str)]
             raise self.wrong(f"there is no {around}{nearest(str(path[-1]), keys)}")
         if isinstance(value, dict):
-            raise self.wrong(f"{around or 'it'} has keys and no entries: {', '.join(value)}")
+            raise self.wrong(
+                f"{around or 'it'} has keys and no entries: {', '.join(map(str, value))}"
+            )
         if isinstance(value, list):
             raise self.wrong(f"{around} is a list: say which entry, as {around}[0].{part}")
         raise self.wrong(f"{around} is {show(value)}, and nothing is in it")

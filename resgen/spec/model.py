@@ -171,6 +171,11 @@ class Spec(BlockKeys):
                 check_use(use, (key,), self.library, words)
         return self
 
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What was typed over the spec's file, and is in it."""
+        return self._document.overrides if self._document else ()
+
     @cached_property
     def library(self) -> Library:
         """The definitions, checked."""
