@@ -162,7 +162,7 @@ def _origin(path: Path_, document: Document | None) -> str:
     if document is None:
         return "given in Python"
     if path in document.values and not _keys_at(path, document):
-        return document.values[path].in_file
+        return _said(path, document.values[path], document)
     # A word alone is a mapping's kind, a number alone its rate or both sides of a size.
     word = path[:-1] if path[-1] in ("kind", "rate") else None
     if word in document.values and not _keys_at(word, document):
@@ -171,11 +171,15 @@ def _origin(path: Path_, document: Document | None) -> str:
         if path[-1] == "depth" and (*path[:-1], "blocks") in document.values:
             return f"the blocks in {document.values[*path[:-1], 'blocks'].in_file}"
         if ("regnet",) in document.keys:
-            said = [place for path, place in document.values.items() if path[:1] == ("regnet",)]
-            typed = [place.in_file for place in said if not place.line]
-            places = dict.fromkeys([document.keys["regnet",].in_file, *typed])
-            return f"the regnet in {' and '.join(places)}"
+            return f"the regnet in {_said(('regnet',), document.keys['regnet',], document)}"
     return "default"
+
+
+def _said(path: Path_, place: Place, document: Document) -> str:
+    """The place of a value, and what was typed over parts of it."""
+    inside = _inside(document.values, {path}).values()
+    typed = [each.in_file for each in inside if not each.line]
+    return " and ".join(dict.fromkeys([place.in_file, *typed]))
 
 
 def _keys_at(path: Path_, document: Document) -> bool:
