@@ -23,8 +23,8 @@ Adds the paths whose values are new to the first set, those whose values are los
 Meant = Callable[[Any, Path_, str | int], Any]
 """(value, where it stands, what of it is asked for) -> the mapping or list it is short for."""
 
-_PATH = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[-?[0-9]{1,9}\])*")
-_PART = re.compile(r"[^.\[\]]+")
+_PART = re.compile("[A-Za-z0-9_-]+")
+_PATH = re.compile(rf"{_PART.pattern}(?:\.{_PART.pattern}|\[-?[0-9]{{1,9}}\])*")
 _INDEX = re.compile("-?[0-9]{1,9}")
 
 
