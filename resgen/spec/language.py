@@ -49,13 +49,14 @@ def modern(document: Document, *beside: Mapping[str, Any]) -> Document:
     renamed: dict[Path_, str] = {}
     told: set[str] = set()
 
-    def tell(old: str, new: str, path: Path_) -> None:
+    def place(path: Path_) -> object:
+        return at(path, document.keys, document.values) or document.file
+
+    def tell(old: str, where: object, what: str) -> None:
         if old not in told:
             told.add(old)
-            place = at(path, document.keys, document.values) or document.file
-            now = f"is called {new.rpartition(': ')[2]} now"
-            shown = f"{dotted(path)}: {old.rpartition(': ')[2]}" if ":" in old else dotted(path)
-            warnings.warn(one_line(f"{place}: {shown} {now}"), OldWord, stacklevel=2)
+            now = f"{where}: {what} is called {words[old].rpartition(': ')[2]} now"
+            warnings.warn(one_line(now), OldWord, stacklevel=2)
 
     def renewed(value: Any, path: Path_) -> Any:
         if isinstance(value, dict):
@@ -63,16 +64,17 @@ def modern(document: Document, *beside: Mapping[str, Any]) -> Document:
             found: dict[Any, Any] = {}
             for key, inner in value.items():
                 new = key if named or key not in words else words[key]
+                here = (*path, key)
                 if new != key:
+                    where = document.keys.get(here) or place(here)
                     if new in value:
-                        place = at((*path, key), document.keys, document.values) or document.file
                         raise UserError(
-                            f"{place}: {dotted((*path, key))} is called {new} now, which stands "
-                            "beside it; keep one"
+                            f"{where}: {dotted(here)} is called {new} now, which stands beside it; "
+                            "keep one"
                         )
-                    tell(key, new, (*path, key))
-                    renamed[*path, key] = new
-                found[new] = renewed(inner, (*path, key))
+                    tell(key, where, dotted(here))
+                    renamed[here] = new
+                found[new] = renewed(inner, here)
             return found
         if isinstance(value, list):
             return [renewed(inner, (*path, index)) for index, inner in enumerate(value)]
@@ -83,7 +85,7 @@ def modern(document: Document, *beside: Mapping[str, Any]) -> Document:
         old = value if isinstance(key, int) else f"{renamed.get(path[:-1], key)}: {value}"
         if old not in words:
             return value
-        tell(old, words[old], path)
+        tell(old, place(path), f"{dotted(path)}: {value}")
         return words[old].rpartition(": ")[2]
 
     data = renewed(document.data, ())
