@@ -38,8 +38,7 @@ def load_spec(
     if isinstance(source, Spec):
         if not overrides:
             return source
-        keys = source.model_dump(mode="json", exclude_unset=True)
-        document = source._document or Document("spec", keys, {}, {})
+        document = _written(source)
     elif isinstance(source, Mapping):
         document = _with_base(Document("spec", dict(source), {}, {}), Path())
     elif isinstance(source, str | os.PathLike):
@@ -53,6 +52,15 @@ def load_spec(
     spec = validate(Spec, document)
     spec._document = document
     return spec
+
+
+def _written(spec: Spec) -> Document:
+    """What a Spec was read from, or where it was changed since, its keys."""
+    keys = spec.model_dump(mode="json", exclude_unset=True)
+    document = spec._document
+    if document and validate(Spec, document).model_dump(mode="json", exclude_unset=True) == keys:
+        return document
+    return Document("spec", keys, {}, {}, spec.overrides)
 
 
 def load_document(path: Path, overrides: Sequence[str] = ()) -> Document:

@@ -126,7 +126,7 @@ def test_budgets_formulas_and_drawings_are_of_it_too(folder: Path) -> None:
     assert a == b != c
     step = ("summarize", "resnet18", "--no-measure", "--batch", "8", "--format", "json")
     small = json.loads(printed(*step, "--with", "input.size=64"))["training"]
-    assert small["peak_bytes"] < json.loads(printed(*step))["training"]["peak_bytes"]
+    assert small["peak"] < json.loads(printed(*step))["training"]["peak"]
 
 
 def test_what_is_built_is_the_network_it_says(folder: Path) -> None:

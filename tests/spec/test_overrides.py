@@ -293,7 +293,8 @@ def test_python_takes_the_same_words(own: str) -> None:
     assert again.overrides == ("classes=3", "stem.width=32")
     assert resolve(again) == resolve(load_spec(own, again.overrides))
     assert cost(again).params == cost(load_spec(own, ["stem.width=32", "classes=3"])).params
-    made = spec.model_copy(update={"classes": 5})
+    made = load_spec(own).model_copy(update={"classes": 5})
+    assert resolve(load_spec(made, ["stem.width=32"])).classes == 5
     assert resolve(load_spec(made, ["classes=3"])) == resolve(spec)
     with pytest.raises(TypeError, match=r"overrides are a list of assignments: \['classes=3'\]"):
         load_spec(own, "classes=3")
