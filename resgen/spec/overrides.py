@@ -11,17 +11,35 @@ from typing import Any
 
 from resgen.errors import UserError
 from resgen.spec.assigning import Assigned, Assignment, Keys, Merge, inside, read_assignment
+from resgen.spec.block import StageKeys
+from resgen.spec.definitions import Use
 from resgen.spec.language import modern
 from resgen.spec.mistakes import Document, Path_, Typed, nearest
+from resgen.spec.model import Spec
 
 OPTION = "--with"
 
 # What says how a network was made and checked; it is no longer that one.
 _LOST = ("depth", "reference")
 
-# Keys whose word is a mapping's kind, and lists whose entries are mappings of keys, not rows.
-_OF_A_KIND = ("stem", "head", "block", "shortcut", "projection", "attention", "norm", "before")
+# Lists whose entries are mappings of keys, not rows; numbers that stand for two.
 _OF_KEYS = ("stages", "blocks")
+_TWICE = ("size", "stride")
+
+
+def _has_kind(annotation: Any) -> bool:
+    if annotation is Use or "kind" in getattr(annotation, "model_fields", ()):
+        return True
+    return any(map(_has_kind, getattr(annotation, "__args__", ())))
+
+
+_OF_A_KIND = {
+    key
+    for model in (Spec, StageKeys)
+    for key, field in model.model_fields.items()
+    if _has_kind(field.annotation)
+}
+"""Keys whose word is a mapping's kind."""
 
 
 def overridden(document: Document, texts: Sequence[str], merge: Merge) -> Document:
@@ -103,7 +121,7 @@ def _meant(value: Any, path: Path_, part: str | int) -> Any:
     last = path[-1] if path else ""
     if isinstance(part, int):
         number = isinstance(value, int) and not isinstance(value, bool)
-        return [value, value] if number and last == "size" else value
+        return [value, value] if number and last in _TWICE else value
     if isinstance(value, str) and isinstance(last, int):
         return {value: None}  # a row
     if isinstance(value, str) and last in _OF_A_KIND:
