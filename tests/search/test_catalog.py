@@ -110,7 +110,7 @@ stages: [{depth: 2, width: 16}]
 classes: 10
 """
 HEIR_RESOLVED = """\
-language: 1               # default
+language: 1                # default
 name: mine                # heir.yaml:1
 input:
   channels: 3             # base.yaml:3

@@ -139,8 +139,9 @@ def load(
 
 def written_out(saved: dict[str, Any]) -> dict[str, Any]:
     """The spec of a checkpoint as `Network.spec` has it; earlier ones hold what was typed."""
+    own = {key: value for key, value in saved.items() if key != "extends"}  # and is in it
     try:
-        return resolved_data(load_spec(saved))
+        return resolved_data(load_spec(own))
     except UserError:
         return saved
 
