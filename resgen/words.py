@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -69,6 +70,21 @@ def hung(label: str, text: str, indent: int = 10) -> list[str]:
 def wrapped(text: str) -> list[str]:
     """Lines of at most 80 columns, all flush left."""
     return hung("", text, 0)
+
+
+def overridden(overrides: Iterable[str]) -> str:
+    """("classes=10", "stem.width=32") -> classes=10 and stem.width=32.
+
+    Fit for any text of ours: a value that is long, or has other signs, is left out.
+    """
+    return joined(
+        text if _PLAIN.fullmatch(text) else f"{_PLAIN_KEY.match(text)[0]}=..."  # type: ignore[index]
+        for text in overrides
+    )
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.+\-=,:{}\[\]/ ]{1,60}")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_.\-\[\]]{0,60}")
 
 
 def joined(parts: Iterable[str], word: str = "and") -> str:

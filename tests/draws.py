@@ -83,8 +83,8 @@ def drawn(kind: str, seed: int, number: int) -> bytes:
     model: type[BaseModel] = Recipe if kind in ("recipe", "set") else Spec
     words = _vocabulary(model)
     mutator = Mutator(chance, words, tuple(model.model_fields))
-    if kind == "set":
-        return _assignment(mutator, chance, words)
+    if kind in ("set", "with"):
+        return _assignment(mutator, chance, words, SETTABLE if kind == "set" else OVER_A_SPEC)
     root = _root("recipe" if kind == "recipe" else "spec", chance)
     if kind == "space":
         for _ in range(chance.choice((1, 2, 3))):
@@ -101,12 +101,24 @@ SETTABLE = (
 )  # fmt: skip
 
 
+OVER_A_SPEC = (
+    "classes", "input.size", "input.size[0]", "stages[0].width", "stages[-1].depth", "name",
+    "stages[1].block", "shortcut", "shortcut.kind", "shortcut.scale", "attention", "norm.kind",
+    "attention.ratio", "norm.groups", "stem.kind", "stem.width", "regnet.depth", "regnet.wm",
+    "define.mbconv[0].conv", "define.mbconv.with.ratio", "head.dropout", "drop_path", "mid_width",
+    "drop_path.rate", "stages[0].first.stride_at", "stages[0].blocks[1].width", "language",
+)  # fmt: skip
+
+
 def _assignment(
-    mutator: Mutator, chance: random.Random, words: dict[str, tuple[Any, ...]]
+    mutator: Mutator,
+    chance: random.Random,
+    words: dict[str, tuple[Any, ...]],
+    paths: tuple[str, ...],
 ) -> bytes:
-    path = chance.choice(SETTABLE)
+    path = chance.choice(paths)
     key = path.partition("[")[0].rpartition(".")[2]
-    value = str(chance.choice((*words[key], "5 epochs", "10 %")))
+    value = str(chance.choice((*words.get(key, NUMBERS), "5 epochs", "10 %")))
     if chance.random() < 0.3:
         path = ".".join(chance.choices(list(words), k=chance.choice((1, 2, 2, 3))))
         path += chance.choice(("", "[0]", "[1]", "[9]", "[\u00b2]", ".", "..", "[", "\0", "\x1b"))

@@ -1,4 +1,4 @@
-"""Hostile specs, recipes, design spaces and `--set` values against the whole house.
+"""Hostile specs, recipes, design spaces, `--set` and `--with` values against the whole house.
 
     python -m tests.fuzz --draws 20000 --kind spec --seed 1
 
@@ -29,7 +29,8 @@ from resgen.search.fit import fit
 from resgen.search.sample import sample
 from resgen.source import emit_source
 from resgen.spec import Spec, load_spec
-from resgen.spec.reading import parse_document, set_values, validate
+from resgen.spec.assigning import set_values
+from resgen.spec.reading import parse_document, validate
 from resgen.spec.resolved import resolved_text
 from resgen.spec.sentences import MOST
 from resgen.spec.text import plain, spec_text
@@ -137,6 +138,17 @@ def _set(data: bytes, folder: Path, chance: random.Random) -> str:
     return "taken"
 
 
+def _with(data: bytes, folder: Path, chance: random.Random) -> str:
+    name = chance.choice(("resnet50", "seresnet50", "regnetx_002", "efficientnet_b0", "resnet14"))
+    text = data.decode(errors="surrogateescape")
+    spec = load_spec(name, [text])
+    plan = resolve(spec)
+    compile(emit_source(plan), "emitted", "exec")
+    _same(spec_text(plain(spec), text), plan, "spec_text")
+    _same(resolved_text(spec), plan, "resolved_text")
+    return "taken"
+
+
 def _space(data: bytes, folder: Path, chance: random.Random) -> str:
     path = folder / "space.yaml"
     path.write_bytes(data)
@@ -149,7 +161,7 @@ def _space(data: bytes, folder: Path, chance: random.Random) -> str:
 
 
 KINDS: dict[str, Callable[[bytes, Path, random.Random], str]] = {
-    "spec": _spec, "recipe": _recipe, "space": _space, "set": _set,
+    "spec": _spec, "recipe": _recipe, "space": _space, "set": _set, "with": _with,
 }  # fmt: skip
 
 

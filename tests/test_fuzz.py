@@ -11,7 +11,7 @@ from tests.draws import drawn
 
 
 @pytest.mark.parametrize(
-    ("kind", "draws"), [("spec", 150), ("recipe", 150), ("space", 80), ("set", 150)]
+    ("kind", "draws"), [("spec", 150), ("recipe", 150), ("space", 80), ("set", 150), ("with", 150)]
 )
 def test_no_input_whatever_ends_in_anything_but_a_sentence(
     kind: str, draws: int, tmp_path: Path

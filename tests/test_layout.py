@@ -19,9 +19,9 @@ ROOMS = {
     "": "version errors words files",
     "tensors": "archive dense rules checkpoint formats",
     "spec": (
-        "synonyms mistakes sentences checked parts norms terms values rows attention grammar "
-        "builtin definitions checks block settings collecting places reading writing rules model "
-        "path_schema schema pages shipped loading resolved text"
+        "synonyms mistakes language sentences checked parts norms terms values rows attention "
+        "grammar builtin definitions checks block settings collecting places reading assigning "
+        "writing rules model path_schema schema pages shipped overrides loading resolved text"
     ),
     "plan.layers": (
         "base activations weighted norms weightless composite joins paths attention context"
@@ -173,8 +173,11 @@ PLAIN_VALUES = {
         "sentences",
         "collecting",
         "checked",
+        "language",
         "reading",
+        "assigning",
         "writing",
+        "overrides",
         "loading",
         "resolved",
         "text",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from resgen.cli.options import Needs, refuse
+from resgen.cli.options import Needs, Overrides, refuse
 from resgen.files import check_place, write_new
 from resgen.plan import resolve
 from resgen.source import emit_source
@@ -19,6 +19,7 @@ RULES = (Needs("--force", ("--output",)),)
 def build(
     ctx: typer.Context,
     spec: Annotated[str, typer.Argument(help="A spec file, or the name of a shipped spec.")],
+    with_: Overrides = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="The file to write, else stdout."),
@@ -33,7 +34,7 @@ def build(
     refuse(ctx, RULES)
     if output is not None:
         check_place(output, force=force, endings=(".py",))
-    source = emit_source(resolve(load_spec(spec)), features=features)
+    source = emit_source(resolve(load_spec(spec, with_ or ())), features=features)
     if output is None:
         typer.echo(source, nl=False)
         return

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from resgen.cli.options import Apart, Needs, grouped, refuse
+from resgen.cli.options import Apart, Needs, Overrides, grouped, refuse
 from resgen.cost.budget import amount
 from resgen.errors import UserError
 from resgen.files import check_place, write_new
@@ -17,7 +17,7 @@ from resgen.spec import Spec, load_spec
 from resgen.spec.mistakes import Document
 from resgen.spec.reading import validate
 from resgen.spec.text import plain, spec_text
-from resgen.words import short
+from resgen.words import overridden, short
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def fit(
     ctx: typer.Context,
     spec: Annotated[str, typer.Argument(help="A spec file, or the name of a shipped spec.")],
     target: Target,
+    with_: Overrides = None,
     by: Annotated[
         Literal["width", "depth"], typer.Option("--by", help="What to scale, in all stages.")
     ] = "width",
@@ -75,7 +76,7 @@ def fit(
         raise UserError(f"--divisor {divisor}: must be between 1 and 1024")
     if output is not None:
         check_place(output, force=force, endings=(".yaml", ".yml"))
-    loaded = load_spec(spec)
+    loaded = load_spec(spec, with_ or ())
     if name is not None:
         validate(Spec, Document(f"--name {name}", {**plain(loaded), "name": name}, {}, {}))
     found = fitted(loaded, most, measure, by=by, divisor=divisor)
@@ -83,7 +84,8 @@ def fit(
     have = getattr(found.books, measure)
     title = "MACs" if measure == "macs" else "params"
     words = f"{by} x {found.multiplier:.4f}: {have:,} {title}, {1 - have / most:.2%} under {most:,}"
-    written = spec_text(data, f"{loaded.name}, {words}")
+    start = f"{loaded.name} with {overridden(with_)}" if with_ else loaded.name
+    written = spec_text(data, f"{start}, {words}")
     if output is None:
         typer.echo(written, nl=False)
     else:

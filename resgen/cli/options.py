@@ -6,12 +6,18 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from functools import wraps
-from typing import Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
 from resgen.errors import UserError
 from resgen.words import joined
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="KEY=VALUE", help="Changes the spec: stages[2].depth=12."),
+]
+"""Of every command that takes a spec."""
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

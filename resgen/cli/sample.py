@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from resgen.cli.options import Needs, grouped, refuse
+from resgen.cli.options import Needs, Overrides, grouped, refuse
 from resgen.cost import COUNTING
 from resgen.cost.budget import Budget
 from resgen.errors import UserError
@@ -20,7 +20,7 @@ from resgen.files import check_folder, check_place, make_folder, write_all
 from resgen.search.sample import Candidate, Tally
 from resgen.search.sample import sample as sampled
 from resgen.spec.text import plain, spec_text
-from resgen.words import aligned, short, wrapped
+from resgen.words import aligned, overridden, short, wrapped
 
 SHOWN = 20
 SORTS = {
@@ -72,6 +72,7 @@ def sample(
     space: Annotated[str, typer.Argument(help="A spec whose values may be choices.")],
     wanted: Draws,
     limits: Limits,
+    with_: Overrides = None,
     sort: Annotated[
         Literal["drawn", "params", "macs", "activations"], typer.Option(help="Smallest first.")
     ] = "drawn",
@@ -93,11 +94,14 @@ def sample(
     if output is not None:
         check_folder(output)
     budget = limits.budget()
-    found, tally = sampled(space, draws=wanted.draws, seed=wanted.seed, budget=budget)
+    found, tally = sampled(
+        space, draws=wanted.draws, seed=wanted.seed, budget=budget, overrides=with_ or ()
+    )
     found.sort(key=SORTS[sort])
     typer.echo(_FORMATS[form](found, tally))
     if output is not None:
         source = f"of seed {wanted.seed} from {space}"
+        source += f" with {overridden(with_)}" if with_ else ""
         _write(found, output, source=source, force=force)
         typer.echo(f"wrote {len(found)} specs to {output}", err=True)
 

@@ -6,9 +6,11 @@ import errno
 import io
 import os
 import sys
+import warnings
 from typing import IO, Any, TextIO
 
 from resgen.errors import UserError
+from resgen.spec.language import OldWord
 
 _OUTPUT, _ERRORS = 1, 2
 
@@ -37,9 +39,23 @@ class _Stream(io.FileIO):
 
 
 def guard() -> None:
-    """From here on, all that is printed goes through such streams."""
+    """From here on, all that is printed goes through such streams; old words are notes."""
     sys.stdout = _guarded(sys.stdout, _OUTPUT)
     sys.stderr = _guarded(sys.stderr, _ERRORS)
+    warnings.simplefilter("once", OldWord)
+    warnings.showwarning = _noted(warnings.showwarning)
+
+
+def _noted(otherwise: Any) -> Any:
+    """Shows an old word of a spec in one line, of one process; other warnings as before."""
+
+    def show(message: Any, category: Any, *where: Any, **more: Any) -> None:
+        if not issubclass(category, OldWord):
+            otherwise(message, category, *where, **more)
+        elif os.environ.get("RANK", "0") == "0":
+            print(f"note: {message}", file=sys.stderr)
+
+    return show
 
 
 def _guarded(stream: TextIO | None, number: int) -> TextIO:

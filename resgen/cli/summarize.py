@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Option
 
-from resgen.cli.options import Apart, Needs, grouped, refuse
+from resgen.cli.options import Apart, Needs, Overrides, grouped, refuse
 from resgen.cost import cost
 from resgen.cost.budget import BYTES, Budget, amount, enforce
 from resgen.cost.conventions import CONVENTIONS
@@ -183,6 +183,7 @@ def summarize(
     step: StepOptions,
     limits: Limits,
     pictures: Pictures,
+    with_: Overrides = None,
 ) -> None:
     """Report params and MACs; prove what the shortcuts cost.
 
@@ -190,14 +191,15 @@ def summarize(
     """
     refuse(ctx, RULES, *([SEVERAL] if len(specs) > 1 else []))
     training, budget = step.training(), limits.budget()
-    read = each(outcome, specs)
+    read = each(lambda spec: _read(spec, with_), specs)
     pictures.check([result for _, result in read])
     if view.resolved:
         from resgen.spec.resolved import resolved_text
 
-        typer.echo("\n\n".join(map(resolved_text, each(load_spec, [spec for spec, _ in read]))))
+        specs_ = each(lambda pair: load_spec(pair[0], with_ or ()), read)
+        typer.echo("\n\n".join(map(resolved_text, specs_)))
         return
-    ended = each(lambda pair: (resolve(load_spec(pair[0])), pair[1]), read)
+    ended = each(lambda pair: (resolve(load_spec(pair[0], with_ or ())), pair[1]), read)
     ended.sort(key=lambda pair: SORTS[view.sort](pair[0]))
     plans = [plan for plan, _ in ended]
     if view.explain is not None:
@@ -218,6 +220,17 @@ def summarize(
     pictures.write(plans, [result for _, result in ended])
     _enforce_proofs(found)
     enforce([(plan.name, _over(plan, budget, training)) for plan in plans])
+
+
+def _read(spec: str, overrides: list[str] | None) -> tuple[str, Outcome | None]:
+    """What to load the spec from, and how its run ended, if it is of this network."""
+    found, result = outcome(spec)
+    if result is not None and overrides:
+        typer.echo(
+            f"note: {spec}: its run's error is left out: --with makes another network", err=True
+        )
+        return found, None
+    return found, result
 
 
 def _proof(plan: Plan) -> Proof:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer import Option
 
-from resgen.cli.options import Apart, Needs, grouped, refuse
+from resgen.cli.options import Apart, Needs, Overrides, grouped, refuse
 from resgen.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class Task:
     """What to train on, and how."""
 
+    with_: Overrides = None
     data: Annotated[
         str, Option(help="digits, cifar10[:PATH], cifar100[:PATH], folder:PATH, synthetic.")
     ] = "digits"
@@ -49,7 +50,7 @@ class Task:
 
     def chosen(self) -> tuple[Recipe, tuple[str, ...]]:
         """The recipe as it is run, and what is unusual about the changes."""
-        from resgen.spec.reading import set_values
+        from resgen.spec.assigning import set_values
         from resgen.train.recipe import read_recipe
         from resgen.train.recipe.keys import far_changes
 
@@ -213,7 +214,7 @@ def train(
     recipe, notes = task.chosen()
     if start.init_from is None and not start.resume:
         network.refuse_checkpoints(specs)
-    networks = network.load_all(specs, train_side=recipe.augment.size)
+    networks = network.load_all(specs, overrides=task.with_ or (), train_side=recipe.augment.size)
     if start.plan:
         for note in notes:
             typer.echo(f"note: {note}", err=True)
@@ -269,5 +270,6 @@ def _settings(
         voice="quiet" if record.quiet else "full",
         command=command_line(),
         recipe=task.title(),
+        overrides=tuple(task.with_ or ()),
         notes=notes,
     )

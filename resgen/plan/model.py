@@ -16,7 +16,7 @@ y = after(main(x)).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from resgen.plan.layers import (
@@ -131,7 +131,8 @@ class Plan:
     """stem -> stages -> head, every layer with its name and exact shapes.
 
     `about` is what the network's spec said, as (key, value) text pairs, for headings
-    and docstrings; nothing computes with it.
+    and docstrings; nothing computes with it. `overrides` is what was typed over its file: a
+    network is the same, whichever way it was said.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Plan:
     stages: tuple[Stage, ...]
     head: tuple[Layer, ...]
     about: tuple[tuple[str, str], ...] = ()
+    overrides: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def blocks(self) -> int:

@@ -38,6 +38,7 @@ def resolve(spec: Spec) -> Plan:
         stages,
         _head_layers(spec, stem, stages),
         _about(spec),
+        spec.overrides,
     )
     if spec.depth is not None:
         # A backbone keeps the depth in its name, though its linear layer is left out.

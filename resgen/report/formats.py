@@ -14,7 +14,7 @@ from resgen.plan import Plan
 from resgen.proof import Proof
 from resgen.report.rows import Row, rows, total
 from resgen.report.tables import FORMATS, heading, row_values, rule_lines, table
-from resgen.words import aligned, short, size
+from resgen.words import aligned, overridden, short, size
 
 __all__ = ["Entry", "as_data", "heading", "render", "rows", "table"]
 
@@ -85,6 +85,8 @@ def as_data(
         }
     if training is not None:
         data["training"] = training
+    if plan.overrides:
+        data["overrides"] = list(plan.overrides)
     return data
 
 
@@ -189,9 +191,10 @@ def as_csv(found: Sequence[Entry], by: str, convention: Convention | None = None
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     inputs = {entry.plan.name: size(entry.plan.input) for entry in found}
-    writer.writerow([*_EXACT, "input", "counting"])
+    typed = overridden(found[0].plan.overrides) if found[0].plan.overrides else None
+    writer.writerow([*_EXACT, "input", "counting", *(["with"] if typed else [])])
     for row in _exact_rows(found, by, convention):
-        writer.writerow([*row, inputs[row[0]], _counting(convention)])
+        writer.writerow([*row, inputs[row[0]], _counting(convention), *([typed] if typed else [])])
     return out.getvalue().rstrip("\n")
 
 
@@ -200,7 +203,9 @@ def as_markdown(found: Sequence[Entry], by: str, convention: Convention | None =
     lines = [f"| {' | '.join(_EXACT)} |", "|" + "|".join([" --- "] * 4 + [" ---: "] * 6) + "|"]
     lines += [f"| {' | '.join(row)} |" for row in _exact_rows(found, by, convention)]
     inputs = ", ".join(dict.fromkeys(size(entry.plan.input) for entry in found))
-    lines += ["", f"{_counting(convention)}; input {inputs}."]
+    typed = found[0].plan.overrides
+    with_ = f"; with {overridden(typed)}" if typed else ""
+    lines += ["", f"{_counting(convention)}; input {inputs}{with_}."]
     for plan, proof, *_ in found:
         if proof:
             lines += ["", *(f"- {plan.name}: {_verdict(c)} {c.text}" for c in proof.checks)]

@@ -11,7 +11,7 @@ from resgen.plan.layers import residuals, without_shortcuts
 from resgen.proof import Proof
 from resgen.report.kinds import in_paths
 from resgen.report.rows import Row, rows, total
-from resgen.words import COLUMNS, aligned, hung, joined, memory, short, size, wrapped
+from resgen.words import COLUMNS, aligned, hung, joined, memory, overridden, short, size, wrapped
 
 FORMATS = (("fp32", 4), ("bf16", 2), ("int8", 1))
 
@@ -47,8 +47,10 @@ def heading(plan: Plan) -> str:
 
 
 def rule_lines(plans: Sequence[Plan], convention: Convention | None) -> list[str]:
-    """The counting rule, and where the MACs are another's, whose they are."""
-    lines = wrapped(f"{COUNTING}.")
+    """What was overridden; the counting rule, and where the MACs are another's, whose they are."""
+    typed = plans[0].overrides
+    lines = wrapped(f"With {overridden(typed)}.") if typed else []
+    lines += wrapped(f"{COUNTING}.")
     if convention:
         lines += wrapped(f"MACs column by --convention {convention.name}: {convention.says}.")
         for plan in plans:

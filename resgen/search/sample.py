@@ -14,7 +14,7 @@ import contextlib
 import gc
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,9 +63,9 @@ class Space(NamedTuple):
     drawer: Drawer
 
 
-def read_space(source: str) -> Space:
-    """The design space of a file. Raises UserError for a choice that is none."""
-    document = load_document(shipped.find("spec", source))
+def read_space(source: str, overrides: Sequence[str] = ()) -> Space:
+    """The design space of a file, overrides in it. Raises UserError for a choice that is none."""
+    document = load_document(shipped.find("spec", source), overrides)
     for key in ("name", "extends"):
         if not isinstance(document.data.get(key, ""), str):
             place = at((key,), document.keys, document.values)
@@ -200,10 +200,15 @@ def _few_collections() -> Iterator[None]:
 
 
 def sample(
-    source: str | Path, *, draws: int, seed: int = 0, budget: Budget | None = None
+    source: str | Path,
+    *,
+    draws: int,
+    seed: int = 0,
+    budget: Budget | None = None,
+    overrides: Sequence[str] = (),
 ) -> tuple[list[Candidate], Tally]:
     """The valid networks within the budget, and what became of the others."""
-    space = read_space(str(source))
+    space = read_space(str(source), overrides)
     found: list[Candidate] = []
     over = 0
     reasons: list[str] = []

@@ -28,6 +28,7 @@ from resgen.source.naming import TITLES, named_blocks
 from resgen.source.network import network_class
 from resgen.source.shape import arguments, family, named, signature, skeleton
 from resgen.source.writing import WIDTH, Call, call_of, define, text
+from resgen.words import overridden
 
 
 def emit_source(plan: Plan, *, features: bool = False) -> str:
@@ -104,7 +105,8 @@ def _header(plan: Plan) -> str:
     sentence = (
         f"Stem {said['stem']}; stages of {said['depths']} {said['block']} blocks, "
         f"{said['widths']} wide; shortcuts: {said['shortcut']} ({books.residual_adds:,} "
-        f"additions); order: {said['order']}. Written by resgen from the spec {plan.name}."
+        f"additions); order: {said['order']}. Written by resgen from the spec {plan.name}"
+        + (f" with {overridden(plan.overrides)}." if plan.overrides else ".")
     )
     lines += [*textwrap.wrap(sentence, WIDTH), '"""']
     return "\n".join(lines)

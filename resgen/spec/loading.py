@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from resgen.spec import shipped
 from resgen.spec.block import BLOCK_KEYS
 from resgen.spec.collecting import of_keys
 from resgen.spec.definitions import Use
+from resgen.spec.language import LANGUAGE, modern, refuse_newer
 from resgen.spec.mistakes import Document, Path_, Place, dotted
 from resgen.spec.model import Spec
+from resgen.spec.overrides import overridden
 from resgen.spec.parts import Keys
 from resgen.spec.reading import parse_document, read_document, read_text, validate
 from resgen.spec.settings import DEFAULTS, RIVALS
@@ -23,15 +25,22 @@ from resgen.spec.settings import DEFAULTS, RIVALS
 CHECKPOINTS = (".pt", ".pth")
 
 
-def load_spec(source: Spec | str | os.PathLike[str] | Mapping[str, Any]) -> Spec:
+def load_spec(
+    source: Spec | str | os.PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> Spec:
     """The Spec of a YAML file, a checkpoint, a shipped name (`cifar/resnet56`) or of its keys.
 
+    overrides: keys that hold in place of the spec's, as `classes=10` or `stages[2].depth=12`.
     Raises UserError, with file, line and column, for anything that is not a valid spec, and
     TypeError for what is none of these.
     """
+    if isinstance(overrides, str):
+        raise TypeError(f"overrides are a list of assignments: [{overrides!r}]")
     if isinstance(source, Spec):
-        return source
-    if isinstance(source, Mapping):
+        if not overrides:
+            return source
+        document = _written(source)
+    elif isinstance(source, Mapping):
         document = _with_base(Document("spec", dict(source), {}, {}), Path())
     elif isinstance(source, str | os.PathLike):
         document = load_document(shipped.find("spec", os.fspath(source)))
@@ -39,25 +48,39 @@ def load_spec(source: Spec | str | os.PathLike[str] | Mapping[str, Any]) -> Spec
         raise TypeError(
             f"a spec is given as a path, a shipped name or its keys, not as {type(source).__name__}"
         )
+    if overrides:
+        document = overridden(document, overrides, _merged)
     spec = validate(Spec, document)
     spec._document = document
     return spec
 
 
-def load_document(path: Path) -> Document:
-    """The keys of a file, and under them those of the spec it extends."""
+def _written(spec: Spec) -> Document:
+    """What a Spec was read from, or where it was changed since, its keys."""
+    keys = spec.model_dump(mode="json", exclude_unset=True)
+    document = spec._document
+    if document and validate(Spec, document).model_dump(mode="json", exclude_unset=True) == keys:
+        return document
+    return Document("spec", keys, {}, {}, spec.overrides)
+
+
+def load_document(path: Path, overrides: Sequence[str] = ()) -> Document:
+    """The keys of a file, under them those of the spec it extends, and overrides over both."""
     if path.suffix in CHECKPOINTS:
         from resgen.tensors import checkpoint
 
-        return Document(str(path), checkpoint.network(path), {}, {})
-    return _with_base(read_document(path), path.parent)
+        document = modern(Document(str(path), checkpoint.network(path), {}, {}))
+    else:
+        document = _with_base(read_document(path), path.parent)
+    return overridden(document, overrides, _merged) if overrides else document
 
 
 def _with_base(document: Document, folder: Path) -> Document:
     """The document with the keys of the spec it extends, found in the folder or by name."""
+    refuse_newer(document)
     base_name = document.data.get("extends")
     if not isinstance(base_name, str):
-        return document
+        return modern(document)
     place = document.values.get(("extends",), document.file)
     beside = folder / base_name
     try:
@@ -72,9 +95,12 @@ def _with_base(document: Document, folder: Path) -> Document:
             f"{place}: extends: {base_name} extends {base.data['extends']} itself; "
             "only one level is read, so extend that one or write the keys out"
         )
+    base = modern(base)
+    document = modern(document, base.data)
     own: set[Path_] = set()
-    gone: set[Path_] = set()
-    data = _merged(base.data, document.data, (), own, gone)
+    gone: set[Path_] = {(key,) for key in _NOT_INHERITED}
+    inherited = {key: value for key, value in base.data.items() if key not in _NOT_INHERITED}
+    data = _merged(inherited, document.data, (), own, gone)
     keys = {**_outside(base.keys, gone), **_inside(document.keys, own)}
     values = {**_outside(base.values, gone), **_inside(document.values, own)}
     if () in document.values:
@@ -82,8 +108,8 @@ def _with_base(document: Document, folder: Path) -> Document:
     return Document(document.file, data, keys, values)
 
 
-# What names the base network itself; an heir has its own or none.
-_NOT_INHERITED = ("name", "depth", "reference")
+# What is said of the base itself, or of its file; an heir has its own or none.
+_NOT_INHERITED = ("language", "name", "depth", "reference")
 
 # Two ways to say one thing: an heir that says the one does not inherit the other.
 _RIVALS = (("stages", "regnet"), *RIVALS)
@@ -98,7 +124,7 @@ def _merged(
     """
     result = dict(base)
     dropped = [key for pair in _RIVALS if own.keys() & set(pair) for key in pair]
-    for key in (*dropped, *(_NOT_INHERITED if not path else ())):
+    for key in dropped:
         if key in result:
             del result[key]
             gone.add((*path, key))
@@ -151,21 +177,24 @@ def _origin(path: Path_, document: Document | None) -> str:
     if document is None:
         return "given in Python"
     if path in document.values and not _keys_at(path, document):
-        return _line(document.values[path])
+        return _said(path, document.values[path], document)
     # A word alone is a mapping's kind, a number alone its rate or both sides of a size.
     word = path[:-1] if path[-1] in ("kind", "rate") else None
     if word in document.values and not _keys_at(word, document):
-        return _line(document.values[word])
+        return document.values[word].in_file
     if path[0] == "stages":
         if path[-1] == "depth" and (*path[:-1], "blocks") in document.values:
-            return f"the blocks in {_line(document.values[(*path[:-1], 'blocks')])}"
+            return f"the blocks in {document.values[*path[:-1], 'blocks'].in_file}"
         if ("regnet",) in document.keys:
-            return f"the regnet in {_line(document.keys[('regnet',)])}"
+            return f"the regnet in {_said(('regnet',), document.keys['regnet',], document)}"
     return "default"
 
 
-def _line(place: Place) -> str:
-    return f"{place.file}:{place.line}"
+def _said(path: Path_, place: Place, document: Document) -> str:
+    """The place of a value, and what was typed over parts of it."""
+    inside = _inside(document.values, {path}).values()
+    typed = [each.in_file for each in inside if not each.line]
+    return " and ".join(dict.fromkeys([place.in_file, *typed]))
 
 
 def _keys_at(path: Path_, document: Document) -> bool:
@@ -190,7 +219,7 @@ def resolved_data(spec: Spec) -> dict[str, Any]:
     for pair in RIVALS:
         if any(level.get(key) is not None for key in pair for level in (data, *data["stages"])):
             defaults = {key: value for key, value in defaults.items() if key not in pair}
-    data = {**defaults, **data}
+    data = {**defaults, **data, "language": LANGUAGE}
     return {key: data[key] for key in (*_FIRST, *BLOCK_KEYS, *_LAST) if key in data}
 
 
@@ -201,6 +230,6 @@ def _plain(value: object) -> object:
     return value.written if isinstance(value, Use) else value
 
 
-_FIRST = ("name", "depth", "input", "define", "stem")
+_FIRST = ("language", "name", "depth", "input", "define", "stem")
 _LAST = ("stages", "drop_path", "output_stride", "head", "classes")
 assert {*_FIRST, *BLOCK_KEYS, *_LAST, "extends", "regnet", "reference"} == set(Spec.model_fields)

@@ -13,6 +13,10 @@ from resgen.spec.synonyms import meant_word, squashed
 Path_ = tuple[str | int, ...]
 
 
+class Typed(str):
+    """What was typed on the command line; it stands for a file, and has no lines."""
+
+
 class Place(NamedTuple):
     """Where a value was written."""
 
@@ -21,16 +25,25 @@ class Place(NamedTuple):
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+    @property
+    def in_file(self) -> str:
+        """The place as one looks it up: a file with its line."""
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 class Document(NamedTuple):
-    """The plain values of one file, and the place of each key and value by path."""
+    """The plain values of one file, and the place of each key and value by path.
+
+    overrides: what was typed on the command line and is in them.
+    """
 
     file: str
     data: dict[str, Any]
     keys: dict[Path_, Place]
     values: dict[Path_, Place]
+    overrides: tuple[str, ...] = ()
 
 
 def dotted(path: Sequence[str | int]) -> str:

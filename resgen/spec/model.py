@@ -26,6 +26,7 @@ from resgen.errors import UserError
 from resgen.spec.block import BlockKeys, StageKeys
 from resgen.spec.checks import check_use, own_library
 from resgen.spec.definitions import Entry, Library, Use
+from resgen.spec.language import LANGUAGE
 from resgen.spec.mistakes import Document, at, dotted
 from resgen.spec.parts import (
     KEYS,
@@ -53,6 +54,14 @@ def _one_as_list(value: object) -> object:
 class Spec(BlockKeys):
     """A residual network."""
 
+    language: int = Field(
+        LANGUAGE,
+        ge=1,
+        le=LANGUAGE,
+        description="The version of the language the spec is written in, which this table is of. "
+        "A newer one is refused by a resgen that does not speak it.",
+        examples=[LANGUAGE],
+    )
     extends: str | None = Field(
         None,
         description="A spec (path or shipped name) whose keys hold where this one is silent. "
@@ -162,6 +171,11 @@ class Spec(BlockKeys):
             if isinstance(use := getattr(self, key), Use):
                 check_use(use, (key,), self.library, words)
         return self
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What was typed over the spec's file, and is in it."""
+        return self._document.overrides if self._document else ()
 
     @cached_property
     def library(self) -> Library:

@@ -13,6 +13,7 @@ import yaml
 from resgen.spec import path_schema
 from resgen.spec.attention import Attention
 from resgen.spec.block import BlockKeys, StageKeys
+from resgen.spec.language import LANGUAGE
 from resgen.spec.model import Spec
 from resgen.spec.norms import Activation, Norm
 from resgen.spec.parts import (
@@ -75,7 +76,30 @@ such as `stages` are replaced whole, and a key replaces its other spelling (`sta
 `regnet`, `groups` and `group_width`, `bottleneck_ratio` and `mid_width`). A spec that is
 extended extends nothing itself. `resgen summarize --resolved` shows the outcome, with the file
 and line of each value.
-"""
+
+Every command that takes a spec takes overrides, too, as many as need be:
+
+```
+resgen summarize resnet50 --with classes=10 --with stages[2].depth=12 --with input.size=288
+```
+
+An override is a path of keys, `=` and a value in YAML; `stages[0]` is the first stage, `stages[-1]`
+the last. It holds over the spec and what that extends, and is merged as the same key of a spec
+that extends it would be: `--with mid_width=64` takes `bottleneck_ratio` away, `--with
+shortcut=none` stands in place of all that `shortcut` said, and `depth` and `reference` hold no
+longer; the `name` stays. A word that stands for a mapping is one to a path (`--with
+attention.ratio=0.25` over `attention: se`), and rows are counted (`--with
+define.mine[1].width=64`, `--with define.mine.with.ratio=4`). Of two overrides of which one undoes
+the other neither is taken. With several specs they hold for all. `--resolved` shows an override
+behind each value that came of it, the record of a run has them, and in Python they are
+`load_spec("resnet50", ["classes=10"])`.
+
+`language: 1` says the version of the language that a spec is written in. Without it that is 1;
+this page is of version {LANGUAGE}. A resgen that speaks an older one refuses the spec in one
+sentence, in place of misreading it. Where a word is renamed the old one is still understood, and
+a note on stderr says the new one. Specs that resgen writes say their version; CHANGELOG.md says
+what changed between two.
+""".replace("{LANGUAGE}", str(LANGUAGE))
 
 
 def documentation() -> str:

@@ -8,9 +8,7 @@ and column it was written at, so that each error can say where.
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,8 +20,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from resgen.errors import UserError
 from resgen.files import kind
 from resgen.spec.collecting import mistakes
-from resgen.spec.mistakes import Document, Path_, Place, dotted, noun
-from resgen.spec.sentences import describe
+from resgen.spec.mistakes import Document, Path_, Place, Typed, dotted, noun
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -131,7 +128,7 @@ def parse_document(text: str, file: str, *, what: str = "spec") -> Document:
         raise UserError(f"{_at(mark, file)}: not valid YAML: {problem}") from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position].splitlines() or [""]
-        place = Place(file, len(before), len(before[-1]) + 1)
+        place = _spot(file, len(before), len(before[-1]) + 1)
         raise UserError(f"{place}: the character {text[error.position]!a} is not allowed") from None
     if node is None:
         raise UserError(f"{file}: the {what} is empty; it must be a mapping of keys")
@@ -165,7 +162,11 @@ def read_text(path: Path, what: str = "spec") -> str:
 
 
 def _at(mark: yaml.Mark | None, file: str) -> Place:
-    return Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
+    return _spot(file, mark.line + 1, mark.column + 1) if mark else _spot(file, 1, 1)
+
+
+def _spot(file: str, line: int, column: int) -> Place:
+    return Place(file, 0, 0) if isinstance(file, Typed) else Place(file, line, column)
 
 
 def _place(node: Node, file: str) -> Place:
@@ -207,9 +208,8 @@ def _mapping(node: MappingNode, path: Path_, document: Document) -> dict[str, An
         key = key_node.value
         if key in result:
             first = document.keys[(*path, key)]
-            raise UserError(
-                f"{place}: {dotted((*path, key))}: repeated key, first given in line {first.line}"
-            )
+            before = f", first given in line {first.line}" if first.line else ""
+            raise UserError(f"{place}: {dotted((*path, key))}: repeated key{before}")
         document.keys[(*path, key)] = place
         result[key] = _value(value_node, (*path, key), document)
         if value_node.start_mark.index == value_node.end_mark.index:
@@ -255,43 +255,3 @@ def validate(model: type[Model], document: Document) -> Model:
 def read_model(model: type[Model], path: Path) -> Model:
     """A YAML file as a validated model; raises UserError for anything else."""
     return validate(model, read_document(path, what=noun(model)))
-
-
-def set_values(model: Model, assignments: Sequence[str]) -> Model:
-    """The model with `path.to.key=value` assignments made, through the same schema."""
-    data = model.model_dump(mode="json", exclude_unset=True)
-    document = Document("--set", data, {}, {})
-    for assignment in assignments:
-        path_text, separator, text = assignment.partition("=")
-        if not separator or not path_text:
-            raise UserError(f"--set {assignment}: write it as path.to.key=value")
-        what = noun(type(model))
-        found = parse_document(f"value: {text or 'null'}", f"--set {assignment}", what=what).data
-        if found.keys() != {"value"}:
-            raise UserError(f"--set {assignment}: give one value; for another key, another --set")
-        _assign(data, path_text, found["value"], assignment)
-    try:
-        return type(model).model_validate(data)
-    except ValidationError as error:
-        raise UserError(*describe(error, type(model), document)) from None
-
-
-def _assign(data: dict[str, Any], path_text: str, value: Any, assignment: str) -> None:
-    parts = [
-        int(p) if re.fullmatch("[0-9]{1,9}", p) else p for p in re.findall(r"[^.\[\]]+", path_text)
-    ]
-    target: Any = data
-    try:
-        for here, following in itertools.pairwise(parts):
-            if isinstance(target, dict) and not isinstance(target.get(here), dict | list):
-                if isinstance(following, int):
-                    raise KeyError(here)
-                target[here] = {}
-            target = target[here]
-        if isinstance(target, list):
-            target[parts[-1]]
-        elif isinstance(parts[-1], int):
-            raise KeyError(parts[-1])
-        target[parts[-1]] = value
-    except (KeyError, IndexError, TypeError):
-        raise UserError(f"--set {assignment}: there is no {path_text} to set") from None

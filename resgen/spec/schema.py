@@ -46,6 +46,7 @@ UNITS = {
     "Spec.depth": "layers",
     "groups": "groups",
     "classes": "classes",
+    "language": "version",
     "rate": "share",
     "dropout": "share",
     "drop_path": "share",

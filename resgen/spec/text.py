@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from resgen.errors import one_line
+from resgen.spec.language import LANGUAGE
 from resgen.spec.model import Spec
 from resgen.spec.writing import flow_text
 
 # Keys that say how a spec came about or what it is checked against, not what is built.
 _NOT_WRITTEN = {"extends", "regnet", "reference"}
-_FIRST = ("name", "depth", "input", "stem")
+_FIRST = ("language", "name", "depth", "input", "stem")
 _LAST = ("stages", "head", "classes")
 
 
 def plain(spec: Spec) -> dict[str, Any]:
-    """The keys that were written, RegNet and `extends` written out, as plain values."""
+    """The keys that were written, RegNet and `extends` written out, in today's language."""
     data = spec.model_dump(mode="json", exclude_unset=True, exclude=_NOT_WRITTEN)
     if spec.regnet is not None:
         data["stages"] = [stage.model_dump(mode="json", exclude_none=True) for stage in spec.stages]
+    data["language"] = LANGUAGE
     return {key: _simple(key, value) for key, value in data.items() if value is not None}
 
 

@@ -51,7 +51,7 @@ def test_the_rules_name_options_that_there_are(command: str) -> None:
 
 
 def test_whatever_reports_is_refused_beside_what_prints_one_thing_alone() -> None:
-    alone = {"--resolved", "--explain", "--no-measure", "--help"}
+    alone = {"--resolved", "--explain", "--no-measure", "--help", "--with"}
     for option in ("--resolved", "--explain"):
         others = {o for r in RULES["summarize"] if r.option == option for o in r.others}
         assert others >= options_of("summarize") - alone

@@ -110,47 +110,52 @@ stages: [{depth: 2, width: 16}]
 classes: 10
 """
 HEIR_RESOLVED = """\
-name: mine                # heir.yaml:1
+language: 1                # default
+name: mine                 # heir.yaml:1
 input:
-  channels: 3             # base.yaml:3
-  size: [32, 32]          # base.yaml:3
+  channels: 3              # base.yaml:3
+  size: [32, 32]           # base.yaml:3
 stem:
-  kind: conv3x3           # base.yaml:4
-  width: 32               # heir.yaml:3
-  first_activation: stem  # default
-block: basic              # base.yaml:5
+  kind: conv3x3            # base.yaml:4
+  width: 32                # heir.yaml:3
+  first_activation: stem   # default
+block: basic               # base.yaml:5
 shortcut:
-  kind: scaled            # heir.yaml:4
-  scale: 0.7              # heir.yaml:4
-  residual_scale: 0.5     # default
-order: original           # default
-projection: conv          # default
-stride_at: 3x3            # default
+  kind: scaled             # heir.yaml:4
+  scale: 0.7               # heir.yaml:4
+  residual_scale: 0.5      # default
+  padding: behind          # default
+order: original            # default
+projection: conv           # default
+stride_at: 3x3             # default
 attention:
-  kind: none              # default
+  kind: none               # default
 norm:
-  kind: batch             # default
-activation: relu          # default
-convolution: plain        # default
-bias: false               # default
-zero_init: none           # default
-antialias: none           # default
+  kind: batch              # default
+activation:
+  kind: relu               # default
+convolution: plain         # default
+padding: symmetric         # default
+bias: false                # default
+zero_init: none            # default
+antialias: none            # default
 stages:
-  - depth: 2              # heir.yaml:7
-    width: 64             # heir.yaml:7
-    stride: 1             # default
-  - depth: 2              # the blocks in heir.yaml:8
-    width: 64             # heir.yaml:8
-    stride: 1             # default
+  - depth: 2               # heir.yaml:7
+    width: 64              # heir.yaml:7
+    stride: 1              # default
+  - depth: 2               # the blocks in heir.yaml:8
+    width: 64              # heir.yaml:8
+    stride: 1              # default
     blocks:
-      - groups: 2         # heir.yaml:8
-      - {}                # heir.yaml:8
+      - groups: 2          # heir.yaml:8
+      - {}                 # heir.yaml:8
 drop_path:
-  rate: 0.1               # heir.yaml:5
-  rule: linear            # default
+  rate: 0.1                # heir.yaml:5
+  rule: linear             # default
 head:
-  dropout: 0.0            # default
-classes: 10               # base.yaml:8
+  dropout: 0.0             # default
+  final_activation: order  # default
+classes: 10                # base.yaml:8
 """
 
 

@@ -9,7 +9,8 @@ import pytest
 from resgen import cost, load_spec, resolve
 from resgen.errors import UserError
 from resgen.spec import Spec
-from resgen.spec.reading import parse_document, set_values, validate
+from resgen.spec.assigning import set_values
+from resgen.spec.reading import parse_document, validate
 from resgen.spec.resolved import resolved_text
 from resgen.spec.text import plain, spec_text
 from resgen.spec.writing import block_text, flow_text
@@ -181,18 +182,19 @@ def test_a_name_no_file_can_have_is_no_file(
     [
         (
             "optimizer.betas[²]=0.5",
-            "--set: optimizer.betas: must be a list (got a mapping)",
+            "--set optimizer.betas[²]=0.5: write it as path.to.key=value",
         ),
-        ("batch=!!int x", "--set batch=!!int x:1:8: the tag !!int is not allowed; write plain "
+        ("batch=!!int x", "--set batch=!!int x: the tag !!int is not allowed; write plain "
          "values"),
-        ("batch=\0", "--set batch=\\x00:1:8: the character '\\x00' is not allowed"),
+        ("batch=\0", "--set batch=\\x00: the character '\\x00' is not allowed"),
         ("batch=8\nclip: 1", "--set batch=8\\nclip: 1: give one value; for another key, another "
          "--set"),
-        ("5=3", "--set 5=3: there is no 5 to set"),
-        ("int=3", "--set: int: unknown key; known here: description, length, batch, accumulate, "
-         "optimizer, schedule, augment, loss, ema, clip, precise_bn"),
-        ("batch='128'", "--set: batch: must be a whole number (got '128')"),
-        ("clip=.inf", "--set: clip: must be a finite number (got inf)"),
+        ("5=3", "--set 5=3: it has keys and no entries: description, length, batch, optimizer, "
+         "schedule"),
+        ("int=3", "--set int=3: int: unknown key; known here: description, length, batch, "
+         "accumulate, optimizer, schedule, augment, loss, ema, clip, precise_bn"),
+        ("batch='128'", "--set batch='128': batch: must be a whole number (got '128')"),
+        ("clip=.inf", "--set clip=.inf: clip: must be a finite number (got inf)"),
     ],
 )  # fmt: skip
 def test_an_assignment_that_is_none_is_said_in_one_sentence(assignment: str, sentence: str) -> None:

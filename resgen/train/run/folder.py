@@ -147,6 +147,7 @@ def environment(settings: Settings, engine: Engine, processes: int, step: int) -
         "started": datetime.now().astimezone().isoformat(" ", "seconds"),
         "step": step,
         "command": settings.command,
+        "with": list(settings.overrides),
         "seed": settings.seed,
         "engine": str(engine),
         "processes": processes,

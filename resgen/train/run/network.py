@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import ValidationError
 
 from resgen.cost import cost
 from resgen.cost.memory import training_step
@@ -19,7 +17,6 @@ from resgen.plan.layers import BatchNorm, EvoNormB0
 from resgen.proof import proof
 from resgen.spec import load_spec
 from resgen.spec.loading import CHECKPOINTS, resolved_data
-from resgen.spec.model import Spec
 from resgen.train.data.images import Wanted
 from resgen.train.data.seeds import derive
 from resgen.weights import init_from
@@ -85,12 +82,14 @@ class Network:
         return f"proof holds in all {len(checks)} parts"
 
 
-def load(path_or_name: str, *, train_side: int | None = None) -> Network:
-    """The network of a spec file, a shipped spec's name, or a checkpoint.
+def load(
+    path_or_name: str, *, overrides: Sequence[str] = (), train_side: int | None = None
+) -> Network:
+    """The network of a spec file, a shipped spec's name, or a checkpoint, overrides in it.
 
     `train_side` is that of the images trained on, where it is not the network's own.
     """
-    spec = load_spec(path_or_name)
+    spec = load_spec(path_or_name, overrides)
     plan = resolve(spec)
     books = cost(plan)
     size = (spec.input.size[0], spec.input.size[1])
@@ -140,9 +139,10 @@ def load(path_or_name: str, *, train_side: int | None = None) -> Network:
 
 def written_out(saved: dict[str, Any]) -> dict[str, Any]:
     """The spec of a checkpoint as `Network.spec` has it; earlier ones hold what was typed."""
+    own = {key: value for key, value in saved.items() if key != "extends"}  # and is in it
     try:
-        return resolved_data(Spec.model_validate(saved))
-    except ValidationError:
+        return resolved_data(load_spec(own))
+    except UserError:
         return saved
 
 
@@ -169,9 +169,16 @@ def _least_images(plan: Plan) -> int:
     return 2 if single else 1
 
 
-def load_all(paths_or_names: list[str], *, train_side: int | None = None) -> list[Network]:
-    """Several networks. Raises UserError where two have one name, and so one folder."""
-    networks = each(lambda source: load(source, train_side=train_side), paths_or_names)
+def load_all(
+    paths_or_names: list[str], *, overrides: Sequence[str] = (), train_side: int | None = None
+) -> list[Network]:
+    """Several networks, the same overrides in all.
+
+    Raises UserError where two have one name, and so one folder.
+    """
+    networks = each(
+        lambda source: load(source, overrides=overrides, train_side=train_side), paths_or_names
+    )
     names = [network.name for network in networks]
     for name in names:
         if names.count(name) > 1:

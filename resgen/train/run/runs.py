@@ -25,7 +25,7 @@ from resgen.train.run.setup import Setup
 from resgen.train.run.signals import Stop
 from resgen.train.run.state import data_facts, identity, same_run, start_random
 from resgen.train.run.trainer import Trainer
-from resgen.words import aligned
+from resgen.words import aligned, overridden
 
 
 class Ended(NamedTuple):
@@ -99,6 +99,8 @@ def _introduce(job: Job, setups: Sequence[Setup], log: Log) -> None:
     log.line(f"{settings.out}: seed {settings.seed}, {job.engine}")
     if settings.recipe:
         log.line(f"recipe {settings.recipe}")
+    if settings.overrides:
+        log.line(f"every spec with {overridden(settings.overrides)}")
     for note in settings.notes:
         log.line(f"  note: {note}")
     if world.size > 1:

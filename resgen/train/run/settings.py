@@ -33,5 +33,7 @@ class Settings:
     command: str = ""
     recipe: str = ""
     """The recipe's name and what was changed of it."""
+    overrides: tuple[str, ...] = ()
+    """What was typed over the specs, which the networks have in them."""
     notes: tuple[str, ...] = ()
     """What is unusual about the changes."""

@@ -11,7 +11,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from resgen.errors import UserError
-from resgen.spec.reading import read_document, set_values
+from resgen.spec.assigning import set_values
+from resgen.spec.reading import read_document
 from resgen.spec.shipped import find, names
 from resgen.train.recipe import Recipe, read_recipe, schema
 from resgen.train.recipe import keys as recipe
