@@ -169,17 +169,19 @@ def test_ibn_b_has_an_instance_norm_behind_the_addition() -> None:
 
 
 def test_an_iresnet_with_prelu_is_the_one_that_spells_it_out() -> None:
-    """insightface's iresnet, whose shipped spec says max(x, 0) + a min(x, 0) in branches."""
-    spelled = resolve(load_spec("faces/iresnet18"))
-    written = plan_of(
+    """insightface's iresnet, and max(x, 0) + a min(x, 0) in branches."""
+    written = resolve(load_spec("faces/iresnet18"))
+    negative = [{"scale": -1}, {"act": "relu"}, {"scale": -1}, {"scale": 0.25, "per": "channel"}]
+    spelled = plan_of(
         "faces/iresnet18",
-        define={},
-        stem=[{"conv": 3, "width": 64}, "norm", "act"],
-        block=[
-            "norm", {"conv": 3, "width": "out"}, "norm", "act",
-            {"conv": 3, "stride": "stage"}, "norm", "add",
-        ],
-        activation="prelu",
+        define={
+            "slopes": [{"branches": [[{"act": "relu"}], negative]}],
+            "improved": [
+                "norm", {"conv": 3, "width": "out"}, "norm", "slopes",
+                {"conv": 3, "stride": "stage"}, "norm", "add",
+            ],
+        },
+        stem=[{"conv": 3, "width": 64}, "norm", "slopes"],
     )  # fmt: skip
     assert cost(written).params == cost(spelled).params
     assert cost(written).macs == cost(spelled).macs
@@ -193,7 +195,7 @@ def test_an_iresnet_with_prelu_is_the_one_that_spells_it_out() -> None:
         images = torch.randn(2, 3, 112, 112)
         expected = theirs(images)
         assert (ours(images) - expected).abs().max() <= ROUNDING * expected.abs().max()
-    assert "self.act1 = nn.PReLU(width)" in emit_source(written)
+    assert "self.prelu = nn.PReLU(width)" in emit_source(written)
 
 
 def test_each_place_of_an_activation_that_learns_has_its_own_module() -> None:
