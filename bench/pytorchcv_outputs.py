@@ -21,19 +21,19 @@ PROJECTIONS = ("downsample", "identity_conv", "identity_block", "identity_branch
 Called = list[tuple[str, nn.Module]]
 
 
-def difference(spec: Spec, theirs: nn.Module) -> float:
+def difference(spec: Spec, theirs: nn.Module, dtype: torch.dtype = torch.float32) -> float:
     """The largest difference of outputs over the largest output, of the same random weights.
 
     Raises ValueError where the calls do not agree in number or in shapes.
     """
-    ours = build_module(spec).eval()
+    ours = build_module(spec).eval().to(dtype)
     for part in (theirs.features, theirs.output):
         if isinstance(getattr(part, "final_pool", None), nn.AvgPool2d):
             part.final_pool = nn.AdaptiveAvgPool2d(1)
-    randomize(theirs)
+    randomize(theirs.to(dtype))
     size = spec.input.size
     sides = (size, size) if isinstance(size, int) else size
-    images = torch.randn(2, 3, *sides, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(2, 3, *sides, generator=torch.Generator().manual_seed(1)).to(dtype)
     here, _ = called(ours, images)
     there, expected = called(theirs, images)
     if len(here) != len(there):
