@@ -103,6 +103,8 @@ def _with_base(document: Document, folder: Path) -> Document:
     data = _merged(inherited, document.data, (), own, gone)
     keys = {**_outside(base.keys, gone), **_inside(document.keys, own)}
     values = {**_outside(base.values, gone), **_inside(document.values, own)}
+    if not document.values:  # keys given in Python, which have no lines, and not the base's
+        values |= dict.fromkeys({(), *own}, Place(document.file, 0, 0))
     if () in document.values:
         values[()] = document.values[()]
     return Document(document.file, data, keys, values)

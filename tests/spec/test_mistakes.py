@@ -252,3 +252,19 @@ def test_a_mistyped_shipped_name_gets_a_guess_that_works() -> None:
         "resnet57: no such file, and no spec of this name is shipped; "
         "did you mean cifar/resnet56 or digits/resnet56?"
     )
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"activation": 3}, "spec: activation: "),
+        ({"stem": {"width": -1}}, "spec: stem.width: must be at least 1 (got -1)"),
+        ({"blok": "basic"}, "spec: blok: "),
+    ],
+)
+def test_keys_given_in_python_are_at_no_line_of_the_spec_they_extend(
+    keys: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        load_spec({"name": "mine", "extends": "imagenet/resnet50", **keys})
+    assert str(caught.value).startswith(said)
