@@ -146,7 +146,9 @@ def compare(title: str, families: dict[str, Family], count: int) -> tuple[list[K
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--outputs", type=int, default=0, metavar="N", help="networks a family")
-    parser.add_argument("--family", nargs="*", help="these families only")
+    parser.add_argument(
+        "--family", nargs="*", choices=[*PLAIN, *OTHERS], metavar="NAME", help="these families only"
+    )
     parser.add_argument("--golden", type=Path, metavar="FILE", help="write their figures here")
     options = parser.parse_args()
     start = time.perf_counter()
