@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from resgen.errors import UserError
 from resgen.plan import resolve
 from resgen.spec import Spec, load_spec, synonyms
+from resgen.spec.assigning import set_values
 from resgen.spec.block import BLOCK_KEYS
 from resgen.spec.mistakes import known_keys
 from resgen.spec.norms import ACTS
-from resgen.spec.reading import parse_document, set_values, validate
+from resgen.spec.reading import parse_document, validate
 from resgen.spec.rows import ROWS
 from resgen.spec.synonyms import meant_key, meant_row, meant_word, squashed
 from resgen.train.recipe import Recipe, read_recipe
