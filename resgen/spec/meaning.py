@@ -107,8 +107,8 @@ def _zero_init(reader: Reader, value: object, without: object) -> bool:
 
 
 def _padding(reader: Reader, value: object, without: object) -> bool:
-    strides = reader.strides or bool(reader.also)
-    return "a padding" in reader.asked or (strides and "the padding" in reader.asked)
+    asked = reader.asked
+    return "a padding" in asked or (reader.strides and "the padding" in asked)
 
 
 def _asks(name: str) -> Means:

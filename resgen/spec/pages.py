@@ -102,8 +102,8 @@ An override is a path of keys, `=` and a value in YAML; `stages[0]` is the first
 the last. It holds over the spec and what that extends, and is merged as the same key of a spec
 that extends it would be: `--with mid_width=64` takes `bottleneck_ratio` away, `--with
 shortcut=none` stands in place of all that `shortcut` said and takes the `projection` with it, and
-`depth` and `reference` hold no longer; the `name` stays. A word that stands for a mapping is one to a path (`--with
-attention.ratio=0.25` over `attention: se`), and rows are counted (`--with
+`depth` and `reference` hold no longer; the `name` stays. A word that stands for a mapping is one
+to a path (`--with attention.ratio=0.25` over `attention: se`), and rows are counted (`--with
 define.mine[1].width=64`, `--with define.mine.with.ratio=4`). Of two overrides of which one undoes
 the other neither is taken. With several specs they hold for all. `--resolved` shows an override
 behind each value that came of it, the record of a run has them, and in Python they are

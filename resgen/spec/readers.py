@@ -8,9 +8,10 @@ from typing import NamedTuple
 from resgen.spec.block import BlockKeys, StageKeys
 from resgen.spec.builtin import shipped
 from resgen.spec.definitions import Library, Use
-from resgen.spec.grammar import Row, Rows
+from resgen.spec.grammar import Row, Rows, walk
 from resgen.spec.parts import DropPath, Head, Stem
 from resgen.spec.regnet import RegNet
+from resgen.spec.rows import ROWS
 from resgen.spec.settings import BlockSettings, LayerSettings
 
 Path_ = tuple[str | int, ...]
@@ -37,7 +38,7 @@ class Facts(NamedTuple):
 
     asked: see `Library.names_of`. fillable: it says no norm, activation or add; fills: and `order`
     places them. blurs: a row of its own takes the stage's stride. middle: its last 3x3 has a row
-    behind it.
+    behind it. plain: it has one unit, whose shapes are the block's.
     """
 
     asked: frozenset[str]
@@ -45,14 +46,15 @@ class Facts(NamedTuple):
     fills: bool
     blurs: bool
     middle: bool
+    plain: bool
 
 
 class Reader(NamedTuple):
     """One block, as far as settings see it; `built` is false for a stage of no blocks.
 
     levels: where its keys may be written, outermost first. turns: it strides, or dilates in
-    place of that; changes: the shape is another behind it,
-    None where that is not known here. also: what else its settings are for.
+    place of that; widens: the width is another behind it, None where that is not known here.
+    also: what else its settings are for.
     """
 
     settings: BlockSettings
@@ -62,12 +64,17 @@ class Reader(NamedTuple):
     built: bool = True
     turns: bool = False
     strides: bool = False
-    changes: bool | None = False
+    widens: bool | None = False
     also: frozenset[str] = frozenset()
 
     def depth(self, place: Path_) -> int | None:
         """Which of its levels stands at a place."""
         return next((at for at, (path, _) in enumerate(self.levels) if path == place), None)
+
+    @property
+    def changes(self) -> bool | None:
+        """Whether the shape is another behind it."""
+        return True if self.strides else self.widens
 
     @property
     def adds(self) -> bool:
@@ -77,7 +84,7 @@ class Reader(NamedTuple):
     @property
     def own(self) -> bool:
         """Whether its path may hold units whose shapes are not the block's."""
-        return self.built and not self.facts.fills
+        return self.built and not self.facts.plain
 
     @property
     def projects(self) -> bool:
@@ -137,14 +144,23 @@ def _facts(settings: BlockSettings, library: Library) -> Facts:
     rows = shipped("bottleneck v1" if v1 else settings.block.name) if own is None else own
     asked = library.names_of(rows)
     fillable = own is None or not asked & {"norm", "act", "add"}
+    fills = fillable and (own is None or settings.order != "none")
     last = max((index for index, row in enumerate(rows) if row.value == 3), default=len(rows))
     return Facts(
         asked,
         fillable,
-        fillable and (own is None or settings.order != "none"),
+        fills,
         any(row.get("stride") == "stage" for row in rows),
         last < len(rows) - 1,
+        fills or _one_unit(rows),
     )
+
+
+def _one_unit(rows: Rows) -> bool:
+    """Whether a path has one `add`, with nothing but norms and activations behind it."""
+    words = [row.word for row in rows]
+    behind = words[words.index("add") + 1 :] if words.count("add") == 1 else ["add"]
+    return {*behind} <= {"norm", "act"} and all(row.word in ROWS for row in walk(rows))
 
 
 _SHRINKS = {"conv3x3": 1, "conv3x3-s2": 2, "conv7x7": 2, "conv7x7-pool": 2}
@@ -225,6 +241,8 @@ def _readers(spec: Network) -> Iterator[Reader]:
         if stage.before:
             rows = rows_of(stage.before, library)
             also, width = library.names_of(rows or ()), _puts_out(rows, width, stage.width)
+            if stride != 1 and "the padding" in also:
+                also |= {"a padding"}
             stride = 1 if "stride" in also else stride
         outer: Levels = (((), spec.top), (path, stage))
         entries = stage.blocks or ()
@@ -239,12 +257,18 @@ def _readers(spec: Network) -> Iterator[Reader]:
             if stage.first and not number:
                 levels = (*levels, ((*path, "first"), stage.first))
             turns = not number and stride != 1
-            last = index == len(spec.stages) - 1 and number >= count - 1
+            # The head goes by what holds behind `first`, where there is no such block, too.
+            alone = count == 1 and bool(stage.first) and not entries
+            last = index == len(spec.stages) - 1 and number >= count - 1 and not alone
             asks = (frozenset() if number else also) | (ends if last else frozenset())
             if "the order" in asks and settings.order in FINAL:
                 asks |= _FILLED
             strides = turns and not dilates
-            changes = strides or (None if width is None else width != out)
+            widens = None if width is None else width != out
             facts = facts_of(settings, library)
-            yield Reader(settings, facts, library, levels, count > 0, turns, strides, changes, asks)
+            yield Reader(settings, facts, library, levels, count > 0, turns, strides, widens, asks)
             width = out if count else width
+            if alone and index == len(spec.stages) - 1:
+                asks = ends | (_FILLED if found[-1].order in FINAL else frozenset())
+                facts = facts_of(found[-1], library)
+                yield Reader(found[-1], facts, library, outer, False, also=asks)
