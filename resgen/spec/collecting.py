@@ -110,6 +110,7 @@ class _Mended:
         self.replaced: set[Path_] = set()
         self.missed: set[Path_] = set()
         self.renamed: dict[Path_, Path_] = {}
+        self.idle: set[Path_] = set()  # of what is replaced, what meant nothing: no rule goes by it
 
     def all(self, first: list[Problem]) -> list[Problem]:
         """The problems found at first, and those found behind them."""
@@ -154,6 +155,8 @@ class _Mended:
                 return False
             self.replaced.add(unit)
             done.add(unit)
+            if each.found.get("ctx", {}).get("idle"):
+                self.idle.add(unit)
         return True
 
     def _rename(self, each: Problem) -> None:
@@ -228,7 +231,8 @@ class _Mended:
         if each.kind != "rule":
             return False
         if each.found.get("ctx", {}).get("idle"):  # a matter of every block
-            return any(unit[0] in _IN_BLOCKS and unit[-1] not in _SIZES for unit in replaced)
+            others = replaced - self.idle
+            return any(unit[0] in _IN_BLOCKS and unit[-1] not in _SIZES for unit in others)
         # Whether an attention has a place is a matter of blocks; all else in paths is their own.
         if in_path(path) or (path[-1] != "attention" and set(path) & set(_PATHS)):
             names = {u[1] for u in replaced if u[0] == "define" and u[2:3] in ((), ("with",))}
