@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from written import without
 
 from resgen.errors import UserError
 from resgen.plan import Plan, resolve
@@ -59,7 +60,20 @@ def spec_data(draw: st.DrawFn, *, plain_words: bool = False) -> dict[str, Any]:
         extras["convolution"] = st.sampled_from(("plain", "standardized"))
     for key in draw(st.sets(st.sampled_from(sorted(extras)), max_size=3)):
         data[key] = draw(extras[key])
-    return data
+    return meant(data)
+
+
+def meant(data: dict[str, Any]) -> dict[str, Any]:
+    """A spec less the keys that mean nothing where they stand, which is a mistake."""
+    while True:
+        try:
+            Spec.model_validate(data)
+        except ValidationError as error:
+            found = [each["ctx"] for each in error.errors() if each.get("ctx", {}).get("idle")]
+            if found:
+                data = without(data, tuple(found[0]["at"]))
+                continue
+        return data
 
 
 def plan_of(data: dict[str, Any]) -> Plan:
@@ -182,7 +196,7 @@ def every_word(draw: st.DrawFn) -> dict[str, Any]:
     ):
         if draw(st.integers(0, 3)) == 0:
             data[key] = draw(st.sampled_from(values))
-    return data
+    return meant(data)
 
 
 def unheard_of() -> st.SearchStrategy[Plan]:

@@ -21,7 +21,8 @@ ROOMS = {
     "spec": (
         "synonyms mistakes language sentences checked parts norms terms values rows attention "
         "grammar builtin definitions checks block settings collecting places reading assigning "
-        "writing rules model path_schema schema pages shipped overrides loading resolved text"
+        "writing regnet readers rules meaning idle model path_schema schema pages shipped merging "
+        "overrides loading resolved text"
     ),
     "plan.layers": (
         "base activations weighted norms weightless composite joins paths attention context"

@@ -18,7 +18,7 @@ from resgen.plan.units import Joins, Unit
 from resgen.spec.builtin import shipped
 from resgen.spec.definitions import Library, Use
 from resgen.spec.grammar import Rows, walk
-from resgen.spec.rules import fills, rows_of
+from resgen.spec.readers import fills, rows_of
 from resgen.spec.settings import BlockSettings
 from resgen.spec.values import Path_
 

@@ -14,11 +14,15 @@ from resgen.spec.builtin import shipped
 from resgen.spec.definitions import WORDS, Use
 from resgen.spec.grammar import Row, Rows
 from resgen.spec.parts import Head, Stem
+from resgen.spec.readers import POOLED
 from resgen.spec.settings import LayerSettings
 from resgen.spec.values import Path_
 
-_POOLED = ("conv7x7-pool", "deep", "deep-tiered")
-"""The stems that pool where they do not say."""
+_SHARES = {
+    "deep": ("width / 2", "divisible by 2"),
+    "deep-tiered": ("3 * width / 8 and width / 2", "divisible by 8"),
+}
+"""What a stem's first convolutions put out, and when that is whole."""
 
 
 def stem(spec: Spec, image: Shape) -> tuple[Layer, ...]:
@@ -39,9 +43,10 @@ def _stem(given: Stem, steps: list[Step], image: Shape) -> tuple[Layer, ...]:
     except Mismatch as error:
         kind, width = given.kind, given.width
         if "no whole number" in str(error):
-            least = 8 if kind == "deep-tiered" else 2
+            share, rule = _SHARES[kind]
             raise Mismatch(
-                f"a {kind} stem needs a width divisible by {least} (got {width})"
+                f"a {kind} stem has convolutions of {share} channels; give it a width {rule} "
+                f"(got {width})"
             ) from None
         raise
     for layer in made:
@@ -69,7 +74,7 @@ def _stem_rows(stem: Stem, settings: LayerSettings) -> Rows:
     order, antialias = fill_of(settings.order), ""
     block = bool(order.before) and stem.first_activation == "block"
     between = Order(between="na", last="" if block else "na")
-    pool = stem.pool or ("max" if stem.kind in _POOLED else "none")
+    pool = stem.pool or ("max" if stem.kind in POOLED else "none")
     if settings.antialias != "none" and pool in ("max", "conv"):
         antialias = f" {settings.antialias}"
     pooled = shipped(f"pool {pool}{antialias}")

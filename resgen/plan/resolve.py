@@ -17,7 +17,7 @@ from resgen.plan.numbers import Numbers, Stride
 from resgen.plan.orders import fill_of
 from resgen.spec import Spec
 from resgen.spec.definitions import Use
-from resgen.spec.rules import rows_of
+from resgen.spec.readers import rows_of
 from resgen.spec.settings import inner_widths
 
 
@@ -114,6 +114,11 @@ def _stages(spec: Spec, image: Shape, stem: tuple[Layer, ...]) -> tuple[Stage, .
             raise _mistake(spec, index, error) from None
         stages.append(Stage(f"layer{index + 1}", runs, before=stage.before is not None))
         shape = stages[-1].output
+    if spec.output_stride and dilation == 1:
+        raise spec.mistake(
+            f"the network shrinks its image {shrunk} times, and so nothing is dilated; give less",
+            "output_stride",
+        )
     return tuple(stages)
 
 
@@ -167,8 +172,7 @@ class _Maker:
             runs.append(Run(made, 1, 0))
             if "stride" in self.asked(stage.before):
                 strides = strides._replace(stride=1, first_dilation=strides.dilation)
-        elif stage.stride != 1 and not self.spec.output_stride:
-            self._check_stride()
+        self._check_stride()
         # Without `blocks`, the second block stands for all that follow it.
         entries, depth, last = stage.blocks, stage.depth, len(self.structures) - 1
         written_out = depth if entries else min(depth, 2)
@@ -220,9 +224,11 @@ class _Maker:
 
     def _check_stride(self) -> None:
         """Refuses a stage whose stride nothing takes."""
-        if self.stage.depth and "stride" not in self.asked(self.structures[0].settings.block):
+        stage, first = self.stage, self.structures[0].settings.block
+        taken = [self.asked(use) for use in (stage.before, first if stage.depth else None) if use]
+        if stage.stride != 1 and not any("stride" in asked for asked in taken):
             raise Mismatch(
-                f"its stride {self.stage.stride} is taken by no row: say stride: stage in the "
+                f"its stride {stage.stride} is taken by no row: say stride: stage in the "
                 "first block's path, or in `before`",
                 ("stages", self.index, "stride"),
             )

@@ -115,7 +115,7 @@ class Unit(NamedTuple):
                 else f"the main path puts out {output[0]} channels, the shortcut {joins[0]}"
             )
         if shortcut.kind == "none":
-            if self.joins.kind == "identity-same" and self.joins.ends:
+            if self.joins.ends:
                 # A block that has no shortcut here must not be dropped, nor scaled against one.
                 main = main[: -len(self.joins.ends)]
             return Joined(main, shortcut, JOINED, 0)

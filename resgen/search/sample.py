@@ -26,6 +26,7 @@ from resgen.errors import UserError, one_line
 from resgen.plan import resolve
 from resgen.spec import Spec, shipped
 from resgen.spec.loading import load_document
+from resgen.spec.merging import sound
 from resgen.spec.mistakes import Document, Path_, at, dotted
 from resgen.spec.sentences import describe
 
@@ -174,7 +175,9 @@ def candidates(space: Space, seed: int, draws: int, budget: Budget) -> Iterator[
     for number in range(draws):
         data = draw(space, seed, number)
         try:
-            spec = Spec.model_validate(data)
+            spec, data, _ = sound(data, space.document)
+            if isinstance(spec, ValidationError):
+                raise spec
             books = cost(resolve(spec))
         except ValidationError as error:
             yield one_line(describe(error, Spec, space.document)[0])

@@ -9,6 +9,7 @@ from pydantic import Field, Tag, model_validator
 from resgen.spec.attention import Attention
 from resgen.spec.builtin import ATTENTION_WORDS
 from resgen.spec.definitions import Use
+from resgen.spec.mistakes import show
 from resgen.spec.norms import Activation, Norm
 from resgen.spec.parts import (
     KEYS,
@@ -83,7 +84,7 @@ class BlockKeys(Keys):
         None,
         gt=0,
         description="A block's width over its inner width: 4 by default for a bottleneck, "
-        "1 for a basic block.",
+        "1 for a basic block, and 1 for any block under `regnet`.",
         examples=[4],
     )
     mid_width: Width | None = Field(
@@ -226,6 +227,12 @@ class StageKeys(BlockKeys):
                     "blocks",
                 )
             last = blocks[-1].get("width") if isinstance(blocks[-1], dict) else None
+            own = all(isinstance(block, dict) and block.get("width") for block in blocks)
+            if own and data.get("width", last) != last:
+                raise broken(
+                    f"every block says its own width, the last one {show(last)}; leave it out",
+                    "width",
+                )
             return {"depth": len(blocks), **({"width": last} if last else {}), **data}
         return data
 

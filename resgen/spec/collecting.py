@@ -31,6 +31,9 @@ _HARMLESS: dict[str, object] = {
     "description": "x", "length": "1 epochs", "batch": 1, "optimizer": {"lr": 1},
 }  # fmt: skip
 """What stands for a key that must be there; other keys are left out."""
+_IN_BLOCKS = (*BLOCK_KEYS, "stages", "regnet", "define", "stem", "head")
+_SIZES = ("depth", "width")
+"""Keys by whose values others mean something; and of them, those by whose numbers none does."""
 _PATHS = ("block", "projection", "attention", "before", "stem", "head")
 """Keys that may hold a path. What is wrong with one is wrong whatever stands beside it."""
 
@@ -107,6 +110,7 @@ class _Mended:
         self.replaced: set[Path_] = set()
         self.missed: set[Path_] = set()
         self.renamed: dict[Path_, Path_] = {}
+        self.idle: set[Path_] = set()  # of what is replaced, what meant nothing: no rule goes by it
 
     def all(self, first: list[Problem]) -> list[Problem]:
         """The problems found at first, and those found behind them."""
@@ -151,6 +155,8 @@ class _Mended:
                 return False
             self.replaced.add(unit)
             done.add(unit)
+            if each.found.get("ctx", {}).get("idle"):
+                self.idle.add(unit)
         return True
 
     def _rename(self, each: Problem) -> None:
@@ -224,6 +230,9 @@ class _Mended:
             return any(unit[: len(path)] == path for unit in replaced)
         if each.kind != "rule":
             return False
+        if each.found.get("ctx", {}).get("idle"):  # a matter of every block
+            others = replaced - self.idle
+            return any(unit[0] in _IN_BLOCKS and unit[-1] not in _SIZES for unit in others)
         # Whether an attention has a place is a matter of blocks; all else in paths is their own.
         if in_path(path) or (path[-1] != "attention" and set(path) & set(_PATHS)):
             names = {u[1] for u in replaced if u[0] == "define" and u[2:3] in ((), ("with",))}

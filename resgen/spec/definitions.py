@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
-from resgen.spec.grammar import Rows, read_parameters, read_rows, terms, walk
+from resgen.spec.grammar import Row, Rows, read_parameters, read_rows, terms, walk
 from resgen.spec.mistakes import nearest, show
 from resgen.spec.parts import broken
 from resgen.spec.rows import RESERVED, ROWS
@@ -160,7 +160,8 @@ class Library(dict[str, Definition]):
         """What rows ask for, through branches and definitions.
 
         Names of terms; `stride` and `groups` where the stage's are taken; `norm` and `act`
-        where a path says its own; `add`; `conv`.
+        where a path says its own; `add`; `conv`. And what the settings are for, said in two
+        words: `the norm`, and `the bias` and `the weight` of convolutions.
         """
         key = id(rows)
         if key not in self._asked_of:
@@ -178,6 +179,7 @@ class Library(dict[str, Definition]):
                     yield "stride"
             elif row.word in ("norm", "act", "add", "conv"):
                 yield row.word
+            yield from _of_settings(row)
             if row.value == "stage" or row.get("stride") == "stage":
                 yield "stride"
             if isinstance(stride := row.get("stride"), tuple) and "stage" in stride:
@@ -186,6 +188,28 @@ class Library(dict[str, Definition]):
                 yield "stride"
             if row.get("groups") == "stage":
                 yield "groups"
+
+
+def _of_settings(row: Row) -> Iterator[str]:
+    """What one row takes of the settings besides names."""
+    join = row.get("join")
+    if row.word == "norm" and row.value is None:
+        yield "the norm"
+    elif row.word == "conv":
+        yield from (f"the {option}" for option in ("bias", "weight") if row.get(option) is None)
+    elif row.word in _ACTIVE:
+        yield "act"
+    elif join == "select" or (isinstance(join, tuple) and join[:1] == ("select",)):
+        yield from ("the norm", "act")
+    if row.word in ("conv", "max-pool", "avg-pool") and row.value not in (1, "stage"):
+        if row.word == "conv" and row.get("dilation") in (None, "stage"):
+            yield "the dilation"
+        if row.get("padding") is None and (stride := row.get("stride", 1)) != 1:
+            yield "the padding" if stride == "stage" else "a padding"
+
+
+_ACTIVE = ("squeeze-excitation", "channel-attention", "global-context")
+"""Layers with the setting's activation inside."""
 
 
 WORDS = Library()

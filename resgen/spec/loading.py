@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from resgen.errors import UserError
 from resgen.files import kind
 from resgen.spec import shipped
@@ -14,6 +16,7 @@ from resgen.spec.block import BLOCK_KEYS
 from resgen.spec.collecting import of_keys
 from resgen.spec.definitions import Use
 from resgen.spec.language import LANGUAGE, modern, refuse_newer
+from resgen.spec.merging import as_mappings, inside, merged, outside, sound
 from resgen.spec.mistakes import Document, Path_, Place, dotted
 from resgen.spec.model import Spec
 from resgen.spec.overrides import overridden
@@ -49,8 +52,13 @@ def load_spec(
             f"a spec is given as a path, a shipped name or its keys, not as {type(source).__name__}"
         )
     if overrides:
-        document = overridden(document, overrides, _merged)
-    spec = validate(Spec, document)
+        document = overridden(document, overrides, merged)
+    spec, data, gone = sound(document.data, document)
+    if gone:
+        keys, values = outside(document.keys, gone), outside(document.values, gone)
+        document = document._replace(data=data, keys=keys, values=values)
+    if isinstance(spec, ValidationError):
+        spec = validate(Spec, document)  # says what is wrong
     spec._document = document
     return spec
 
@@ -72,7 +80,7 @@ def load_document(path: Path, overrides: Sequence[str] = ()) -> Document:
         document = modern(Document(str(path), checkpoint.network(path), {}, {}))
     else:
         document = _with_base(read_document(path), path.parent)
-    return overridden(document, overrides, _merged) if overrides else document
+    return overridden(document, overrides, merged) if overrides else document
 
 
 def _with_base(document: Document, folder: Path) -> Document:
@@ -100,9 +108,10 @@ def _with_base(document: Document, folder: Path) -> Document:
     own: set[Path_] = set()
     gone: set[Path_] = {(key,) for key in _NOT_INHERITED}
     inherited = {key: value for key, value in base.data.items() if key not in _NOT_INHERITED}
-    data = _merged(inherited, document.data, (), own, gone)
-    keys = {**_outside(base.keys, gone), **_inside(document.keys, own)}
-    values = {**_outside(base.values, gone), **_inside(document.values, own)}
+    base = as_mappings(base._replace(data=inherited), document.data)
+    data = merged(base.data, document.data, (), own, gone)
+    keys = {**outside(base.keys, gone), **inside(document.keys, own)}
+    values = {**outside(base.values, gone), **inside(document.values, own)}
     if not document.values:  # keys given in Python, which have no lines, and not the base's
         values |= dict.fromkeys({(), *own}, Place(document.file, 0, 0))
     if () in document.values:
@@ -112,47 +121,6 @@ def _with_base(document: Document, folder: Path) -> Document:
 
 # What is said of the base itself, or of its file; an heir has its own or none.
 _NOT_INHERITED = ("language", "name", "depth", "reference")
-
-# Two ways to say one thing: an heir that says the one does not inherit the other.
-_RIVALS = (("stages", "regnet"), *RIVALS)
-
-
-def _merged(
-    base: dict[str, Any], own: dict[str, Any], path: Path_, taken: set[Path_], gone: set[Path_]
-) -> dict[str, Any]:
-    """Mappings merged key by key, everything else replaced whole.
-
-    Adds to `taken` the paths whose values are the heir's, to `gone` those the base lost.
-    """
-    result = dict(base)
-    dropped = [key for pair in _RIVALS if own.keys() & set(pair) for key in pair]
-    for key in dropped:
-        if key in result:
-            del result[key]
-            gone.add((*path, key))
-    for key, value in own.items():
-        here = (*path, key)
-        # A definition, and a use of one, says a whole path: it replaces the one it is named after.
-        whole = path[:1] == ("define",) or key in ("block", "projection")
-        mergeable = isinstance(value, dict) and isinstance(result.get(key), dict) and not whole
-        if mergeable and value.get("kind", result[key].get("kind")) == result[key].get("kind"):
-            result[key] = _merged(result[key], value, here, taken, gone)
-        else:
-            result[key] = value
-            taken.add(here)
-            gone.add(here)
-    return result
-
-
-def _inside(places: dict[Path_, Place], roots: set[Path_]) -> dict[Path_, Place]:
-    """The places of the roots and of what is in them."""
-    return {p: at for p, at in places.items() if any(p[:n] in roots for n in range(len(p) + 1))}
-
-
-def _outside(places: dict[Path_, Place], roots: set[Path_]) -> dict[Path_, Place]:
-    """The places of all else."""
-    inside = _inside(places, roots)
-    return {path: at for path, at in places.items() if path not in inside}
 
 
 def origins(spec: Spec) -> list[tuple[str, Any, str]]:
@@ -188,14 +156,18 @@ def _origin(path: Path_, document: Document | None) -> str:
         if path[-1] == "depth" and (*path[:-1], "blocks") in document.values:
             return f"the blocks in {document.values[*path[:-1], 'blocks'].in_file}"
         if ("regnet",) in document.keys:
-            return f"the regnet in {_said(('regnet',), document.keys['regnet',], document)}"
+            regnet = f"the regnet in {_said(('regnet',), document.keys['regnet',], document)}"
+            if path[-1] != "bottleneck_ratio":
+                return regnet
+            said = document.values.get(("bottleneck_ratio",))
+            return said.in_file if said else f"default under {regnet}"
     return "default"
 
 
 def _said(path: Path_, place: Place, document: Document) -> str:
     """The place of a value, and what was typed over parts of it."""
-    inside = _inside(document.values, {path}).values()
-    typed = [each.in_file for each in inside if not each.line]
+    parts = inside(document.values, {path}).values()
+    typed = [each.in_file for each in parts if not each.line]
     return " and ".join(dict.fromkeys([place.in_file, *typed]))
 
 
@@ -217,6 +189,8 @@ def resolved_data(spec: Spec) -> dict[str, Any]:
     )
     if not data["define"]:
         del data["define"]
+    if spec.regnet:  # whose stages say it each
+        data.pop("bottleneck_ratio", None)
     defaults = {key: _plain(value) for key, value in DEFAULTS.items() if value is not None}
     for pair in RIVALS:
         if any(level.get(key) is not None for key in pair for level in (data, *data["stages"])):

@@ -26,6 +26,7 @@ from resgen.errors import UserError
 from resgen.spec.block import BlockKeys, StageKeys
 from resgen.spec.checks import check_use, own_library
 from resgen.spec.definitions import Entry, Library, Use
+from resgen.spec.idle import check_meaning
 from resgen.spec.language import LANGUAGE
 from resgen.spec.mistakes import Document, at, dotted
 from resgen.spec.parts import (
@@ -35,14 +36,15 @@ from resgen.spec.parts import (
     DropPath,
     Head,
     Input,
-    RegNet,
     Stem,
     Word,
     broken,
     number_as_rate,
     tagged,
 )
-from resgen.spec.rules import check_strides, regnet_stages, stage_settings
+from resgen.spec.readers import Network
+from resgen.spec.regnet import RegNet, regnet_stages
+from resgen.spec.rules import check_strides, stage_settings
 from resgen.spec.sentences import as_written
 from resgen.spec.settings import BlockSettings, LayerSettings, outside
 
@@ -170,12 +172,28 @@ class Spec(BlockKeys):
         for key, words in (("stem", STEM_WORDS), ("head", ())):
             if isinstance(use := getattr(self, key), Use):
                 check_use(use, (key,), self.library, words)
+        check_meaning(self._network)
         return self
 
     @property
     def overrides(self) -> tuple[str, ...]:
         """What was typed over the spec's file, and is in it."""
         return self._document.overrides if self._document else ()
+
+    @property
+    def _network(self) -> Network:
+        return Network(
+            self,
+            self.stem,
+            self.stages,
+            self.head,
+            self.regnet,
+            self.drop_path,
+            self.output_stride,
+            self.library,
+            self.outside,
+            self.stage_settings,
+        )
 
     @cached_property
     def library(self) -> Library:

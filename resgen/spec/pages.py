@@ -21,10 +21,10 @@ from resgen.spec.parts import (
     Head,
     Input,
     Keys,
-    RegNet,
     ShortcutMode,
     Stem,
 )
+from resgen.spec.regnet import RegNet
 from resgen.spec.schema import HERE, SCHEMA_FILE, schema, schema_text, unit_of
 
 DOCS_FILE = HERE.parent / "docs" / "spec.md"
@@ -40,7 +40,12 @@ _SECTIONS: tuple[tuple[str, type[Keys], str], ...] = (
     ("`attention`", Attention, "A word alone is its `kind`: `attention: eca`."),
     ("`norm`", Norm, "A word alone is its `kind`: `norm: group`."),
     ("`activation`", Activation, "A word alone is its `kind`: `activation: silu`."),
-    ("`regnet`", RegNet, "In place of `stages`; `bottleneck_ratio` holds for the widths, too."),
+    (
+        "`regnet`",
+        RegNet,
+        "In place of `stages`. `bottleneck_ratio` holds for the widths, too; where it is not said "
+        "it is 1 here, as in the paper, and not a bottleneck's 4.",
+    ),
     ("`drop_path`", DropPath, "A number alone is its `rate`: `drop_path: 0.2`."),
     ("`head`", Head, ""),
 )
@@ -70,12 +75,22 @@ classes: 1000
 A key that describes a block stands at the top for all stages, in a stage for its blocks, or
 in one entry of a stage's `blocks` for that block; the innermost that speaks is right.
 
+A key means something if the network would be another without it. One that would not is refused,
+with the reason: `projection` beside `shortcut: identity`, `zero_init: last` where no block has a
+shortcut, `groups` beside a `regnet`, a key of the top that every stage overrides. What holds anyway
+may be written out: a default, what a level above says, a number that comes out the same. And
+nothing has to be made of `name`, `depth`, `reference`, and of what `define` names for others.
+
 `extends: imagenet/resnet50` takes every key of another spec that this one does not give, but
-for its `name`, `depth` and `reference`. Mappings such as `stem` are merged key by key, lists
-such as `stages` are replaced whole, and a key replaces its other spelling (`stages` and
-`regnet`, `groups` and `group_width`, `bottleneck_ratio` and `mid_width`). A spec that is
-extended extends nothing itself. `resgen summarize --resolved` shows the outcome, with the file
-and line of each value.
+for its `name`, `depth` and `reference`. Mappings such as `stem` are merged key by key, under
+another `kind`, too: keys that belong to other kinds alone (a `ratio` under `eca`, a parameter of
+another definition) stay behind. A word alone replaces a mapping whole; a word of the base is the
+`kind` of the mapping that it stands for. Lists such as `stages`, definitions and uses of them in
+`block` and `projection` are replaced whole, and a key replaces its other spelling (`stages` and
+`regnet`, `groups` and `group_width`, `bottleneck_ratio` and `mid_width`). An inherited key that
+means nothing beside the heir's own goes, too: of `projection: avgpool-conv` nothing is left under
+an heir's `shortcut: identity`. A spec that is extended extends nothing itself.
+`resgen summarize --resolved` shows the outcome, with the file and line of each value.
 
 Every command that takes a spec takes overrides, too, as many as need be:
 
@@ -86,9 +101,9 @@ resgen summarize resnet50 --with classes=10 --with stages[2].depth=12 --with inp
 An override is a path of keys, `=` and a value in YAML; `stages[0]` is the first stage, `stages[-1]`
 the last. It holds over the spec and what that extends, and is merged as the same key of a spec
 that extends it would be: `--with mid_width=64` takes `bottleneck_ratio` away, `--with
-shortcut=none` stands in place of all that `shortcut` said, and `depth` and `reference` hold no
-longer; the `name` stays. A word that stands for a mapping is one to a path (`--with
-attention.ratio=0.25` over `attention: se`), and rows are counted (`--with
+shortcut=none` stands in place of all that `shortcut` said and takes the `projection` with it, and
+`depth` and `reference` hold no longer; the `name` stays. A word that stands for a mapping is one
+to a path (`--with attention.ratio=0.25` over `attention: se`), and rows are counted (`--with
 define.mine[1].width=64`, `--with define.mine.with.ratio=4`). Of two overrides of which one undoes
 the other neither is taken. With several specs they hold for all. `--resolved` shows an override
 behind each value that came of it, the record of a run has them, and in Python they are

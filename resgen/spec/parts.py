@@ -1,4 +1,4 @@
-"""The parts of a Spec: input, stem, shortcut, stochastic depth, RegNet, head."""
+"""The parts of a Spec: input, stem, shortcut, stochastic depth, head."""
 
 from __future__ import annotations
 
@@ -43,6 +43,12 @@ def broken(rule: str, *path: str | int) -> PydanticCustomError:
     rule = _encodable(rule)
     at = [_encodable(part) if isinstance(part, str) else part for part in path]
     return PydanticCustomError("rule", "{rule}", {"rule": rule, "at": at})
+
+
+def idle_key(why: str, *path: str | int) -> PydanticCustomError:
+    """The mistake of a key that means nothing where it stands; one that is inherited goes."""
+    at = list(path)
+    return PydanticCustomError("rule", "{rule}", {"rule": _encodable(why), "at": at, "idle": True})
 
 
 def _encodable(text: str) -> str:
@@ -112,7 +118,8 @@ class Stem(Keys):
     kind: Literal[STEM_WORDS] = Field(  # type: ignore[valid-type]
         description="The convolutions: one 3x3; one 3x3 of stride 2; one 7x7 of stride 2, bare "
         "or with the 3x3/2 max pool of He et al. 2015; three 3x3 of half, half and full width "
-        "(deep, ResNet-C) or of 3/8, half and full width (deep-tiered), with the pool too.",
+        "(deep, ResNet-C: an even width) or of 3/8, half and full width (deep-tiered: a width "
+        "divisible by 8), with the pool too.",
         examples=["conv7x7-pool"],
     )
     width: Width = Field(64, description="Channels the stem puts out.", examples=[64])
@@ -221,24 +228,3 @@ class Head(Keys):
         "for the end, as pre-activation orders do, or none.",
         examples=["none"],
     )
-
-
-class RegNet(Keys):
-    """Stages from a line: block j is w0 + wa j wide, quantized (Radosavovic et al. 2020)."""
-
-    depth: int = Field(ge=1, le=1000, description="Number of blocks.", examples=[22])
-    w0: int = Field(
-        ge=8, le=MAX_WIDTH, multiple_of=8, description="Width of the first block.", examples=[24]
-    )
-    wa: float = Field(ge=0, le=10_000, description="Slope of the widths.", examples=[24.48])
-    wm: float = Field(
-        gt=1, le=100, description="Ratio of one stage's width to the one before.", examples=[2.54]
-    )
-    group_width: Width = Field(description="Channels a group of the 3x3.", examples=[16])
-    rounding: Literal["nearest", "up-from-90-percent"] = Field(
-        "nearest",
-        description="How widths become multiples of the group width: the nearest one (pycls, "
-        "timm), or the nearest unless that loses over a tenth, then the next (torchvision).",
-        examples=["nearest"],
-    )
-    stride: int = Field(2, ge=1, le=64, description="Stride of every stage.", examples=[2])

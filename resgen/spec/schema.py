@@ -17,10 +17,10 @@ from resgen.spec.parts import (
     Head,
     Input,
     Keys,
-    RegNet,
     ShortcutMode,
     Stem,
 )
+from resgen.spec.regnet import RegNet
 from resgen.spec.settings import DEFAULTS, RIVALS
 
 HERE = Path(__file__).parents[1]
@@ -83,14 +83,15 @@ def schema() -> dict[str, Any]:
     for name, part in (("Spec", made), *parts.items()):
         _tidy(name, part)
     for name in ("StageKeys", "BlockKeys", "BlockEntry"):
-        parts[name]["allOf"] = _one_of_each_pair()
+        parts[name]["allOf"] = [*_one_of_each_pair(), {"properties": _KINDS}]
     stage = parts["StageKeys"]
     stage["anyOf"] = [{"required": ["depth", "width"]}, {"required": ["blocks"]}]
     stage.pop("required", None)
     stage["properties"]["width"] = _growing(stage["properties"]["width"])
     parts |= path_schema.definitions()
     # An heir gives what differs, inside `stem` and its like too.
-    for part in ("Stem", "Input"):
+    regnet = parts["RegNet"]["required"]
+    for part in ("Stem", "Input", "RegNet", "DropPath", "ShortcutMode", "Attention", "Norm"):
         parts[part].pop("required", None)
     made["required"] = ["name"]
     made["allOf"] = _one_of_each_pair()
@@ -100,11 +101,22 @@ def schema() -> dict[str, Any]:
         "required": ["input", "stem", "classes"],
         "properties": {
             "input": {"required": ["size"]},
-            "stem": {"if": {"type": "object"}, "then": {"required": ["kind"]}},
+            "stem": _needs("kind"),
+            "regnet": {"required": regnet},
+            "drop_path": _needs("rate"),
+            **_KINDS,
         },
         "oneOf": [{"required": ["stages"]}, {"required": ["regnet"]}],
     }
     return made
+
+
+def _needs(key: str) -> dict[str, Any]:
+    """Where a mapping is written, a key of it."""
+    return {"if": {"type": "object"}, "then": {"required": [key]}}
+
+
+_KINDS = {key: _needs("kind") for key in ("shortcut", "attention", "norm")}
 
 
 def _growing(width: dict[str, Any]) -> dict[str, Any]:

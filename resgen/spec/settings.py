@@ -22,7 +22,7 @@ RIVALS = (
     ("bottleneck_ratio", "mid_width"),
     ("groups", "group_width"),
 )
-_RIVAL = {one: other for pair in RIVALS for one, other in (pair, pair[::-1])}
+RIVAL = {one: other for pair in RIVALS for one, other in (pair, pair[::-1])}
 
 
 _BATCH, _RELU = Norm(kind="batch"), Activation(kind="relu")
@@ -114,7 +114,7 @@ def given_keys(levels: Sequence[BlockKeys]) -> dict[str, object]:
             if value is not None:
                 values[key] = value
                 # The rival that an outer level gave holds no longer.
-                if (rival := _RIVAL.get(key)) and getattr(level, rival) is None:
+                if (rival := RIVAL.get(key)) and getattr(level, rival) is None:
                     values.pop(rival, None)
     return values
 

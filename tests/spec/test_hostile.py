@@ -99,11 +99,13 @@ SENTENCES = {
     ),
     "a deep stem of an odd width": (
         GOOD.replace("conv3x3, width: 16", "deep, width: 17"),
-        "spec.yaml:3:7: stem: a deep stem needs a width divisible by 2 (got 17)",
+        "spec.yaml:3:7: stem: a deep stem has convolutions of width / 2 channels; give it a "
+        "width divisible by 2 (got 17)",
     ),
     "a tiered stem of a width not in eighths": (
         GOOD.replace("conv3x3, width: 16", "deep-tiered, width: 20"),
-        "spec.yaml:3:7: stem: a deep-tiered stem needs a width divisible by 8 (got 20)",
+        "spec.yaml:3:7: stem: a deep-tiered stem has convolutions of 3 * width / 8 and "
+        "width / 2 channels; give it a width divisible by 8 (got 20)",
     ),
     "a head its norm cannot divide": (
         GOOD + "head: {width: 24}\nnorm: {kind: group, groups: 16}\n",

@@ -180,7 +180,10 @@ UNHEARD_OF: dict[str, dict[str, Any]] = {
         "stages": [{"depth": 2, "width": 24, "stride": 3}],
     },
     "gates over pre-activation": {"shortcut": "gated", "order": "preact"},
-    "attention after the 3x3 of a basic block": {"attention": {"kind": "se", "position": "3x3"}},
+    "attention after the 3x3 of a bottleneck": {
+        "block": "bottleneck",
+        "attention": {"kind": "se", "position": "3x3"},
+    },
     "a plain stage between residual ones": {
         "stages": [
             {"depth": 1, "width": 8},
@@ -321,27 +324,21 @@ def randomized(module: nn.Module) -> nn.Module:
     return module.double().eval()
 
 
-@pytest.mark.parametrize("first_activation", ["stem", "block", "both"])
+AFTER = ("original", "bn-after-add", "relu-before-add", "relu-around-add", "linear")
+AHEAD = ("relu-preact", "preact", "preact-raw", "preact-shared")
+PLACES = ("stem", "block", "both")
+
+
 @pytest.mark.parametrize(
-    "order",
-    [
-        "original",
-        "bn-after-add",
-        "relu-before-add",
-        "relu-around-add",
-        "linear",
-        "relu-preact",
-        "preact",
-        "preact-raw",
-        "preact-shared",
-    ],
+    ("order", "first_activation"),
+    [(order, "stem") for order in AFTER] + [(order, place) for order in AHEAD for place in PLACES],
 )
 def test_an_order_computes_what_the_paper_says(order: str, first_activation: str) -> None:
     """The first block, a stage's entry and the last norm and activation, written out."""
     stem = {"kind": "conv3x3", "width": 8, "first_activation": first_activation}
     module = randomized(build_module(plan_of(order=order, stem=stem)))
     x = torch.randn(2, 3, 16, 16, dtype=torch.float64)
-    before_the_paths_split = not order.endswith("preact") and not order.startswith("preact")
+    before_the_paths_split = order in AFTER
     y = F.conv2d(x, module.conv1.weight, padding=1)
     in_stem = before_the_paths_split or first_activation != "block"
     if in_stem:

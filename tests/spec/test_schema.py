@@ -82,6 +82,14 @@ def test_an_editor_takes_what_resgen_takes(keys: dict[str, Any]) -> None:
     assert VALIDATOR.is_valid(data)
 
 
+def test_an_editor_takes_an_heirs_part_of_a_mapping() -> None:
+    keys = {
+        "attention": {"ratio": 0.5}, "norm": {"groups": 8}, "stem": {"width": 8},
+        "shortcut": {"scale": 0.5}, "drop_path": {"rule": "constant"}, "regnet": {"depth": 3},
+    }  # fmt: skip
+    assert VALIDATOR.is_valid({"name": "net", "extends": "mine.yaml", **keys})
+
+
 @pytest.mark.parametrize(
     "keys",
     [
@@ -93,6 +101,9 @@ def test_an_editor_takes_what_resgen_takes(keys: dict[str, Any]) -> None:
         {"stages": [{"width": 8}]},
         {"groups": 2, "group_width": 2},
         {"stem": {"width": 8}},
+        {"attention": {"ratio": 0.5}},
+        {"stages": [{"depth": 1, "width": 8, "attention": {"ratio": 0.5}}]},
+        {"drop_path": {"rule": "constant"}},
         {"input": {"channels": 3}},
         {"regnet": {"depth": 4, "w0": 8, "wa": 8, "wm": 2, "group_width": 8}},
         {"stem": [{"conv": 3, "widht": 16}]},
