@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from resgen.errors import UserError
+from resgen.files import kind
 from resgen.tensors import archive, rules
 from resgen.tensors.dense import indirect
 
@@ -89,6 +90,11 @@ def _write(payload: Mapping[str, Any], path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def file_of(path: Path) -> Path:
+    """The file that is meant by a path: of a run folder its last checkpoint."""
+    return path / LAST if kind(path / LAST) == "file" else path
+
+
 def load(path: Path) -> dict[str, Any]:
     """The state of a file, checked whole. Raises UserError for a damaged or foreign file."""
     try:
@@ -131,8 +137,12 @@ def checked(state: dict[str, Any], path: Path) -> dict[str, Any]:
     return state
 
 
-def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A checkpoint's weights for use: the averaged ones where they were kept, else the last."""
+def weights_for_use(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights that a checkpoint's errors were measured with: the averaged ones, if kept.
+
+    They are what is meant by a checkpoint's weights wherever they are used; to go on training,
+    `--resume` takes both.
+    """
     average: Mapping[str, Tensor] | None = state["average"]
     if average is None:
         return dict(state["model"])

@@ -16,7 +16,7 @@ from resgen.plan import Plan, resolve
 from resgen.plan.layers import BatchNorm, EvoNormB0
 from resgen.proof import proof
 from resgen.spec import load_spec
-from resgen.spec.loading import CHECKPOINTS, resolved_data
+from resgen.spec.loading import CHECKPOINTS, RUN_SPEC, resolved_data
 from resgen.train.data.images import Wanted
 from resgen.train.data.seeds import derive
 from resgen.weights import init_from
@@ -85,7 +85,7 @@ class Network:
 def load(
     path_or_name: str, *, overrides: Sequence[str] = (), train_side: int | None = None
 ) -> Network:
-    """The network of a spec file, a shipped spec's name, or a checkpoint, overrides in it.
+    """The network of a spec file, a shipped name, a run folder or a checkpoint, overrides in it.
 
     `train_side` is that of the images trained on, where it is not the network's own.
     """
@@ -150,12 +150,14 @@ def refuse_checkpoints(paths_or_names: list[str]) -> None:
     """Raises UserError where a network to train from a new draw is named by a trained one."""
     for name in paths_or_names:
         path = Path(name)
-        if path.suffix in CHECKPOINTS:
+        run = (path / RUN_SPEC).is_file()
+        if path.suffix in CHECKPOINTS or run:
+            what, folder = ("run folder", path) if run else ("checkpoint", path.parent)
             option = shlex.join(["--init-from", name])
             raise UserError(
-                f"{path}: a checkpoint names its network only, and training would begin from new "
+                f"{path}: a {what} names its network only, and training would begin from new "
                 f"weights; add {option} to begin from its weights, or name the network by its "
-                f"spec ({path.parent / 'spec.yaml'})"
+                f"spec ({folder / RUN_SPEC})"
             )
 
 
