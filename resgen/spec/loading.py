@@ -52,6 +52,15 @@ def load_spec(
         )
     if overrides:
         document = overridden(document, overrides, _merged)
+    return _spec(document)
+
+
+def spec_of(keys: Mapping[str, Any], file: Path) -> Spec:
+    """The Spec of the keys that a checkpoint holds. Raises UserError like `load_spec`."""
+    return _spec(_kept(keys, file))
+
+
+def _spec(document: Document) -> Spec:
     spec = validate(Spec, document)
     spec._document = document
     return spec
@@ -66,16 +75,22 @@ def _written(spec: Spec) -> Document:
     return Document("spec", keys, {}, {}, spec.overrides)
 
 
+
 def load_document(path: Path, overrides: Sequence[str] = ()) -> Document:
     """The keys of a file or a run folder's, its base's under them and overrides over both."""
     path = spec_file(path)
     if path.suffix in CHECKPOINTS:
         from resgen.tensors import checkpoint
 
-        document = modern(Document(str(path), checkpoint.network(path), {}, {}))
+        document = _kept(checkpoint.network(path), path)
     else:
         document = _with_base(read_document(path), path.parent)
     return overridden(document, overrides, _merged) if overrides else document
+
+
+def _kept(keys: Mapping[str, Any], file: Path) -> Document:
+    """What a checkpoint holds, whose base is in it already."""
+    return modern(Document(str(file), dict(keys), {}, {}))
 
 
 def spec_file(path: Path) -> Path:

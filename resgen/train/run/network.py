@@ -96,13 +96,7 @@ def load(
     train_size, trained = size, plan
     if train_side is not None:
         train_size = (train_side, train_side)
-        shown = spec.input.model_copy(update={"size": train_size})
-        try:
-            trained = resolve(spec.model_copy(update={"input": shown}))
-        except UserError as error:
-            raise UserError(
-                f"augment.size {train_side}: too small for {spec.name}: {error}"
-            ) from None
+        trained = at_size(spec, train_size, f"augment.size {train_side}")
 
     def step_bytes(batch: int, precision: str, optimizer: str) -> int:
         return training_step(trained, batch, precision, optimizer).peak
@@ -135,6 +129,15 @@ def load(
         prove=prove,
         init=init,
     )
+
+
+def at_size(spec: Spec, size: tuple[int, int], said: str) -> Plan:
+    """The Plan of a network for images of another size; `said` is what asked for them."""
+    shown = spec.input.model_copy(update={"size": size})
+    try:
+        return resolve(spec.model_copy(update={"input": shown}))
+    except UserError as error:
+        raise UserError(f"{said}: too small for {spec.name}: {error}") from None
 
 
 def written_out(saved: dict[str, Any]) -> dict[str, Any]:
