@@ -75,7 +75,6 @@ def _written(spec: Spec) -> Document:
     return Document("spec", keys, {}, {}, spec.overrides)
 
 
-
 def load_document(path: Path, overrides: Sequence[str] = ()) -> Document:
     """The keys of a file or a run folder's, its base's under them and overrides over both."""
     path = spec_file(path)

@@ -15,7 +15,7 @@ from resgen.errors import CheckFailed, UserError, each
 from resgen.plan import Plan, resolve
 from resgen.plan.layers import BatchNorm, EvoNormB0
 from resgen.proof import proof
-from resgen.spec import load_spec
+from resgen.spec import Spec, load_spec
 from resgen.spec.loading import CHECKPOINTS, RUN_SPEC, resolved_data
 from resgen.train.data.images import Wanted
 from resgen.train.data.seeds import derive
