@@ -20,6 +20,7 @@ from resgen.train.data.images import Wanted
 from resgen.train.run import metrics, runs
 from tests.checkpoints import ABSENT, changed, seal
 from tests.launched import Run, Start
+from tests.train.data.test_cifar import binary_cifar10
 from tests.training import typed_as
 
 Make = Callable[..., runs.Job]
@@ -158,6 +159,34 @@ def test_an_unreadable_image_is_named_or_left_out(
     (found,) = judged(run, "--skip-bad-images")
     assert [one["images"] for one in found["classes"]] == [12, 13]
     assert found["notes"][0].startswith(f"1 unreadable images left out, the first {bad}: ")
+
+
+def test_the_publishers_cifar10_and_the_same_images_as_files(
+    job: Make, tmp_path: Path, judged: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same counts from memory and from class folders, which lie in another order."""
+    pixels, labels = binary_cifar10(tmp_path / "cifar-10-batches-bin", 20)
+    names = [f"kind{9 - number}" for number in range(10)]
+    (tmp_path / "cifar-10-batches-bin" / "batches.meta.txt").write_text("\n".join(names))
+    spec = tmp_path / "cifar.yaml"
+    spec.write_text(COLOUR.format(name="cifar").replace("size: 12", "size: 32") + "\n")
+    spec.write_text(spec.read_text().replace("classes: 2", "classes: 10"))
+    monkeypatch.chdir(tmp_path)
+    keys = {"length": "3 steps", "batch": 16}
+    (result,) = runs.train(job(specs=[str(spec)], recipe_=keys, data=Wanted("cifar10:.")))
+    monkeypatch.chdir("/")
+    (found,) = judged(str(tmp_path / "run"))
+    assert (found["data"], found["split"], found["images"]) == ("cifar10", "test", 20)
+    assert found["top1"]["error"] == result.test_error
+    (heldout,) = judged(str(tmp_path / "run"), "--split", "heldout")
+    assert (heldout["images"], heldout["top1"]["error"]) == (10, result.last_error)
+    for number, (values, label) in enumerate(zip(pixels[5], labels[5], strict=True)):
+        folder = tmp_path / "files" / names[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values.reshape(3, 32, 32).transpose(1, 2, 0)).save(folder / f"{number}.png")
+    (same,) = judged(str(tmp_path / "run"), "--data", f"folder:{tmp_path / 'files'}")
+    assert same["confusions"] == found["confusions"]
+    assert same["loss"] == pytest.approx(found["loss"], rel=1e-5)
 
 
 def test_the_held_out_images_are_found_again_by_their_names(
