@@ -40,6 +40,7 @@ def judged(capsys: pytest.CaptureFixture[str]) -> Callable[..., list[dict[str, A
     """`resgen evaluate WORDS --format json` on the CPU: its runs."""
 
     def asked(*words: str) -> list[dict[str, Any]]:
+        capsys.readouterr()
         typed_as(evaluate, *words, "--format", "json", "--device", "cpu")
         found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["runs"]
         return found
