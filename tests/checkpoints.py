@@ -28,6 +28,7 @@ def whole(step: int = 1) -> dict[str, Any]:
         "recipe": {"accumulate": 1},
         "data": {"name": "digits", "train": 8},
         "files": None,
+        "judged": {"data": "digits", "crop": None, "precision": "fp32"},
         "seed": 0,
         "step": step,
         "total": 10,

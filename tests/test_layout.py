@@ -43,16 +43,17 @@ ROOMS = {
     "train.recipe": "keys groups lamb optimizers rate schema",
     "train.device": "engine machine meeting processes recompute",
     "train.data": (
-        "seeds images facts roster decoding listing cifar folder order augment feed workers "
-        "filefeed sources"
+        "seeds images facts roster decoding listing cifar folder order augment preparing feed "
+        "workers filefeed sources"
     ),
     "train.run": (
         "log signals lock metrics board figures loop network fit fitting outlook settings folder "
         "setup evaluation agreement state trainer job runs"
     ),
-    "cli": "streams options build fit list sample summarize train",
+    "inference": "trained subject reading answers scores verdict forms figure predict",
+    "cli": "streams options device build evaluate fit list predict sample summarize train",
 }
-WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run"}
+WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run", "inference"}
 # In rooms free of torch, the files that need it: loaded inside the functions that ask for them.
 NEED_TORCH = {
     "source.module", "source.parts", "source.norm_parts", "source.attentions", "proof.measure",

@@ -90,6 +90,15 @@ def typed(*words: str) -> None:
     app(list(words), standalone_mode=False)
 
 
+def typed_as(command: Callable[..., None], *words: str) -> None:
+    """Another command's words, likewise; an exit code comes out as typer's Exit."""
+    app = typer.Typer()
+    app.command()(command)
+    code = app(list(words), standalone_mode=False)
+    if code:
+        raise typer.Exit(code)
+
+
 @pytest.fixture
 def command(
     tiny: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

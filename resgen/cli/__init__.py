@@ -10,8 +10,10 @@ import typer
 
 from resgen.cli import streams
 from resgen.cli.build import build
+from resgen.cli.evaluate import evaluate
 from resgen.cli.fit import fit
 from resgen.cli.list import list_
+from resgen.cli.predict import predict
 from resgen.cli.sample import sample
 from resgen.cli.summarize import summarize
 from resgen.cli.train import train
@@ -20,15 +22,17 @@ from resgen.version import __version__
 
 app = typer.Typer(
     name="resgen",
-    help="Design, cost, prove, write and train residual networks from a YAML spec.",
+    help="Design, cost, prove, write, train and test residual networks from a YAML spec.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 app.command()(build)
+app.command()(evaluate)
 app.command()(fit)
 app.command("list")(list_)
+app.command()(predict)
 app.command()(sample)
 app.command()(summarize)
 app.command()(train)
@@ -46,7 +50,7 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Design, cost, prove, write and train residual networks from a YAML spec.
+    """Design, cost, prove, write, train and test residual networks from a YAML spec.
 
     Exit codes: 0 fine, 1 a check failed, 2 bad input, 3 training diverged, 130 interrupted
     with the state saved.

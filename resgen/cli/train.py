@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer import Option
 
+from resgen.cli.device import Device
 from resgen.cli.options import Apart, Needs, Overrides, grouped, refuse
 from resgen.errors import UserError
 
@@ -80,7 +81,8 @@ class Start:
     resume: Annotated[bool, Option("--resume", help="Go on where the folder stops.")] = False
     force: Annotated[bool, Option("--force", help="Start over in a used folder.")] = False
     init_from: Annotated[
-        Path | None, Option(metavar="FILE", help="Start from weights: .pth, .pt or .safetensors.")
+        Path | None,
+        Option(metavar="FILE", help="Start from weights: a run, .pth, .pt or .safetensors."),
     ] = None
     head: Annotated[
         Literal["keep", "drop"], Option(help="Of --init-from; drop where the classes differ.")
@@ -102,16 +104,9 @@ def _short(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Machine(Device):
     """How a step is computed."""
 
-    device: Annotated[str, Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto"
-    precision: Annotated[Literal["auto", "bf16", "fp32"], Option(help="Of the convolutions.")] = (
-        "auto"
-    )
-    layout: Annotated[
-        Literal["auto", "channels_last", "contiguous"], Option(help="Of images in memory.")
-    ] = "auto"
     compile: Annotated[Literal["auto", "on", "off"], Option(help="Use torch.compile.")] = "auto"
     recompute: Annotated[
         Literal["off", "blocks"], Option(help="Save memory by computing blocks twice.")
@@ -122,14 +117,7 @@ class Machine:
 
     def engine(self, local_rank: int) -> Engine:
         """The engine of this process. Raises UserError for a device that is not there."""
-        from resgen.train.device import engine
-
-        chosen = engine.choose(
-            device=self.device, precision=self.precision, layout=self.layout,
-            compile=self.compile, local_rank=local_rank,
-        )  # fmt: skip
-        if chosen.device.type == "cpu":
-            engine.keep_freed_memory()
+        chosen = self.chosen(self.compile, local_rank)
         if self.sync_bn and chosen.device.type != "cuda":
             raise UserError(f"--sync-bn: torch has it on CUDA only (this is {chosen.device})")
         return chosen
@@ -195,7 +183,7 @@ RULES = (
 def train(
     ctx: typer.Context,
     specs: Annotated[
-        list[str], typer.Argument(metavar="SPEC", help="Spec files, shipped names, checkpoints.")
+        list[str], typer.Argument(metavar="SPEC", help="Spec files or shipped names.")
     ],
     task: Task,
     start: Start,

@@ -13,9 +13,10 @@ from resgen.errors import UserError
 from resgen.files import check_place, kind, write_new
 from resgen.plan import Plan
 from resgen.report.rows import total
+from resgen.spec.loading import spec_file
 from resgen.words import size
 
-SPEC, RESULT = "spec.yaml", "result.json"
+RESULT = "result.json"
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -35,12 +36,11 @@ def outcome(source: str) -> tuple[str, Outcome | None]:
     folder = Path(source)
     if kind(folder) != "folder":
         return source, None
-    if not (folder / SPEC).is_file():
-        raise UserError(f"{source}: a folder without {SPEC}; give a spec file or a run folder")
+    spec = str(spec_file(folder))
     try:
         found = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return str(folder / SPEC), None
+        return spec, None
     except OSError as error:
         raise UserError(f"{folder / RESULT}: cannot be read: {error.strerror}") from None
     except ValueError:
@@ -48,7 +48,7 @@ def outcome(source: str) -> tuple[str, Outcome | None]:
     for key, images in (("test_error", "test"), ("last_error", "held out")):
         error_ = found.get(key) if isinstance(found, dict) else None
         if isinstance(error_, int | float):
-            return str(folder / SPEC), Outcome(folder.name, error_, images)
+            return spec, Outcome(folder.name, error_, images)
     raise UserError(
         f"{folder / RESULT}: damaged: it names no error; it is made anew by the run's command "
         "with --resume"

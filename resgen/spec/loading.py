@@ -23,15 +23,17 @@ from resgen.spec.overrides import overridden
 from resgen.spec.parts import Keys
 from resgen.spec.reading import parse_document, read_document, read_text, validate
 from resgen.spec.settings import DEFAULTS, RIVALS
+from resgen.words import joined
 
-# A checkpoint names its network: it stands for the spec it was trained from.
+# A checkpoint names its network: it stands for the spec it was trained from. So does a run folder.
 CHECKPOINTS = (".pt", ".pth")
+RUN_SPEC = "spec.yaml"
 
 
 def load_spec(
     source: Spec | str | os.PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
 ) -> Spec:
-    """The Spec of a YAML file, a checkpoint, a shipped name (`cifar/resnet56`) or of its keys.
+    """The Spec of a YAML file, a run folder, a checkpoint, a shipped name, or of its keys.
 
     overrides: keys that hold in place of the spec's, as `classes=10` or `stages[2].depth=12`.
     Raises UserError, with file, line and column, for anything that is not a valid spec, and
@@ -53,6 +55,15 @@ def load_spec(
         )
     if overrides:
         document = overridden(document, overrides, merged)
+    return _spec(document)
+
+
+def spec_of(keys: Mapping[str, Any], file: Path) -> Spec:
+    """The Spec of the keys that a checkpoint holds. Raises UserError like `load_spec`."""
+    return _spec(_kept(keys, file))
+
+
+def _spec(document: Document) -> Spec:
     spec, data, gone = sound(document.data, document)
     if gone:
         keys, values = outside(document.keys, gone), outside(document.values, gone)
@@ -73,14 +84,42 @@ def _written(spec: Spec) -> Document:
 
 
 def load_document(path: Path, overrides: Sequence[str] = ()) -> Document:
-    """The keys of a file, under them those of the spec it extends, and overrides over both."""
+    """The keys of a file or a run folder's, its base's under them and overrides over both."""
+    path = spec_file(path)
     if path.suffix in CHECKPOINTS:
         from resgen.tensors import checkpoint
 
-        document = modern(Document(str(path), checkpoint.network(path), {}, {}))
+        document = _kept(checkpoint.network(path), path)
     else:
         document = _with_base(read_document(path), path.parent)
     return overridden(document, overrides, merged) if overrides else document
+
+
+def _kept(keys: Mapping[str, Any], file: Path) -> Document:
+    """What a checkpoint holds, whose base is in it already."""
+    return modern(Document(str(file), dict(keys), {}, {}))
+
+
+def spec_file(path: Path) -> Path:
+    """The spec of a run folder; any other path as it is.
+
+    Raises UserError for a folder of something else.
+    """
+    if kind(path) != "folder":
+        return path
+    if (path / RUN_SPEC).is_file():
+        return path / RUN_SPEC
+    held = [each.name for each in runs_in(path)]
+    runs = f", with runs in it ({joined(held)}): name one of them" if held else ""
+    way_out = runs or "; give a spec file or a run folder"
+    raise UserError(f"{path}: a folder without {RUN_SPEC}{way_out}")
+
+
+def runs_in(path: Path) -> list[Path]:
+    """A run folder itself, or those side by side in a folder; none of what is neither."""
+    if kind(path) != "folder" or (path / RUN_SPEC).is_file():
+        return [path] if (path / RUN_SPEC).is_file() else []
+    return sorted(file.parent for file in path.glob(f"*/{RUN_SPEC}"))
 
 
 def _with_base(document: Document, folder: Path) -> Document:

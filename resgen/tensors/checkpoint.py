@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from resgen.errors import UserError
+from resgen.files import kind
 from resgen.tensors import archive, rules
 from resgen.tensors.dense import indirect
 
@@ -89,6 +90,11 @@ def _write(payload: Mapping[str, Any], path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def file_of(path: Path) -> Path:
+    """The file that is meant by a path: of a run folder its last checkpoint."""
+    return path / LAST if kind(path / LAST) == "file" else path
+
+
 def load(path: Path) -> dict[str, Any]:
     """The state of a file, checked whole. Raises UserError for a damaged or foreign file."""
     try:
@@ -131,8 +137,12 @@ def checked(state: dict[str, Any], path: Path) -> dict[str, Any]:
     return state
 
 
-def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A checkpoint's weights for use: the averaged ones where they were kept, else the last."""
+def weights_for_use(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights that a checkpoint's errors were measured with: the averaged ones, if kept.
+
+    They are what is meant by a checkpoint's weights wherever they are used; to go on training,
+    `--resume` takes both.
+    """
     average: Mapping[str, Tensor] | None = state["average"]
     if average is None:
         return dict(state["model"])
@@ -141,6 +151,21 @@ def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
     return {
         name.removeprefix(inner): value for name, value in average.items() if name.startswith(inner)
     }
+
+
+def data_for_use(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What the images of a checkpoint's run are and how they are prepared, as plain values.
+
+    Its data's name, classes, mean, std and sizes; `crop`, `precision`, `batch` and `loss`, by which
+    its errors were measured. The first checkpoints have neither crop nor precision, but a
+    `test_crop` for what was read from disk.
+    """
+    recipe, judged = state["recipe"], state.get("judged")
+    how = {"test_crop": recipe.get("augment", {}).get("test_crop", 0.875)}
+    if judged is not None:
+        how = {key: judged[key] for key in ("crop", "precision")}
+    loss = recipe.get("loss", {}).get("kind", "cross-entropy")
+    return {**state["data"], **how, "batch": recipe.get("batch"), "loss": loss}
 
 
 def network(path: Path) -> dict[str, Any]:

@@ -18,20 +18,22 @@ _HOLDERS = ("state_dict", "model_state_dict", "model")
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Name -> dense float32 tensor of a .safetensors file, one of torch's, or a checkpoint.
 
-    Of a checkpoint of ours, its format and hash checked, they are `checkpoint.weights_of`.
-    Nothing in the file is run. Raises UserError for a file that cannot be read or holds no
-    weights, and for a tensor that cannot be one.
+    Of a run folder it is its last checkpoint. Of a checkpoint of ours, its format and hash
+    checked, they are `checkpoint.weights_for_use`. Nothing in the file is run. Raises
+    UserError for a file that cannot be read or holds no weights, and for a tensor that cannot
+    be one.
     """
     return read_judged(path)[0]
 
 
 def read_judged(path: Path) -> tuple[dict[str, Tensor], Literal["averaged", "last"]]:
     """`read_weights`, and which of a run's weights they are."""
+    path = checkpoint.file_of(path)
     content = archive.read(path)
     which: Literal["averaged", "last"] = "last"
     if checkpoint.is_checkpoint(content):
         state = checkpoint.checked(content, path)
-        tensors = checkpoint.weights_of(state)
+        tensors = checkpoint.weights_for_use(state)
         which = "last" if state["average"] is None else "averaged"
     else:
         tensors = _named(content)

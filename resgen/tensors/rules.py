@@ -87,6 +87,15 @@ def _finite(value: Tensor) -> bool:
     return bool(torch.isfinite(value).all())
 
 
+def _judged(value: Any) -> bool:
+    crop = value["crop"]
+    return (
+        type(value["data"]) is str
+        and (crop is None or (type(crop) is float and 0 < crop <= 1))
+        and value["precision"] in ("bf16", "fp32")
+    )
+
+
 def _packed(value: Any) -> bool:
     return value is None or (
         indirect(value) is None and value.dtype == torch.uint8 and value.dim() == 1
@@ -134,6 +143,7 @@ RULES = {
     "recipe.accumulate": _whole(1),
     "data": _MAPPING,
     "files": Rule("packed names of files, or nothing", _packed),
+    "judged": Rule("where its images lie and how they are judged", _judged),
     "seed": _whole(0),
     "step": _whole(0),
     "total": _whole(1),
@@ -156,7 +166,7 @@ RULES = {
 }
 """Dotted keys lie in the mapping of the key before."""
 
-_LATER = {"files"}
+_LATER = {"files", "judged"}
 """Keys that the first checkpoints of this format had not."""
 
 

@@ -49,7 +49,8 @@ def init_from(
 ) -> LoadReport:
     """Gives the module of a Plan the weights of a `.pth`, `.pt` or `.safetensors` file.
 
-    Of a checkpoint of ours they are the averaged ones, where the run kept an average. With
+    Of a run folder they are its last checkpoint's, and of a checkpoint the averaged ones where
+    the run kept an average. With
     `head="drop"` the classifier keeps its own initial weights, whatever the file has for
     one. Raises UserError, and changes nothing, where a tensor cannot be a weight, or a name
     of the file or of the module finds no partner of its shape.

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from resgen import load_spec, resolve
+from resgen import build_module, load_spec, resolve
 from resgen.errors import UserError
+from resgen.tensors import checkpoint
 from resgen.train.run import metrics
+from resgen.weights import init_from
 from tests.training import typed
 
 
@@ -65,3 +67,30 @@ def test_a_checkpoint_alone_is_not_trained_from_a_new_draw(
     typed(*short, "--out", "other", "--init-from", "run/last.pt")
     assert load_spec("other/spec.yaml").name == load_spec(spec).name
     typed(*short, "--out", "run", "--resume")
+
+
+def test_a_run_folder_stands_for_its_network_and_its_last_weights(
+    command: Callable[..., None], tmp_path: Path
+) -> None:
+    command("--epochs", "1", "--out", "run", "--quiet", "--set", "ema={decay: 0.5}")
+    assert resolve(load_spec("run")) == resolve(load_spec("run/last.pt"))
+    with pytest.raises(UserError, match=r"^run: a run folder names its network only.* \(run/spec"):
+        typed("run", "--out", "other")
+    assert not (tmp_path / "other").exists()
+    module, plan = build_module("run"), resolve(load_spec("run"))
+    report = init_from(module, plan, tmp_path / "run")
+    state = checkpoint.load(tmp_path / "run" / "last.pt")
+    assert report.which == "averaged"
+    assert torch.equal(module.conv1.weight, state["average"]["module.conv1.weight"])
+    assert not torch.equal(module.conv1.weight, state["model"]["conv1.weight"])
+    with pytest.raises(UserError, match="--init-from run: --force would delete it"):
+        typed("run", "--out", "run", "--init-from", "run", "--force")
+
+
+def test_runs_side_by_side_are_named(command: Callable[..., None], tmp_path: Path) -> None:
+    command("--epochs", "1", "--out", "runs/one", "--quiet")
+    with pytest.raises(UserError) as caught:
+        load_spec("runs")
+    assert str(caught.value) == (
+        "runs: a folder without spec.yaml, with runs in it (one): name one of them"
+    )

@@ -281,10 +281,10 @@ def test_a_sound_one_is_taken(tmp_path: Path) -> None:
 
 
 def test_weights_for_use_are_the_averaged_ones_where_they_are_kept() -> None:
-    assert checkpoint.weights_of(whole()).keys() == whole()["model"].keys()
-    for name, value in checkpoint.weights_of(averaged()).items():
+    assert checkpoint.weights_for_use(whole()).keys() == whole()["model"].keys()
+    for name, value in checkpoint.weights_for_use(averaged()).items():
         assert torch.equal(value, whole()["model"][name] + 1)
-    assert checkpoint.weights_of(averaged()).keys() == whole()["model"].keys()
+    assert checkpoint.weights_for_use(averaged()).keys() == whole()["model"].keys()
 
 
 def test_the_way_out_of_a_damaged_best_is_the_last(tmp_path: Path) -> None:

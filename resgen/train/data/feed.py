@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from resgen.train.data import augment
 from resgen.train.data.images import Data, Images
 from resgen.train.data.order import Order
+from resgen.train.data.preparing import normalised
 from resgen.train.recipe.keys import Augment
 
 
@@ -120,16 +120,6 @@ class MemoryFeed:
 
     def _normalised(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
         """(x - mean) / std a channel, resized, grey spread to colour."""
-        # Laid out while they are bytes, then changed in place: the fewest passes over memory.
-        images = pixels.contiguous(memory_format=self.layout).float()
-        # A row of each number: a loop over three channels alone is too short to be fast.
-        mean, std = (
-            number.expand(1, -1, 1, images.shape[-1]).contiguous(memory_format=self.layout)
-            for number in (self.mean, self.std)
+        return normalised(
+            pixels, self.mean, self.std, size=size, channels=self.channels, layout=self.layout
         )
-        images = images.sub_(mean).div_(std)
-        if images.shape[-2:] != size:
-            images = F.interpolate(images, size, mode="bilinear", antialias=True)
-        if images.shape[1] != self.channels:
-            images = images.expand(-1, self.channels, -1, -1)
-        return images.contiguous(memory_format=self.layout)

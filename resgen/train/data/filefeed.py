@@ -17,6 +17,7 @@ from resgen.train.data.decoding import decode
 from resgen.train.data.feed import Batch, Piece
 from resgen.train.data.images import Data, Files
 from resgen.train.data.order import Order
+from resgen.train.data.preparing import middle, statistics
 from resgen.train.data.seeds import drawn_apart, generator
 from resgen.train.recipe.keys import Augment
 
@@ -81,7 +82,7 @@ class FileFeed:
         self.recipe, self.order, self.device, self.layout = recipe, order, device, layout
         self.classes = len(data.classes)
         self.mean, self.std = (
-            torch.tensor(_for(channels, values), device=device)[:, None, None] * 255
+            torch.tensor(statistics(channels, values), device=device)[:, None, None] * 255
             for values in (data.mean, data.std)
         )
         found = {"train": data.train, "heldout": data.heldout, "test": data.test}
@@ -144,11 +145,6 @@ class FileFeed:
             yield Batch(normal.contiguous(memory_format=self.layout), labels)
 
 
-def _for(channels: int, values: tuple[float, ...]) -> tuple[float, ...]:
-    """Colour statistics as they are for colour, and their mean for grey."""
-    return values if len(values) == channels else (sum(values) / len(values),)
-
-
 def _moving(recipe: Augment, size: tuple[int, int]) -> v2.Compose:
     """What a training image goes through."""
     steps: list[v2.Transform] = [v2.PILToTensor()]
@@ -169,5 +165,4 @@ def _moving(recipe: Augment, size: tuple[int, int]) -> v2.Compose:
 
 def _still(recipe: Augment, size: tuple[int, int]) -> v2.Compose:
     """What an image that is tested on goes through: its middle, at the network's size."""
-    short = round(min(size) / recipe.test_crop)
-    return v2.Compose([v2.PILToTensor(), v2.Resize(short, antialias=True), v2.CenterCrop(size)])
+    return v2.Compose([v2.PILToTensor(), middle(size, recipe.test_crop)])

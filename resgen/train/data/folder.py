@@ -25,7 +25,7 @@ from resgen.train.device.machine import processors
 
 SPLITS = ("train", "val", "test")
 # Channel statistics of ImageNet's training set, for sets too large to be measured.
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def load(path: Path, wanted: Wanted) -> Data:
@@ -39,7 +39,7 @@ def load(path: Path, wanted: Wanted) -> Data:
     if heldout is None:
         train, heldout = cut(train, _share(len(train), wanted))
     small = isinstance(train, Images)
-    mean, std = ((), ()) if small else _IMAGENET
+    mean, std = ((), ()) if small else IMAGENET
     name = f"folder:{path.name}"
     files = roster.pack(
         os.path.relpath(each, path) for split in ("train", "val") if split in found

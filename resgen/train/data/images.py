@@ -66,6 +66,8 @@ class Data:
     notes: tuple[str, ...] = field(default=())
     files: torch.Tensor | None = None
     """Which files the training and held-out images are, packed by `roster.pack`."""
+    place: str = ""
+    """The name with the whole path, by which the images are found again."""
 
     def describe(self) -> str:
         """`digits: 1,437 training, 360 held-out images, 10 classes`."""

@@ -8,6 +8,7 @@ synthetic     images drawn from a seed, shaped as the network wants them
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from resgen.train.data import cifar, facts
 from resgen.train.data import folder as image_folder
 from resgen.train.data.images import Data, Images, Wanted, cut
 from resgen.train.data.seeds import generator
+
+_CIFAR = "data"
+"""Where CIFAR's files are looked for."""
 
 
 def load(wanted: Wanted) -> Data:
@@ -28,9 +32,15 @@ def load(wanted: Wanted) -> Data:
     elif kind == "synthetic":
         data = _synthetic(wanted)
     else:
-        data = cifar.load(kind, Path(path or "data"), wanted)
+        data = cifar.load(kind, Path(path or _CIFAR), wanted)
     facts.check(facts.Facts.of(data), wanted)
+    data = replace(data, place=_place(kind, path))
     return _channels_last(data if data.mean else _measured(data))
+
+
+def _place(kind: str, path: str) -> str:
+    path = path or (_CIFAR if kind in cifar.FORMS else "")
+    return f"{kind}:{os.path.abspath(path)}" if path else kind
 
 
 def _channels_last(data: Data) -> Data:

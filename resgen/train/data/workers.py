@@ -52,7 +52,9 @@ def born() -> Iterator[None]:
 
 
 @contextmanager
-def ended(loader: DataLoader[Any]) -> Iterator[None]:
+def ended(
+    loader: DataLoader[Any], way_out: str = "go on with --resume and fewer --workers"
+) -> Iterator[None]:
     """Ends the loader's workers at the block's end. Raises UserError where one died in it.
 
     Left to themselves they would outlive the run: what usually ends them is a SIGTERM.
@@ -64,7 +66,7 @@ def ended(loader: DataLoader[Any]) -> Iterator[None]:
             raise
         raise UserError(
             f"a process that decodes images died ({str(error).splitlines()[0].rstrip('. ')}); "
-            "memory may be short: go on with --resume and fewer --workers"
+            f"memory may be short: {way_out}"
         ) from None
     finally:
         iterator: Any = loader._iterator

@@ -26,6 +26,7 @@ from typing import Any
 
 from resgen.errors import UserError
 from resgen.files import check_folder, write_whole
+from resgen.spec.loading import RUN_SPEC
 from resgen.spec.writing import block_text
 from resgen.tensors import checkpoint
 from resgen.train.device.engine import Engine
@@ -34,7 +35,7 @@ from resgen.train.run import lock, metrics
 from resgen.train.run.network import Network
 from resgen.train.run.settings import Settings
 
-SPEC, RECIPE, ENVIRONMENT = "spec.yaml", "recipe.yaml", "environment.json"
+SPEC, RECIPE, ENVIRONMENT = RUN_SPEC, "recipe.yaml", "environment.json"
 RESULT, CURVES = "result.json", "curves.png"
 _OURS = (
     SPEC, RECIPE, ENVIRONMENT, RESULT, CURVES, metrics.NAME,
@@ -58,7 +59,7 @@ def check(out: Path, settings: Settings, runs: Iterable[Path]) -> None:
     weights = settings.init_from
     if settings.start == "force" and weights is not None:
         doomed = [(folder / name).resolve() for folder in folders for name in _OURS]
-        if weights.resolve() in doomed:
+        if checkpoint.file_of(weights).resolve() in doomed:
             raise UserError(f"--init-from {weights}: --force would delete it; name another --out")
 
 

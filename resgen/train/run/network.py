@@ -15,8 +15,8 @@ from resgen.errors import CheckFailed, UserError, each
 from resgen.plan import Plan, resolve
 from resgen.plan.layers import BatchNorm, EvoNormB0
 from resgen.proof import proof
-from resgen.spec import load_spec
-from resgen.spec.loading import CHECKPOINTS, resolved_data
+from resgen.spec import Spec, load_spec
+from resgen.spec.loading import CHECKPOINTS, RUN_SPEC, resolved_data
 from resgen.train.data.images import Wanted
 from resgen.train.data.seeds import derive
 from resgen.weights import init_from
@@ -85,7 +85,7 @@ class Network:
 def load(
     path_or_name: str, *, overrides: Sequence[str] = (), train_side: int | None = None
 ) -> Network:
-    """The network of a spec file, a shipped spec's name, or a checkpoint, overrides in it.
+    """The network of a spec file, a shipped name, a run folder or a checkpoint, overrides in it.
 
     `train_side` is that of the images trained on, where it is not the network's own.
     """
@@ -96,13 +96,7 @@ def load(
     train_size, trained = size, plan
     if train_side is not None:
         train_size = (train_side, train_side)
-        shown = spec.input.model_copy(update={"size": train_size})
-        try:
-            trained = resolve(spec.model_copy(update={"input": shown}))
-        except UserError as error:
-            raise UserError(
-                f"augment.size {train_side}: too small for {spec.name}: {error}"
-            ) from None
+        trained = at_size(spec, train_size, f"augment.size {train_side}")
 
     def step_bytes(batch: int, precision: str, optimizer: str) -> int:
         return training_step(trained, batch, precision, optimizer).peak
@@ -137,6 +131,15 @@ def load(
     )
 
 
+def at_size(spec: Spec, size: tuple[int, int], said: str) -> Plan:
+    """The Plan of a network for images of another size; `said` is what asked for them."""
+    shown = spec.input.model_copy(update={"size": size})
+    try:
+        return resolve(spec.model_copy(update={"input": shown}))
+    except UserError as error:
+        raise UserError(f"{said}: too small for {spec.name}: {error}") from None
+
+
 def written_out(saved: dict[str, Any]) -> dict[str, Any]:
     """The spec of a checkpoint as `Network.spec` has it; earlier ones hold what was typed."""
     own = {key: value for key, value in saved.items() if key != "extends"}  # and is in it
@@ -150,12 +153,14 @@ def refuse_checkpoints(paths_or_names: list[str]) -> None:
     """Raises UserError where a network to train from a new draw is named by a trained one."""
     for name in paths_or_names:
         path = Path(name)
-        if path.suffix in CHECKPOINTS:
+        run = (path / RUN_SPEC).is_file()
+        if path.suffix in CHECKPOINTS or run:
+            what, folder = ("run folder", path) if run else ("checkpoint", path.parent)
             option = shlex.join(["--init-from", name])
             raise UserError(
-                f"{path}: a checkpoint names its network only, and training would begin from new "
+                f"{path}: a {what} names its network only, and training would begin from new "
                 f"weights; add {option} to begin from its weights, or name the network by its "
-                f"spec ({path.parent / 'spec.yaml'})"
+                f"spec ({folder / RUN_SPEC})"
             )
 
 

@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from resgen.errors import Diverged, UserError
 from resgen.tensors import checkpoint
 from resgen.train.data.images import Data
+from resgen.train.data.preparing import Preparation
 from resgen.train.data.roster import same_files
 from resgen.train.data.seeds import derive
 from resgen.train.device.engine import Engine
@@ -131,6 +132,7 @@ class State:
         return {
             **identity(self.setup),
             "files": self.setup.data.files,
+            "judged": judged(self.setup),
             "step": self.step,
             "warm": self.warm,
             "best": list(self.best),
@@ -193,6 +195,19 @@ def data_facts(data: Data) -> dict[str, Any]:
         "train": len(data.train), "heldout": len(data.heldout),
         "mean": list(data.mean), "std": list(data.std),
     }  # fmt: skip
+
+
+def judged(setup: Setup) -> dict[str, Any]:
+    """Where a run's images lie and how they are judged, for who judges its weights again."""
+    network, recipe = setup.network, setup.recipe
+    made = Preparation.of(
+        setup.data, size=network.size, channels=network.channels, crop=recipe.augment.test_crop
+    )
+    return {
+        "data": setup.data.place,
+        "crop": made.crop,
+        "precision": setup.engine.precision,
+    }
 
 
 def identity(setup: Setup) -> dict[str, Any]:

@@ -1,0 +1,62 @@
+"""A confusion matrix as a picture: rows are the true classes, shades the shares of their images."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+from resgen.errors import one_line
+from resgen.files import check_place, write_new
+from resgen.inference.scores import matrix
+from resgen.inference.verdict import Verdict
+
+SUFFIXES = (".png", ".svg", ".pdf")
+_NUMBERED, _NAMED = 20, 60
+"""Classes up to which the counts, and the names, can be read."""
+
+
+def check_figure(path: Path, *, force: bool) -> None:
+    """Raises UserError for a file that cannot be written."""
+    check_place(path, force=force, endings=SUFFIXES)
+
+
+def draw(each: Verdict, path: Path, *, force: bool) -> None:
+    """Writes the figure. Raises UserError where the file cannot be written."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    rows = matrix(each.scores)
+    names = [one_line(one.name).replace("$", r"\$")[:24] for one in each.scores.classes]
+    count = len(names)
+    shares = [[value / max(1, sum(row)) for value in row] for row in rows]
+    side = 4.4 if count <= 10 else min(12.0, 3.4 + 0.16 * count)
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "resgen"}):
+        figure = Figure(figsize=(side + 1.2, side), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+        if count <= _NAMED:
+            small = 9 if count <= _NUMBERED else 6
+            axes.set_xticks(range(count), names, rotation=90, fontsize=small)
+            axes.set_yticks(range(count), names, fontsize=small)
+        else:
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_locator(MaxNLocator(integer=True))
+        for y, row in enumerate(rows if count <= _NUMBERED else ()):
+            for x, value in enumerate(row):
+                if value:
+                    colour = "white" if shares[y][x] > 0.5 else "#1d2939"
+                    axes.text(x, y, f"{value}", ha="center", va="center", color=colour, fontsize=7)
+        top1 = each.scores.top1
+        axes.set(xlabel="taken for", ylabel="true class")
+        title = f"{each.trained.label} on {each.subject.title}: {top1.error:.2%} error"
+        axes.set_title(title.replace("$", r"\$"), fontsize=10)
+        bar = figure.colorbar(shown, ax=axes, fraction=0.046)
+        bar.set_label("share of the true class's images", fontsize=9)
+        drawn = BytesIO()
+        # Without the date, so that the same matrix is the same file.
+        metadata = {"Date": None} if path.suffix == ".svg" else {}
+        figure.savefig(drawn, format=path.suffix[1:], dpi=150, metadata=metadata)
+    write_new(path, drawn.getvalue(), force=force)
