@@ -57,7 +57,7 @@ def answers(
             if len(labels):
                 logits = outputs(module, inputs, engine, trained)
                 truth += labels.tolist()
-                best += _best(logits)
+                best += ranked(logits, TOP)
                 loss += F.cross_entropy(logits, labels.to(logits.device), reduction="none").tolist()
     found = Answers(truth, best, loss, time.perf_counter() - start, tuple(unread))
     return _together(world.gather(found._asdict()) if world.size > 1 else [found._asdict()])
@@ -87,13 +87,15 @@ def outputs(module: nn.Module, inputs: Tensor, engine: Engine, trained: Trained)
     return logits
 
 
-def _best(logits: Tensor) -> list[list[int]]:
-    """The classes of the largest logits; the first is argmax's also where some are equal."""
-    order = logits.topk(min(TOP, logits.shape[1])).indices
-    first = logits.argmax(1, keepdim=True)
+def ranked(logits: Tensor, top: int) -> list[list[int]]:
+    """The classes of each image's largest logits, best first.
+
+    Of equal ones, which bf16 has many of, the first is argmax's, as in training.
+    """
+    order = logits.topk(min(top, logits.shape[1])).indices
     rows: list[list[int]] = []
-    for top, each in zip(first.flatten().tolist(), order.tolist(), strict=True):
-        rows.append([top, *(one for one in each if one != top)][: len(each)])
+    for first, each in zip(logits.argmax(1).tolist(), order.tolist(), strict=True):
+        rows.append([first, *(one for one in each if one != first)][: len(each)])
     return rows
 
 

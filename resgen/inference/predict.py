@@ -13,7 +13,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from resgen.errors import UserError, one_line
 from resgen.files import kind
-from resgen.inference.answers import on_device, outputs
+from resgen.inference.answers import on_device, outputs, ranked
 from resgen.inference.reading import read
 from resgen.inference.trained import Trained
 from resgen.train.device.engine import Engine
@@ -76,7 +76,6 @@ def predictions(
     out what is no number.
     """
     module = trained.module(engine)
-    top = min(top, len(trained.classes))
     done = 0
     for items in read(paths, trained.preparation, batch=batch, processes=processes):
         pictures = [item for item in items if isinstance(item, Tensor)]
@@ -96,8 +95,7 @@ def _shares(
     logits = outputs(module, on_device(pictures, engine), engine, trained)
     shares = logits.softmax(1) if trained.loss == "cross-entropy" else logits.sigmoid()
     # Of the logits: large ones have equal shares.
-    order = logits.topk(top).indices
     return [
-        tuple((trained.classes[number], share) for number, share in zip(numbers, row, strict=True))
-        for numbers, row in zip(order.tolist(), shares.gather(1, order).tolist(), strict=True)
+        tuple((trained.classes[number], row[number]) for number in numbers)
+        for numbers, row in zip(ranked(logits, top), shares.tolist(), strict=True)
     ]

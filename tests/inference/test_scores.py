@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, recall_score, top_k_accuracy_score
 
-from resgen.inference.answers import Answers
+from resgen.inference.answers import Answers, ranked
 from resgen.inference.scores import Rate, matrix, scores, wilson
 
 NAMES = tuple("abcdefgh")
@@ -43,6 +44,19 @@ def test_errors_are_scikit_learns(answered: tuple[Answers, np.ndarray]) -> None:
     assert found.loss == 0.5
     assert math.isnan(found.classes[-1].rate.error)
     assert found.classes[-1].mostly is None
+
+
+def test_of_equal_outputs_the_first_is_argmaxs() -> None:
+    """topk takes another of them; training counts by argmax."""
+    logits = torch.randint(0, 3, (500, 40), generator=torch.Generator().manual_seed(0)).float()
+    assert logits.topk(5).indices[:, 0].tolist() != logits.argmax(1).tolist()
+    for top in (1, 5, 40, 99):
+        rows = ranked(logits, top)
+        assert [row[0] for row in rows] == logits.argmax(1).tolist()
+        for row, values in zip(rows, logits, strict=True):
+            assert len({*row}) == len(row) == min(top, 40)
+            largest = values.sort(descending=True).values[: len(row)]
+            assert torch.equal(values[row], largest)
 
 
 def test_what_a_class_is_mostly_taken_for() -> None:
