@@ -57,8 +57,9 @@ def cost(network: Network) -> Cost:
 def emit_source(network: Network, *, features: bool = False) -> str:
     """The network as one Python file that needs only torch.
 
-    `__all__` names exactly one class, which takes no argument. With `features`, the class
-    has `forward_features`, which returns the output of the stem and of each stage.
+    `__all__` names exactly one class, which needs no argument and, where a single layer puts
+    out the classes, takes another number of them. With `features`, the class has
+    `forward_features`, which returns the output of the stem and of each stage.
     """
     return emit_source_(plan_of(network), features=features)
 

@@ -17,7 +17,7 @@ PACKAGE = Path(resgen.__file__).parent
 # This is the order of docs/architecture.md; `torch` marks the rooms that torch is loaded for.
 ROOMS = {
     "": "version errors words files",
-    "tensors": "archive dense rules checkpoint formats",
+    "tensors": "archive dense rules checkpoint metadata formats",
     "spec": (
         "synonyms mistakes language sentences checked parts norms terms values rows attention "
         "grammar builtin definitions checks block settings collecting places reading assigning "
@@ -29,7 +29,7 @@ ROOMS = {
     ),
     "plan": (
         "model numbers tables orders sliding pooling attentions makers space branches units paths "
-        "attended blocks ends resolve forms"
+        "attended blocks ends resolve folding forms"
     ),
     "cost": "books budget conventions tape norms attended autograd memory",
     "source": (
@@ -38,6 +38,7 @@ ROOMS = {
     ),
     "proof": "effort measure proof",
     "weights": "keys loading",
+    "export": "compare tracing folding subject text weights programs forms",
     "report": "kinds boxes pen pieces compose draw rows formulas explain plots tables formats",
     "search": "catalog fit sample",
     "train.recipe": "keys groups lamb optimizers rate schema",
@@ -57,6 +58,7 @@ WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.ru
 # In rooms free of torch, the files that need it: loaded inside the functions that ask for them.
 NEED_TORCH = {
     "source.module", "source.parts", "source.norm_parts", "source.attentions", "proof.measure",
+    "export.tracing", "export.folding", "export.weights", "export.programs",
 }  # fmt: skip
 ORDER = [f"{room}.{file}".lstrip(".") for room, files in ROOMS.items() for file in files.split()]
 
@@ -239,6 +241,9 @@ print("HEAVY", heavy, "CODE", code)
         (["summarize", "--no-measure", "cifar/resnet1202"], 0),
         (["summarize", "--no-measure", "--format", "json", "resnet50"], 0),
         (["build", "resnet50"], 0),
+        (["build", "resnet50", "-o", "a.py", "-o", "a.yaml", "-o", "a.json"], 0),
+        (["build", "resnet50", "-o", "a.h5"], 2),
+        (["build", "resnet50", "-o", "a/b.onnx"], 2),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from typing import Annotated, Any, NamedTuple, get_type_hints
@@ -117,3 +117,23 @@ def typed(ctx: typer.Context) -> set[str]:
             name = (parameter.secondary_opts if off else parameter.opts)[-1]
             found |= {name, f"{name} {value}"} if isinstance(value, str) else {name}
     return found
+
+
+def retyped(ctx: typer.Context, *, without: Collection[str]) -> list[str]:
+    """The command as it was typed, its arguments first, less the parameters named."""
+    words: list[str] = []
+    options: list[str] = []
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        source = ctx.get_parameter_source(name)
+        if name in without or source is None or source.name != "COMMANDLINE":
+            continue
+        value = ctx.params[name]
+        if parameter.param_type_name == "argument":
+            words += value if isinstance(value, tuple | list) else [str(value)]
+        elif isinstance(value, bool):
+            options.append((parameter.opts if value else parameter.secondary_opts)[-1])
+        else:
+            for each in value if isinstance(value, tuple | list) else [value]:
+                options += [parameter.opts[-1], str(each)]
+    return ["resgen", ctx.info_name or "", *words, *options]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from resgen.cost import COUNTING, Cost, cost, cost_of_layers, shortcut_costs
 from resgen.cost.conventions import Convention
 from resgen.plan import Layer, Plan
 from resgen.plan.layers import residuals, without_shortcuts
-from resgen.proof import Proof
+from resgen.proof import Check, Proof
 from resgen.report.kinds import in_paths
 from resgen.report.rows import Row, rows, total
 from resgen.words import COLUMNS, aligned, hung, joined, memory, overridden, short, size, wrapped
@@ -169,10 +169,27 @@ def proof_lines(proof: Proof | None) -> list[str]:
     """The proof as a few lines a person believes."""
     if proof is None:
         return hung("proof", "not measured (--no-measure): the figures are the closed form's", 11)
-    lines = ["proof"]
-    for check in proof.checks:
-        lines += hung("  holds" if check.holds else "  FAILS", check.text)
-    return lines
+    return ["proof", *check_lines(proof.checks)]
+
+
+def check_lines(checks: Iterable[Check]) -> list[str]:
+    """Claims, each with whether it holds."""
+    return [
+        line
+        for check in checks
+        for line in hung("  holds" if check.holds else "  FAILS", check.text)
+    ]
+
+
+def fold_lines(before: Plan, after: Plan) -> list[str]:
+    """What folding leaves of a network's cost: the lines of the books that it changes."""
+    books = [("before", cost(before)), ("folded", cost(after))]
+    header = ("", "params", "MACs", "norm operations", "bias operations")
+    body = [
+        (name, *(f"{value:,}" for value in (each.params, each.macs, each.norm, each.bias)))
+        for name, each in books
+    ]
+    return aligned(header, body)
 
 
 def row_values(row: Row) -> list[str]:

@@ -11,13 +11,14 @@ This is the only rendering there is: `module` runs the same text.
 from __future__ import annotations
 
 import ast
+import json
 import keyword
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from resgen.cost import cost
 from resgen.plan import Block, Layer, Op, Plan
@@ -28,18 +29,30 @@ from resgen.source.naming import TITLES, named_blocks
 from resgen.source.network import network_class
 from resgen.source.shape import arguments, family, named, signature, skeleton
 from resgen.source.writing import WIDTH, Call, call_of, define, text
+from resgen.version import __version__
 from resgen.words import overridden
 
 
-def emit_source(plan: Plan, *, features: bool = False) -> str:
+class Origin(NamedTuple):
+    """How a file came about, for its docstring.
+
+    command: what writes it again. weights: the .safetensors file of its trained weights.
+    """
+
+    command: str = ""
+    weights: str = ""
+
+
+def emit_source(plan: Plan, *, features: bool = False, origin: Origin = Origin()) -> str:
     """The network as one Python file that needs only torch.
 
-    `__all__` names exactly one class, which takes no argument. With `features`, the class
-    has `forward_features`, which returns the output of the stem and of each stage.
+    `__all__` names exactly one class, which needs no argument and, where a single layer puts
+    out the classes, takes another number of them. With `features`, the class has
+    `forward_features`, which returns the output of the stem and of each stage.
     """
     parts = _parts_used(plan)
     taken = {"Tensor", "F", *_part_texts()}
-    header = _header(plan)
+    header = _header(plan, origin)
     plan, definitions = with_calls(plan, {*taken, *TITLES.values()})
     taken |= {cls.name for cls in definitions}
     classes = [BlockClass(title, blocks) for title, blocks in named_blocks(plan, taken).items()]
@@ -88,7 +101,7 @@ def _proper(word: str) -> str:
     return _BEFORE[before] + _FAMILIES[family_] + after
 
 
-def _header(plan: Plan) -> str:
+def _header(plan: Plan, origin: Origin) -> str:
     books = cost(plan)
     size = "x".join(map(str, plan.input))
     head = (
@@ -102,14 +115,30 @@ def _header(plan: Plan) -> str:
         "",
         f"{books.params:,} params, {books.macs:,} MACs ({books.flops:,} FLOPs) an image.",
     ]
+    folded = f"; {said['folded']} folded" if "folded" in said else ""
+    changed = f" with {overridden(plan.overrides)}" if plan.overrides else ""
     sentence = (
         f"Stem {said['stem']}; stages of {said['depths']} {said['block']} blocks, "
         f"{said['widths']} wide; shortcuts: {said['shortcut']} ({books.residual_adds:,} "
-        f"additions); order: {said['order']}. Written by resgen from the spec {plan.name}"
-        + (f" with {overridden(plan.overrides)}." if plan.overrides else ".")
+        f"additions); order: {said['order']}{folded}. Written by resgen {__version__} from the "
+        f"spec {plan.name}{changed}. The text is yours, to use under any licence."
     )
-    lines += [*textwrap.wrap(sentence, WIDTH), '"""']
-    return "\n".join(lines)
+    lines += textwrap.wrap(sentence, WIDTH)
+    if origin.weights:
+        load = f"model.load_state_dict(safetensors.torch.load_file({json.dumps(origin.weights)}))"
+        lines += ["", "Its trained weights:", "", f"    {_quoted(load)}"]
+    if origin.command:
+        lines += ["", "Written again by", "", f"    {_quoted(origin.command)}"]
+    return "\n".join([*lines, '"""'])
+
+
+def _quoted(line: str) -> str:
+    """A line as it may stand in a docstring: what would end it, or is no sign, escaped."""
+    escaped = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode()
+        for c in line.replace("\\", "\\\\")
+    )
+    return escaped.replace('"', '\\"') if '"""' in escaped or escaped.endswith('"') else escaped
 
 
 def _imports(body: Sequence[str]) -> list[str]:

@@ -69,6 +69,7 @@ def import_source(source: str) -> ModuleType:
         module = ModuleType(name)
         module.__file__ = file
         # The text is our own rendering of a validated Plan; nothing of the user's is run.
-        exec(compile(source, file, "exec"), module.__dict__)
+        # It has none of this file's __future__: torch.jit reads annotations, not their text.
+        exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)
         sys.modules[name] = module
     return sys.modules[name]

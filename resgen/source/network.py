@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from resgen.plan import Block, Layer, Plan, Run
-from resgen.plan.layers import Branches, Residual
+from resgen.plan.layers import Branches, Conv, Linear, Residual
 from resgen.source.classes import BlockClass
 from resgen.source.forward import Forward, heads
 from resgen.source.shape import assignments, lists, modules, unique
-from resgen.source.writing import WIDTH, Call, Raw, Star, flat, text
+from resgen.source.writing import WIDTH, Call, Raw, Star, define, flat, text
 
 
 def network_class(
@@ -27,7 +27,7 @@ def network_class(
         f"class {name}(nn.Module):",
         f'    """{_shape_note(plan)}"""',
         "",
-        "    def __init__(self) -> None:",
+        *define("__init__", ["self", *_classes(plan)], "None"),
         "        super().__init__()",
     ]
     lines += [f"        {line}" for line in _assigned(plan.stem)]
@@ -39,7 +39,7 @@ def network_class(
             position += run.count if index or not stage.before else 0
         prefix = f"self.{stage.name} = "
         lines.append("        " + prefix + _stage_text(calls, prefix))
-    lines += [f"        {line}" for line in _assigned(plan.head)]
+    lines += [f"        {line}" for line in _assigned(plan.head, _classifier(plan))]
     lines += _initialization()
     pools = (i for i, layer in enumerate(plan.head) if layer.name == "avgpool")
     pooled = next(pools, 0)
@@ -59,8 +59,35 @@ def network_class(
     return lines
 
 
-def _assigned(layers: tuple[Layer, ...]) -> list[str]:
-    return unique(assignments(tuple(modules(layers)), {}, lists(layers)))
+def _assigned(layers: tuple[Layer, ...], columns: Columns | None = None) -> list[str]:
+    return unique(assignments(tuple(modules(layers)), columns or {}, lists(layers)))
+
+
+Columns = dict[tuple[int, str], str]
+"""(index of a layer, its field) -> the parameter of the class that it takes."""
+
+
+def _classifier(plan: Plan) -> Columns:
+    """The outputs of the head's last layer with weights, where they are the network's own.
+
+    Nothing where that layer is in a branch or a definition, or a later one counts channels.
+    """
+    if tuple(modules(plan.head)) != plan.head:
+        return {}
+    for index in reversed(range(len(plan.head))):
+        op = plan.head[index].op
+        if isinstance(op, Linear | Conv):
+            field = "out_features" if isinstance(op, Linear) else "out_channels"
+            whole = getattr(op, field) == plan.classes and getattr(op, "groups", 1) == 1
+            return {(index, field): "num_classes"} if whole else {}
+        if op.params() or op.line == "parts" or "channels" in op._asdict():
+            return {}
+    return {}
+
+
+def _classes(plan: Plan) -> list[str]:
+    """The parameter of the network's class: `num_classes: int = 1000`."""
+    return [f"num_classes: int = {plan.classes}"] if _classifier(plan) else []
 
 
 def _lines(layers: tuple[Layer, ...], *, wrapped: bool = True) -> list[str]:
@@ -90,9 +117,7 @@ def _features(plan: Plan, trunk: list[str], pooled: int) -> list[str]:
         ),
         *(f"        {line}" for line in trunk),
         "        features = [x]",
-        f"        for stage in ({', '.join(f'self.{stage.name}' for stage in plan.stages)}"
-        + (",):" if len(plan.stages) == 1 else "):"),
-        "            features.append(stage(features[-1]))",
+        *(f"        features.append(self.{stage.name}(features[-1]))" for stage in plan.stages),
     ]
     if last:
         forward = Forward("x")
@@ -181,4 +206,6 @@ def _initialization() -> list[str]:
 def _shape_note(plan: Plan) -> str:
     image = "x".join(map(str, plan.input))
     out = ", ".join(map(str, plan.head[-1].output))
+    if _classifier(plan):
+        out = ", ".join(["num_classes", *map(str, plan.head[-1].output[1:])])
     return f"(n, {image.replace('x', ', ')}) -> (n, {out})."

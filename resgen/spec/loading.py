@@ -25,8 +25,9 @@ from resgen.spec.reading import parse_document, read_document, read_text, valida
 from resgen.spec.settings import DEFAULTS, RIVALS
 from resgen.words import joined
 
-# A checkpoint names its network: it stands for the spec it was trained from. So does a run folder.
-CHECKPOINTS = (".pt", ".pth")
+# A checkpoint, a .safetensors file of ours and a run folder name their network: they stand for
+# its spec.
+CHECKPOINTS = (".pt", ".pth", ".safetensors")
 RUN_SPEC = "spec.yaml"
 
 
@@ -87,9 +88,9 @@ def load_document(path: Path, overrides: Sequence[str] = ()) -> Document:
     """The keys of a file or a run folder's, its base's under them and overrides over both."""
     path = spec_file(path)
     if path.suffix in CHECKPOINTS:
-        from resgen.tensors import checkpoint
+        from resgen.tensors import formats
 
-        document = _kept(checkpoint.network(path), path)
+        document = _kept(formats.network(path), path)
     else:
         document = _with_base(read_document(path), path.parent)
     return overridden(document, overrides, merged) if overrides else document

@@ -44,6 +44,20 @@ def read(path: Path) -> Any:
     return _torch(path)
 
 
+def words(path: Path) -> dict[str, str] | None:
+    """The metadata of a .safetensors file; None of another. Raises UserError like `read`."""
+    if _head(path)[8:9] != b"{":
+        return None
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            found: dict[str, str] | None = file.metadata()
+    except Exception as error:
+        raise _unsafe(path, error) from None
+    return found or {}
+
+
 def _head(path: Path) -> bytes:
     """The first bytes of a regular file that can be read and is not empty."""
     try:
@@ -120,5 +134,9 @@ def _safetensors(path: Path) -> Any:
     try:
         return load_file(path)
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: damaged, or no .safetensors file: {reason[:150]}") from None
+        raise _unsafe(path, error) from None
+
+
+def _unsafe(path: Path, error: Exception) -> UserError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return UserError(f"{path}: damaged, or no .safetensors file: {reason[:150]}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from resgen.errors import UserError
 from resgen.tensors import archive, checkpoint, dense
+from resgen.tensors.metadata import Metadata, Which, images, is_ours, parse
 
 # Where training programs keep the weights inside a larger checkpoint.
 _HOLDERS = ("state_dict", "model_state_dict", "model")
@@ -26,20 +27,75 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return read_judged(path)[0]
 
 
-def read_judged(path: Path) -> tuple[dict[str, Tensor], Literal["averaged", "last"]]:
+def read_judged(path: Path) -> tuple[dict[str, Tensor], Which]:
     """`read_weights`, and which of a run's weights they are."""
+    found = _content(path)
+    if not found.weights:
+        raise UserError(f"{path}: holds no weights: a mapping of names to tensors is wanted")
+    if found.metadata and found.metadata.folded:
+        raise _folded(path)
+    which = found.metadata.which if found.metadata else "last"
+    return dense.weights(found.weights, str(path)), which
+
+
+class Trained(NamedTuple):
+    """Weights for use, and what they are of."""
+
+    weights: dict[str, Tensor]
+    metadata: Metadata
+
+
+def read_trained(path: Path) -> Trained:
+    """The weights of a checkpoint or .safetensors file of ours, with their network and data.
+
+    They are those that the run's errors were measured with. Raises UserError for any other file.
+    """
+    weights, metadata = _content(path)
+    if metadata is None:
+        raise UserError(
+            f"{path}: a file of tensors that names no network: neither a resgen checkpoint nor a "
+            ".safetensors file of resgen build"
+        )
+    return Trained(dense.weights(weights, str(path)), metadata)
+
+
+def network(path: Path) -> dict[str, Any]:
+    """The spec of a file's network, as plain values. Raises UserError like `read_trained`."""
+    words = archive.words(path) if path.is_file() else None
+    if words is None:
+        return checkpoint.network(path)
+    if not is_ours(words):
+        raise UserError(f"{path}: a file of tensors whose metadata name no network; give a spec")
+    metadata = parse(words, path)
+    if metadata.folded:
+        raise _folded(path)
+    return metadata.network
+
+
+def _folded(path: Path) -> UserError:
+    return UserError(
+        f"{path}: its batch norms are folded into its convolutions, which no spec says; "
+        "resgen build takes it, other commands the file it was made from"
+    )
+
+
+class _Content(NamedTuple):
+    weights: dict[str, Tensor]
+    metadata: Metadata | None
+
+
+def _content(path: Path) -> _Content:
+    """The tensors of a file, and its metadata where it is of ours."""
     path = checkpoint.file_of(path)
     content = archive.read(path)
-    which: Literal["averaged", "last"] = "last"
     if checkpoint.is_checkpoint(content):
         state = checkpoint.checked(content, path)
-        tensors = checkpoint.weights_for_use(state)
-        which = "last" if state["average"] is None else "averaged"
-    else:
-        tensors = _named(content)
-    if not tensors:
-        raise UserError(f"{path}: holds no weights: a mapping of names to tensors is wanted")
-    return dense.weights(tensors, str(path)), which
+        which: Which = "last" if state["average"] is None else "averaged"
+        metadata = Metadata(state["network"], which, images(state["data"]))
+        return _Content(checkpoint.weights_for_use(state), metadata)
+    words = archive.words(path)
+    ours = words is not None and is_ours(words)
+    return _Content(_named(content), parse(words or {}, path) if ours else None)
 
 
 def _named(content: Any) -> dict[str, Tensor]:

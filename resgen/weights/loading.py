@@ -30,7 +30,7 @@ class LoadReport(NamedTuple):
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     mismatched: tuple[tuple[str, Shape, Shape], ...]
-    which: Literal["averaged", "last"] = "last"
+    which: Literal["averaged", "last", "drawn"] = "last"
 
     def text(self) -> str:
         """One line: how many were loaded, and every name that was not."""

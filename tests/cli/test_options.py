@@ -153,7 +153,8 @@ def test_what_is_on_or_off_is_a_flag(option: str) -> None:
 
 
 OUTPUTS = ("summarize --no-measure --draw a/b.svg", "summarize --no-measure --plot a/b.png",
-           "build -o a/b.py", "fit --macs 1G -o a/b.yaml")  # fmt: skip
+           "build -o a/b.py", "build -o c.pt2 -o a/b.safetensors",
+           "fit --macs 1G -o a/b.yaml")  # fmt: skip
 
 
 @pytest.fixture
@@ -165,7 +166,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for command in ("build", "fit", "summarize"):
         module = inspect.getmodule(inspect.unwrap(getattr(resgen.cli, command)))
-        monkeypatch.setattr(module, "load_spec", work)
+        monkeypatch.setattr(module, "read" if command == "build" else "load_spec", work)
     monkeypatch.setattr(inspect.getmodule(inspect.unwrap(sample)), "sampled", work)
 
 

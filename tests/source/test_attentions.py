@@ -252,7 +252,7 @@ def test_clips_network_asks_for_the_mean_alone() -> None:
 def test_a_head_of_several_linear_layers_is_its_layers_in_a_row() -> None:
     head = ["flatten", {"linear": 48}, "act", {"dropout": 0.5}, {"linear": "classes"}]
     network = plan(head=head, classes=7)
-    assert "self.fc2 = nn.Linear(48, 7)" in emit_source(network)
+    assert "self.fc2 = nn.Linear(48, num_classes)" in emit_source(network)
     module = drawn(network)
     with torch.no_grad():
         y = module.get_submodule("layer1")(IMAGES).flatten(1)

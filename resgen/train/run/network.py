@@ -156,11 +156,13 @@ def refuse_checkpoints(paths_or_names: list[str]) -> None:
         run = (path / RUN_SPEC).is_file()
         if path.suffix in CHECKPOINTS or run:
             what, folder = ("run folder", path) if run else ("checkpoint", path.parent)
-            option = shlex.join(["--init-from", name])
+            option, beside = shlex.join(["--init-from", name]), folder / RUN_SPEC
+            write = shlex.join(["resgen", "build", name, "-o", "net.yaml"])
+            spec = str(beside) if beside.exists() else f"{write} writes one"
             raise UserError(
                 f"{path}: a {what} names its network only, and training would begin from new "
                 f"weights; add {option} to begin from its weights, or name the network by its "
-                f"spec ({folder / RUN_SPEC})"
+                f"spec ({spec})"
             )
 
 
