@@ -182,6 +182,7 @@ PLAIN_VALUES = {
         "assigning",
         "writing",
         "overrides",
+        "merging",
         "loading",
         "resolved",
         "text",

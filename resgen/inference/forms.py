@@ -151,7 +151,7 @@ def _settings(each: Verdict) -> dict[str, Any]:
         "network": trained.plan.name,
         "weights": trained.which,
         "step": trained.step,
-        "epoch": round(trained.epoch, 4),
+        "epoch": None if trained.epoch is None else round(trained.epoch, 4),
         "data": each.subject.data,
         "split": each.subject.split or None,
         "height": prepared.size[0],

@@ -15,12 +15,13 @@ from resgen.plan import Plan, resolve
 from resgen.source.module import build_undrawn
 from resgen.spec import Spec
 from resgen.spec.loading import CHECKPOINTS, runs_in, spec_of
-from resgen.tensors import checkpoint
+from resgen.tensors import checkpoint, formats
 from resgen.train.data.folder import IMAGENET
 from resgen.train.data.preparing import Preparation
 from resgen.train.device.engine import Engine
 from resgen.train.run.network import at_size
 from resgen.weights import load_weights
+from resgen.words import joined
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ class Trained:
     weights: Mapping[str, Tensor] = field(repr=False)
     which: Literal["averaged", "last"]
     """Of the weights: the run's average, or those of the last step."""
-    step: int
-    epoch: float
+    step: int | None
+    """None, as is the epoch, in a file that was written for others."""
+    epoch: float | None
     classes: tuple[str, ...]
     preparation: Preparation
     batch: int
@@ -61,6 +63,8 @@ class Trained:
     @property
     def said(self) -> str:
         """`averaged weights of epoch 24`."""
+        if self.epoch is None:
+            return f"{self.which} weights"
         words = "averaged weights" if self.which == "averaged" else "weights"
         return f"{words} of epoch {self.epoch:.4g}"
 
@@ -118,7 +122,7 @@ def _name(path: Path) -> str:
 
 
 def read(source: str, label: str = "") -> Trained:
-    """The network of a run folder, whose last weights are taken, or of a checkpoint.
+    """The network of a run folder, whose last weights are taken, a checkpoint or an export of one.
 
     Raises UserError for what has no weights, or does not say what they are of.
     """
@@ -132,7 +136,7 @@ def read(source: str, label: str = "") -> Trained:
     if kind(file) == "folder":
         raise UserError(f"{path}: a folder without {checkpoint.LAST}; give a run folder")
     if file.suffix not in CHECKPOINTS:
-        raise UserError(f"{path}: no checkpoint of a run, which end in {' or '.join(CHECKPOINTS)}")
+        raise UserError(f"{path}: no checkpoint of a run, which end in {joined(CHECKPOINTS, 'or')}")
     kept = _kept(file)
     spec = spec_of(kept.network, file)
     plan, data = resolve(spec), kept.data
@@ -140,11 +144,12 @@ def read(source: str, label: str = "") -> Trained:
     origin = Origin(
         str(data.get("name")), kept.place, train, _number(data, "heldout", file), kept.files
     )
+    epoch = None if kept.step is None else kept.step / max(1, train // batch)
     return Trained(
         label or labels([source])[0], file, spec, plan, kept.weights, kept.which, kept.step,
-        kept.step / max(1, train // batch), _classes(data, plan, file),
-        _preparation(data, spec, file), min(512, batch), data.get("precision"),
-        "binary" if data["loss"] == "binary" else "cross-entropy", origin,
+        epoch, _classes(data, plan, file), _preparation(data, spec, file), min(512, batch),
+        data.get("precision"),
+        "binary" if data.get("loss") == "binary" else "cross-entropy", origin,
     )  # fmt: skip
 
 
@@ -155,18 +160,33 @@ class _Kept(NamedTuple):
     weights: Mapping[str, Tensor]
     which: Literal["averaged", "last"]
     data: Mapping[str, Any]
-    step: int
+    step: int | None
     place: str
     files: Tensor | None
 
 
 def _kept(file: Path) -> _Kept:
+    if file.suffix == ".safetensors":
+        return _exported(file)
     state = checkpoint.load(file)
     return _Kept(
         state["network"], checkpoint.weights_for_use(state),
         "last" if state["average"] is None else "averaged",
         checkpoint.data_for_use(state), state["step"], _place(state), state.get("files"),
     )  # fmt: skip
+
+
+def _exported(file: Path) -> _Kept:
+    """Of a .safetensors file that `resgen build` wrote from a run."""
+    network = formats.network(file)
+    weights, metadata = formats.read_trained(file)
+    if metadata.which == "drawn" or metadata.data is None:
+        raise UserError(
+            f"{file}: its weights are not of a training run; train from them with --init-from"
+        )
+    name = str(metadata.data["name"])
+    place = "" if name.startswith("folder:") else name
+    return _Kept(network, weights, metadata.which, metadata.data, None, place, None)
 
 
 def _place(state: Mapping[str, Any]) -> str:
@@ -182,7 +202,7 @@ def _preparation(data: Mapping[str, Any], spec: Spec, file: Path) -> Preparation
     crop = data.get("crop")
     if "crop" not in data and (mean, std) == IMAGENET:
         # The first checkpoints do not say it: sets too large for memory had these statistics.
-        crop = float(data["test_crop"])
+        crop = float(data.get("test_crop", 0.875))
     height, width = spec.input.size
     return Preparation((height, width), spec.input.channels, mean, std, crop)
 

@@ -50,7 +50,13 @@ class FrozenBatchNorm2d(nn.Module):
 class InstanceBatchNorm2d(nn.Module):
     """y = instance norm of the first channels, batch norm of the rest."""
 
-    def __init__(self, num_features: int, *, share: float = 0.5, eps: float = 1e-5) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        *,
+        share: float = 0.5,
+        eps: float = 1e-5,
+    ) -> None:
         super().__init__()
         first = int(num_features * share)
         self.IN = nn.InstanceNorm2d(first, eps=eps, affine=True)
@@ -105,9 +111,15 @@ class EvoNorm2dB0(nn.Module):
 
 
 class EvoNorm2dS0(nn.Module):
-    """y = gamma x sigmoid(v x) / std + beta, the std over groups of channels of each image."""
+    """y = gamma x sigmoid(v x) / std + beta, std of groups of channels of an image."""
 
-    def __init__(self, num_groups: int, num_features: int, *, eps: float = 1e-5) -> None:
+    def __init__(
+        self,
+        num_groups: int,
+        num_features: int,
+        *,
+        eps: float = 1e-5,
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(num_features))
         self.bias = nn.Parameter(torch.zeros(num_features))

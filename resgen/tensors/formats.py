@@ -91,7 +91,7 @@ def _content(path: Path) -> _Content:
     if checkpoint.is_checkpoint(content):
         state = checkpoint.checked(content, path)
         which: Which = "last" if state["average"] is None else "averaged"
-        metadata = Metadata(state["network"], which, images(state["data"]))
+        metadata = Metadata(state["network"], which, images(checkpoint.data_for_use(state)))
         return _Content(checkpoint.weights_for_use(state), metadata)
     words = archive.words(path)
     ours = words is not None and is_ours(words)

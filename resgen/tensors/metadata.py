@@ -4,14 +4,15 @@ format    pt, as others write it
 resgen    the version that wrote it
 network   the full spec, as JSON
 weights   averaged, last, or drawn: of a training run, or none
-data      name, classes, mean and std of the images, as JSON; where they were trained
+data      name, classes, mean and std of the images and how they were judged, as JSON; where the
+          weights were trained
 folded    batch-norms, where these are in the convolutions
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -84,7 +85,8 @@ def _damaged(path: Path, key: str) -> UserError:
 def images(data: Any) -> dict[str, Any] | None:
     """What is known of a training set's images: its name, its classes' names, mean and std.
 
-    Nothing where that is not all there: then none of it is relied on.
+    And how they were judged, as far as that is said. Nothing where the first four are not all
+    there: then none of it is relied on.
     """
     try:
         mean, std = data["mean"], data["std"]
@@ -97,4 +99,27 @@ def images(data: Any) -> dict[str, Any] | None:
         )
     except (KeyError, TypeError):
         return None
-    return {key: data[key] for key in ("name", "classes", "mean", "std")} if sound else None
+    if not sound:
+        return None
+    how = {key: data[key] for key, holds in _HOW.items() if key in data and holds(data[key])}
+    return {key: data[key] for key in ("name", "classes", "mean", "std")} | how
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _share(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value <= 1
+
+
+_HOW: dict[str, Callable[[Any], bool]] = {
+    "train": _whole,
+    "heldout": _whole,
+    "crop": lambda value: value is None or _share(value),
+    "test_crop": _share,
+    "precision": lambda value: value in ("bf16", "fp32"),
+    "batch": _whole,
+    "loss": lambda value: value in ("cross-entropy", "binary"),
+}
+"""`checkpoint.data_for_use` beyond the images themselves."""

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from resgen.cli.build import build
 from resgen.cli.evaluate import evaluate
 from resgen.errors import CheckFailed, UserError
 from resgen.tensors import checkpoint
@@ -375,6 +376,28 @@ def test_a_network_of_no_numbers(job: Make, tmp_path: Path, judged: Callable[...
     seal(changed(state, "model/fc.weight", torch.full((10, 16), 3e38)), tmp_path / "huge.pt")
     with pytest.raises(CheckFailed, match=r"huge\.pt: puts out NaN or infinity in fp32"):
         judged(str(tmp_path / "huge.pt"))
+
+
+def test_an_exported_file_is_judged_like_its_run(
+    job: Make, tmp_path: Path, judged: Callable[..., Any], colour: str
+) -> None:
+    """What `resgen build` writes of a run has all that its errors depend on."""
+    pictures(tmp_path / "set", widths=(14, 12))
+    data, keys = Wanted(f"folder:{tmp_path / 'set'}"), {"length": "3 steps", "ema": {"decay": 0.5}}
+    keys |= {"batch": 16, "augment": {"test_crop": 0.7}}
+    runs.train(job(specs=[colour], recipe_=keys, data=data, workers=0))
+    file = tmp_path / "net.safetensors"
+    typed_as(build, str(tmp_path / "run"), "-o", str(file))
+    (run,) = judged(str(tmp_path / "run"))
+    (exported,) = judged(str(file), "--data", f"folder:{tmp_path / 'set'}")
+    for key in ("top1", "loss", "confusions", "weights", "crop", "precision", "network"):
+        assert exported[key] == run[key], key
+    assert exported["step"] is None
+    with pytest.raises(UserError, match="where that lies is not in its"):
+        judged(str(file))
+    typed_as(build, colour, "-o", str(tmp_path / "drawn.safetensors"))
+    with pytest.raises(UserError, match="its weights are not of a training run"):
+        judged(str(tmp_path / "drawn.safetensors"))
 
 
 def test_options_that_say_nothing(tmp_path: Path) -> None:

@@ -101,7 +101,10 @@ def test_folded_weights_are_no_weights_of_the_spec(tmp_path: Path) -> None:
 
 
 def test_data_that_is_not_all_there_is_not_relied_on() -> None:
-    assert images({**DATA, "train": 8}) == DATA
+    assert images({**DATA, "files": 8}) == DATA
+    how = {"train": 8, "crop": None, "precision": "bf16", "batch": 16, "loss": "binary"}
+    assert images({**DATA, **how}) == {**DATA, **how}
+    assert images({**DATA, "train": 0, "crop": 2.0, "precision": "fp8", "batch": None}) == DATA
     assert images({"name": "digits", "train": 8}) is None
     assert images(None) is None
 
