@@ -148,10 +148,6 @@ class _Strides(NamedTuple):
     dilation: int
     first_dilation: int
 
-    def dilated(self, said: int | None) -> _Strides:
-        """With the dilation of a block that says its own."""
-        return _Strides(self.stride, said, said) if said else self
-
 
 class _Maker:
     """Makes the blocks of one stage."""
@@ -188,7 +184,8 @@ class _Maker:
                 inner = (width, mid, first, groups)
             if number:
                 strides = _Strides(1, strides.dilation, strides.dilation)
-            own = strides.dilated(structure.settings.dilation)
+            said = structure.settings.dilation
+            own = _Strides(strides.stride, said, said) if said else strides
             numbers = Numbers(shape[0], *inner, *own, 0, classes, _NONE, [0])
             made = structure.block(shape, numbers, preactivated=preactivated and not number)
             shape = made.output

@@ -108,7 +108,7 @@ def _eps(norm: Norm) -> tuple[float, ...]:
 
 def _of_width(kind: Callable[..., Op]) -> Callable[[Norm, int], Op]:
     """A norm of one number, and of its eps where that is said."""
-    return lambda norm, width: kind(width, *_eps(norm))
+    return lambda norm, width: kind(width) if norm.eps is None else kind(width, norm.eps)
 
 
 NORMS: dict[str, Callable[[Norm, int], Op]] = {

@@ -145,11 +145,12 @@ class Unit(NamedTuple):
             if output[0] != numbers.out or stride != numbers.stride:
                 numbers = numbers._replace(out=output[0], stride=stride)
             layers = run(self.projections[stride != 1], shape, numbers)
-            ended = [make(output, numbers) for make in self.joins.attended]
-            steps = ((f"{self.names[0]}.{i}", op) for i, op in enumerate(ended, len(layers)) if op)
-            return Shortcut(
-                "projection", (*layers, *chain(layers[-1].output if layers else shape, *steps))
-            )
+            if self.joins.attended:
+                name, first = self.names[0], len(layers)
+                ended = [make(output, numbers) for make in self.joins.attended]
+                steps = ((f"{name}.{i}", op) for i, op in enumerate(ended, first) if op)
+                layers += chain(layers[-1].output if layers else shape, *steps)
+            return Shortcut("projection", layers)
         ops: list[Op] = []
         if changes:
             if shape[0] > output[0]:

@@ -92,9 +92,14 @@ Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIZE)]
 _Step = Annotated[int, Field(ge=1, le=64)]
 Stride = Annotated[
-    Annotated[_Step, Tag(KEYS)] | Annotated[tuple[_Step, _Step], Field(strict=False), Tag(PATH)],
+    Annotated[_Step, Tag(KEYS)]
+    | Annotated[
+        tuple[_Step, _Step],
+        Field(strict=False),
+        AfterValidator(lambda pair: pair[0] if pair[0] == pair[1] else pair),
+        Tag(PATH),
+    ],
     Discriminator(lambda value: PATH if isinstance(value, list | tuple) else KEYS),
-    AfterValidator(lambda value: value[0] if value in ((n, n) for n in range(65)) else value),
 ]
 """One number for both sides, or a pair that differs."""
 Size = Annotated[tuple[Side, Side], Field(strict=False), BeforeValidator(_size_as_pair)]
