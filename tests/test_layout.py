@@ -183,6 +183,7 @@ PLAIN_VALUES = {
         "writing",
         "overrides",
         "loading",
+        "merging",
         "resolved",
         "text",
         "schema",
