@@ -77,7 +77,7 @@ def built(spec: Spec) -> list[list[BlockSettings]]:
 
 BY_DEFAULT: dict[Any, tuple[Any, ...]] = {
     **{key: (value,) for key, value in DEFAULTS.items()},
-    "norm": ("batch",), "attention": ("none",), "projection": ("conv",), "order": ("original",),
+    "norm": ("batch",), "activation": ("relu",), "attention": ("none",), "projection": ("conv",), "order": ("original",),
     "rule": ("linear",), "first_activation": ("stem",), "channels": (3,), "dropout": (0.0,),
     "stride": (1,), "position": ("end",), "drop_path": (0.0,), "depth": (1, 2, 3),
 }  # fmt: skip
