@@ -63,14 +63,17 @@ def spec_data(draw: st.DrawFn, *, plain_words: bool = False) -> dict[str, Any]:
     return meant(data)
 
 
-def meant(data: dict[str, Any]) -> dict[str, Any]:
-    """A spec less the keys that mean nothing where they stand, which is a mistake."""
+def meant(data: dict[str, Any], but: tuple[str | int, ...] | None = None) -> dict[str, Any]:
+    """A spec less the keys that mean nothing where they stand, which is a mistake.
+
+    but: the place of a key that is left where it is.
+    """
     while True:
         try:
             Spec.model_validate(data)
         except ValidationError as error:
             found = [each["ctx"] for each in error.errors() if each.get("ctx", {}).get("idle")]
-            if found:
+            if found and tuple(found[0]["at"]) != but:
                 data = without(data, tuple(found[0]["at"]))
                 continue
         return data

@@ -184,6 +184,7 @@ PLAIN_VALUES = {
         "overrides",
         "merging",
         "loading",
+        "merging",
         "resolved",
         "text",
         "schema",

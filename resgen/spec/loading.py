@@ -152,6 +152,8 @@ def _with_base(document: Document, folder: Path) -> Document:
     data = merged(base.data, document.data, (), own, gone)
     keys = {**outside(base.keys, gone), **inside(document.keys, own)}
     values = {**outside(base.values, gone), **inside(document.values, own)}
+    for places, heirs in ((keys, document.keys), (values, document.values)):
+        places |= {path: heirs[path] for path in heirs.keys() & places.keys()}  # merged mappings
     if not document.values:  # keys given in Python, which have no lines, and not the base's
         values |= dict.fromkeys({(), *own}, Place(document.file, 0, 0))
     if () in document.values:

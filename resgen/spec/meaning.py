@@ -107,8 +107,16 @@ def _zero_init(reader: Reader, value: object, without: object) -> bool:
 
 
 def _padding(reader: Reader, value: object, without: object) -> bool:
-    asked = reader.asked
-    return "a padding" in asked or (reader.strides and "the padding" in asked)
+    if "a padding" in reader.asked:
+        return True
+    settings, facts = reader.settings, reader.facts
+    # Where something else strides in its place, the convolution does not.
+    taken = facts.fills and settings.antialias != "none"
+    own = "the padding" in facts.asked and not taken
+    word = settings.projection.name == "conv3x3"
+    return reader.strides and (
+        own or (reader.projects and (word or "the padding" in reader.projected))
+    )
 
 
 def _asks(name: str) -> Means:

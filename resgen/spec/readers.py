@@ -109,9 +109,14 @@ class Reader(NamedTuple):
             if self.facts.fills:
                 found |= _FILLED
         if self.projects:
-            rows = rows_of(self.settings.projection, self.library)
-            found |= _WORD if rows is None else self.library.names_of(rows)
+            found |= self.projected
         return found
+
+    @property
+    def projected(self) -> frozenset[str]:
+        """What the rows of its projection ask for."""
+        rows = rows_of(self.settings.projection, self.library)
+        return _WORD if rows is None else self.library.names_of(rows)
 
 
 _FILLED = frozenset(("the norm", "act"))
@@ -176,7 +181,8 @@ def stem_asks(spec: Network) -> frozenset[str]:
         return spec.library.names_of(rows) if rows else frozenset()
     pools = (stem.pool or ("max" if stem.kind in POOLED else "none")) in ("max", "conv")
     asks = _WORD | {"act", "the pool"} if pools else _WORD | {"act"}
-    bare = stem.kind == "conv3x3" and stem.pool in (None, "none")
+    plain = spec.outside.antialias == "none" and stem.pool in ("max", "conv")
+    bare = stem.kind == "conv3x3" and not plain and stem.pool != "max-ceil"
     return asks if bare else asks | {"a padding"}
 
 

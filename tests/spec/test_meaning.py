@@ -39,6 +39,9 @@ def says_what_holds(data: dict[str, Any], place: Place) -> bool:
         return bool(value == ("max" if pooled else "none"))
     if key == "stride" and "output_stride" in data:  # dilates what follows, and nothing does
         return True
+    dilates = "output_stride" in data and isinstance(data["stem"], list)
+    if dilates and key in ("antialias", "padding", "projection", "shortcut"):
+        return True  # which strides became dilations is known once a path's shapes are
     if key in NUMBERS:
         return any(
             plan_of(changed(data, place, n)) != plan_of(data) for n in (1, 2, 4, 16, "input")
@@ -77,7 +80,8 @@ def built(spec: Spec) -> list[list[BlockSettings]]:
 
 BY_DEFAULT: dict[Any, tuple[Any, ...]] = {
     **{key: (value,) for key, value in DEFAULTS.items()},
-    "norm": ("batch",), "attention": ("none",), "projection": ("conv",), "order": ("original",),
+    "norm": ("batch",), "activation": ("relu",), "attention": ("none",), "projection": ("conv",),
+    "order": ("original",),
     "rule": ("linear",), "first_activation": ("stem",), "channels": (3,), "dropout": (0.0,),
     "stride": (1,), "position": ("end",), "drop_path": (0.0,), "depth": (1, 2, 3),
 }  # fmt: skip

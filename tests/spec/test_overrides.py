@@ -16,7 +16,7 @@ from resgen.spec.loading import origins
 from resgen.spec.mistakes import dotted
 from resgen.spec.resolved import resolved_text
 from resgen.spec.writing import block_text, flow_text
-from tests.strategies import every_word
+from tests.strategies import every_word, meant
 
 OWN = """\
 name: own
@@ -82,6 +82,7 @@ def test_an_override_is_what_editing_the_file_would_be(
     for part in path[:-1]:
         inner = inner[part]
     inner[path[-1]] = value
+    edited = meant(edited, but=path)  # a key that means nothing beside it goes
     # Counted from the end as often as from the front.
     index = path[1] if len(path) > 1 and path[0] == "stages" else None
     if isinstance(index, int) and draw.draw(st.booleans()):
