@@ -171,7 +171,7 @@ def test_files_that_are_no_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     Path("binary.yaml").write_bytes(b"\xff\xfe\x00")
     sentences = {
         "missing.yaml": "missing.yaml: no such file",
-        "folder": "folder: is a directory; name the spec file in it",
+        "folder": "folder: a folder without spec.yaml; give a spec file or a run folder",
         "binary.yaml": "binary.yaml: not a text file in UTF-8",
         "resnet56": "resnet56: several specs have this name: cifar/resnet56, digits/resnet56",
         "cifar/resnet57": "cifar/resnet57: no such file, and no spec of this name is shipped; "
