@@ -19,6 +19,7 @@ from resgen.cost import Cost, cost
 from resgen.errors import UserError
 from resgen.plan import resolve
 from resgen.spec import Spec
+from resgen.spec.merging import sound
 from resgen.spec.parts import Head, Stem
 from resgen.spec.settings import ratio_of
 from resgen.spec.text import plain
@@ -50,10 +51,13 @@ def fit(
     scaled = _wider if by == "width" else _deeper
 
     def built(multiplier: float) -> tuple[dict[str, Any], Cost] | None:
-        data = scaled(spec, multiplier, divisor)
+        # At another width a key may mean nothing: a projection where no shape changes any more.
+        found, data, _ = sound(scaled(spec, multiplier, divisor), None)
+        if isinstance(found, ValidationError):
+            return None
         try:
-            return data, cost(resolve(Spec.model_validate(data)))
-        except (ValidationError, UserError):
+            return data, cost(resolve(found))
+        except UserError:
             return None
 
     smallest = built(LEAST)

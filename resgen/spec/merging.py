@@ -97,13 +97,14 @@ def outside(places: dict[Path_, Place], roots: set[Path_]) -> dict[Path_, Place]
 
 
 def sound(
-    data: dict[str, Any], document: Document
+    data: dict[str, Any], document: Document | None
 ) -> tuple[Spec | ValidationError, dict[str, Any], set[Path_]]:
     """The Spec of a document's values, less what the heir inherits and gives no meaning to.
 
     A base's `projection` means nothing once an heir says `shortcut: identity`, who wrote no such
-    key; one that it did write itself is a mistake. Returns the Spec, or what is wrong, the values
-    that are left, and the paths of what is gone.
+    key; one that it did write itself is a mistake. With no document nobody wrote any of them, as in
+    a scaled network. Returns the Spec, or what is wrong, the values that are left, and the paths of
+    what is gone.
     """
     gone: set[Path_] = set()
     while True:
@@ -112,7 +113,7 @@ def sound(
         except ValidationError as error:
             found = (each.get("ctx", {}) for each in error.errors(include_url=False))
             idle = [tuple(each["at"]) for each in found if each.get("idle")]
-            lost = next((path for path in idle if _inherited(path, document)), None)
+            lost = next((p for p in idle if document is None or _inherited(p, document)), None)
             if lost is None:
                 return error, data, gone
             data = _less(data, lost)

@@ -49,7 +49,7 @@ def plan(**keys: Any) -> Plan:
     data = {
         "name": "net",
         "input": {"channels": 3, "size": 32},
-        "stem": {"kind": "conv3x3", "width": 32, "first_activation": "block"},
+        "stem": {"kind": "conv3x3", "width": 32},
         "shortcut": "projection",
         "stages": STAGES,
         "classes": 10,
@@ -69,16 +69,21 @@ def blocks(plan: Plan) -> list[Block]:
 @pytest.mark.parametrize("block", CONVOLUTIONS)
 def test_a_word_is_its_path(block: str, order: str, shortcut: str, groups: int) -> None:
     ratio = 4 if block == "bottleneck" else 1
-    keys = {"shortcut": shortcut, "groups": groups}
-    word = plan(block=block, order=order, **keys)
-    filled = plan(block=CONVOLUTIONS[block], order=order, bottleneck_ratio=ratio, **keys)
+    keys: dict[str, Any] = {"shortcut": shortcut, "groups": groups}
+    stem = {"kind": "conv3x3", "width": 32, "first_activation": "block"}
+    if "preact" not in order:
+        del stem["first_activation"]
+    word = plan(block=block, order=order, stem=stem, **keys)
+    filled = plan(block=CONVOLUTIONS[block], order=order, stem=stem, bottleneck_ratio=ratio, **keys)
     assert blocks(filled) == blocks(word)
     convolutions = iter(CONVOLUTIONS[block])
     letters = WRITTEN[order][block == "bottleneck"]
     path = [next(convolutions) if letter == "c" else LETTERS[letter] for letter in letters]
     projection: list[Any] = [{"conv": 1, "width": "out", "stride": "stage"}]
     projection += [] if order.startswith("preact") else ["norm"]
-    spelled = plan(block=path, projection=projection, bottleneck_ratio=ratio, **keys)
+    if shortcut == "projection":
+        keys["projection"] = projection
+    spelled = plan(block=path, bottleneck_ratio=ratio, **keys)
     assert blocks(spelled) == blocks(word)
 
 
