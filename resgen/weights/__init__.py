@@ -4,7 +4,8 @@ Knows the names other libraries use and what of a Plan is its classifier; must n
 files' formats, nor training.
 """
 
+from resgen.weights.identify import Identified, identified
 from resgen.weights.keys import KEY_MAPS
 from resgen.weights.loading import LoadReport, init_from, load_weights
 
-__all__ = ["KEY_MAPS", "LoadReport", "init_from", "load_weights"]
+__all__ = ["KEY_MAPS", "Identified", "LoadReport", "identified", "init_from", "load_weights"]

@@ -35,7 +35,7 @@ def stem_of(outside: Shapes, norm: str) -> Stem:
     """The stem, by its convolutions. Raises Unexplained for one that no word and no path says."""
     deep = _members(outside, r"conv1\.(\d+)\.weight")
     single = _members(outside, r"conv(\d+)\.weight")
-    pool = {"pool": "conv"} if "maxpool.0.weight" in outside else {}
+    pool: Keys = {"pool": "conv"} if "maxpool.0.weight" in outside else {}
     if deep:
         return _deep(list(deep.values()), pool, f"{norm}1.weight" in outside)
     if not single:
@@ -43,7 +43,7 @@ def stem_of(outside: Shapes, norm: str) -> Stem:
     shapes = list(single.values())
     first = shapes[0]
     normed = any(key.startswith(f"{norm}{len(shapes)}.") for key in outside)
-    kind = {(7, 7): "conv7x7-pool", (3, 3): "conv3x3"}.get(first[2:])
+    kind = _KINDS.get(first[2:])
     if len(shapes) > 1 or kind is None:
         return _rows(shapes, normed)
     small = kind == "conv3x3" and outside.get("fc.weight", (0,))[0] < _MANY
@@ -56,6 +56,7 @@ def stem_of(outside: Shapes, norm: str) -> Stem:
     return Stem(keys, first[1], first[0], shrinks, small, normed, assumed)
 
 
+_KINDS: dict[Shape, str] = {(7, 7): "conv7x7-pool", (3, 3): "conv3x3"}
 _MANY = 1000
 """Classes from which on images are taken for large ones."""
 
