@@ -16,19 +16,20 @@ from resgen.spec.resolved import annotated
 from resgen.spec.writing import flow_text
 from resgen.weights.blocks import Unexplained
 from resgen.weights.keys import KEY_MAPS, rename
-from resgen.weights.known import Match, by_name, by_shape, differing, in_order, nearest
+from resgen.weights.known import Match, by_name, by_shape, differing, in_order, nearest, ranked
 from resgen.weights.shapes import COUNTER, as_words, tensors_of
 from resgen.weights.structure import Read, network
 from resgen.words import wrapped
 
 Shapes = Mapping[str, Shape]
+Found = Literal["read", "names", "order", "shapes"]
+"""Read from their names; or compared: names and shapes, shapes in order, shapes in any order."""
 
 
 class Identified(NamedTuple):
     """The network of a file of weights.
 
-    tensors: how many there are, each explained. found: by their names, by their shapes in
-    order, or by their shapes in any order. key_map: how names were read. like: the shipped
+    tensors: how many there are, each explained. key_map: how names were read. like: the shipped
     network with the same tensors, whose values stand where tensors say nothing; "" without one.
     others: further ones, and the keys in which they differ. assumed: key to what else it may be.
     """
@@ -36,7 +37,7 @@ class Identified(NamedTuple):
     file: str
     spec: Spec
     tensors: int
-    found: Literal["names", "order", "shapes"]
+    found: Found
     key_map: str
     like: str
     others: tuple[tuple[str, tuple[str, ...]], ...]
@@ -44,55 +45,53 @@ class Identified(NamedTuple):
 
     def text(self) -> str:
         """The spec as YAML, with a comment behind each value that is assumed."""
-        told = set(self.assumed)
 
         def comment(path: tuple[str | int, ...]) -> str:
-            key = _key(path)
-            if key not in told:
+            key = ".".join(part for part in path if isinstance(part, str))
+            if key not in self.assumed:
                 return ""
-            told.discard(key)
-            return "; ".join(filter(None, ["assumed", self.assumed[key]]))
+            return ": ".join(filter(None, ["assumed", self.assumed[key]]))
 
         body = annotated(resolved_data(self.spec), comment)
         said = wrapped(" ".join(self._said()))
         return "\n".join([*(f"# {line}" for line in said), body, ""])
 
     def lines(self) -> list[str]:
-        """What was found, and a line for each key that is assumed."""
+        """What was found, a line for each key that is assumed, and for each further network."""
         lines = wrapped(" ".join(self._said()))
         data = resolved_data(self.spec)
         rows = [(key, value) for key in self.assumed if (value := _value(data, key))]
+        rows.sort(key=lambda row: [*data].index(row[0].partition(".")[0]))
         if rows:
             lines.append("assumed, as tensors do not say it:")
-            width = max(len(key) for key, _ in rows)
-            for key, value in rows:
-                more = f"  ({self.assumed[key]})" if self.assumed[key] else ""
-                lines.append(f"  {key.ljust(width)}  {value}{more}")
+        for key, value in rows:
+            more = f"  ({self.assumed[key]})" if self.assumed[key] else ""
+            lines.append(f"  {key.ljust(max(len(key) for key, _ in rows))}  {value}{more}")
         if self.others:
-            lines.append("the same tensors have:")
-            lines += [
-                f"  {name}  ({', '.join(keys) or 'no difference'})" for name, keys in self.others
-            ]
+            lines.append("the same tensors, other keys:")
+        for name, differ in self.others:
+            lines.append(f"  {name}  ({', '.join(differ) or 'none'})")
         return lines
 
     def _said(self) -> Iterator[str]:
         """Sentences: what explains the tensors, and where the rest is from."""
         count = f"{self.tensors:,} tensor{'s' if self.tensors != 1 else ''}"
-        if self.found == "names":
-            yield f"{self.file}: {count}, all explained; names read {self.key_map}."
+        if self.found == "read":
+            yield f"{self.file}: {count}, every one explained; names read {self.key_map}."
             if self.like:
-                yield f"{self.like} has the same tensors; what they do not say is as there."
+                yield f"{self.like} has the same; what they do not say is as there."
+            else:
+                yield "No shipped network has the same; what they do not say is as usual."
             return
-        order = "in the same order" if self.found == "order" else "in another order"
-        yield (
-            f"{self.file}: {count}, found by comparing shapes with the shipped specs, not by "
-            f"reading names: {self.like} has as many of each shape, {order}; everything else is as "
-            "there."
-        )
+        yield f"{self.file}: {count}, found by comparing {_COMPARED[self.found]} shipped specs:"
+        yield f"{self.like} has the same. All that tensors do not say is as there."
 
 
-def _key(path: tuple[str | int, ...]) -> str:
-    return ".".join(part for part in path if isinstance(part, str))
+_COMPARED = {
+    "names": "names and shapes with the",
+    "order": "shapes, in their order, with the",
+    "shapes": "shapes, in any order and whatever their names, with the",
+}
 
 
 def _value(data: Mapping[str, Any], key: str) -> str:
@@ -132,6 +131,11 @@ class _Reading(NamedTuple):
     wrong: Unexplained | None
     explained: int
 
+    @property
+    def blocks(self) -> int:
+        """How many names are those of a block of ours."""
+        return sum(name.startswith("layer") for name in self.tensors)
+
 
 def identify(tensors: Shapes, file: str, name: str) -> Identified:
     """`identified` for names and shapes; `name`: the network's."""
@@ -139,26 +143,41 @@ def identify(tensors: Shapes, file: str, name: str) -> Identified:
     if not tensors:
         raise UserError(f"{file}: holds counters of batches and no weights")
     readings = [_reading(key_map, names, tensors, name) for key_map, names in _named(tensors)]
-    readings.sort(key=lambda each: -each.explained)
-    for each in readings:
-        matches = _ranked(list(by_name(each.tensors)), each.spec)
-        whole = each.spec is not None and each.wrong is None
-        if matches or whole:
-            assumed = each.read.assumed if each.read and whole else _ALL
-            return _identified(file, name, each, matches, "names", assumed)
-    for each in readings[:1]:
-        matches = _ranked(list(by_shape(tensors)), None)
+    readings.sort(key=lambda each: (-each.explained, -each.blocks))
+    named = [(each, ranked(list(by_name(each.tensors)), each.spec)) for each in readings]
+    whole = [(each, matches) for each, matches in named if each.read and not each.wrong]
+    # Of two ways to read the names, the one that makes a network which is known.
+    for each, matches in sorted(whole, key=lambda found: not found[1]):
+        assert each.read
+        assumed = {**_ambiguous(each, [other for other, _ in whole]), **each.read.assumed}
+        return _identified(file, name, each, matches, "read", assumed)
+    for each, matches in named:
         if matches:
-            same = in_order(tensors, matches[0])
-            return _identified(file, name, each, matches, "order" if same else "shapes", _ALL)
+            return _identified(file, name, each, matches, "names", _ALL)
+    if matches := ranked(list(by_shape(tensors)), None, tensors):
+        found: Found = "order" if in_order(tensors, matches[0]) else "shapes"
+        return _identified(file, name, readings[0], matches, found, _ALL)
     raise _unexplained(file, readings[0], tensors)
+
+
+def _ambiguous(reading: _Reading, others: list[_Reading]) -> dict[str, str]:
+    """The keys in which other ways to read the same names differ."""
+    found: dict[str, str] = {}
+    for other in others:
+        if reading.spec and other.spec:
+            keys = differing(reading.spec, other.spec)
+            found |= dict.fromkeys(keys, f"another by the names of {other.key_map}")
+    return found
 
 
 _ALL = {
     "input.size": "",
+    "stem": "its strides and pools",
+    "block": "its strides, activations and pools",
+    "shortcut": "",
     "stages.stride": "",
     "activation": "",
-    "norm": "its groups; eps",
+    "norm": "its groups; its eps",
     "drop_path": "",
     "head.dropout": "",
 }
@@ -170,7 +189,7 @@ def _identified(
     name: str,
     reading: _Reading,
     matches: list[Match],
-    found: Literal["names", "order", "shapes"],
+    found: Found,
     assumed: Mapping[str, str],
 ) -> Identified:
     """The first match is what the tensors leave open; without one, what is usual."""
@@ -179,20 +198,10 @@ def _identified(
         spec = load_spec({**resolved_data(matches[0].spec), "name": name})
     assert spec is not None
     others = tuple((each.name, differing(spec, each.spec)) for each in matches[1:])
-    like = matches[0].name if matches else ""
+    like = matches[0].title if matches else ""
     return Identified(
         file, spec, len(reading.tensors), found, reading.key_map, like, others, assumed
     )
-
-
-def _ranked(matches: list[Match], usual: Spec | None) -> list[Match]:
-    """The nearest to what is usual first: networks that differ in nothing that has tensors."""
-
-    def rank(match: Match) -> tuple[int, int, int, str]:
-        unlike = len(differing(usual, match.spec)) if usual else 0
-        return len(match.overrides), unlike, len(match.name), match.name
-
-    return sorted(matches, key=rank)
 
 
 def _named(tensors: Shapes) -> Iterator[tuple[str, dict[str, str]]]:

@@ -14,6 +14,7 @@ from resgen.spec import Spec, load_spec, shipped
 from resgen.spec.loading import resolved_data
 from resgen.spec.mistakes import dotted
 from resgen.weights.shapes import plain, tensors_of
+from resgen.words import joined
 
 Shapes = Mapping[str, Shape]
 
@@ -35,6 +36,11 @@ class Match(NamedTuple):
     spec: Spec
     tensors: Shapes
     overrides: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """Its name, and what is changed of it."""
+        return f"{self.name} with {joined(self.overrides)}" if self.overrides else self.name
 
 
 @cache
@@ -129,6 +135,25 @@ def in_order(tensors: Shapes, match: Match) -> bool:
     return list(map(plain, tensors.values())) == list(map(plain, match.tensors.values()))
 
 
+def ranked(
+    matches: Sequence[Match], usual: Spec | None, tensors: Shapes | None = None
+) -> list[Match]:
+    """The likeliest first: of equal order and last names, and near to what is usual."""
+
+    def rank(match: Match) -> tuple[bool, int, int, int, int, str]:
+        moved = tensors is not None and not in_order(tensors, match)
+        named = (_parts(tensors) & _parts(match.tensors)).total() if tensors else 0
+        unlike = len(differing(usual, match.spec)) if usual else 0
+        return moved, -named, len(match.overrides), unlike, len(match.name), match.name
+
+    return sorted(matches, key=rank)
+
+
+def _parts(tensors: Shapes) -> Counter[tuple[str, Shape]]:
+    """How many tensors there are of each shape and last name."""
+    return Counter((name.rpartition(".")[2], plain(shape)) for name, shape in tensors.items())
+
+
 def nearest(tensors: Shapes) -> tuple[str, int, int]:
     """The shipped network with most of these shapes, how many of its tensors, of how many."""
     shapes = Counter(map(plain, tensors.values()))
@@ -145,8 +170,9 @@ def _shared(shapes: Counter[Shape], network: Known) -> int:
 def differing(one: Spec, other: Spec) -> tuple[str, ...]:
     """The keys in which two specs differ, but for their names."""
     mine, theirs = dict(_leaves(one)), dict(_leaves(other))
-    keys = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
-    return tuple(dict.fromkeys(key for key in keys if key not in ("name", "depth")))
+    keys = {key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)}
+    keys -= {"name", "depth"}
+    return tuple(sorted(key for key in keys if key.partition(".")[0] not in keys - {key}))
 
 
 def _leaves(spec: Spec) -> Iterator[tuple[str, object]]:

@@ -16,7 +16,7 @@ _ACT = re.compile(r"^layer\d+\.\d+\.act\d\.(tau|weight)$")
 _BEHIND = "bn-after-add, relu-before-add, relu-around-add, linear and relu-preact"
 _PLACES = {
     "original": f"{_BEHIND} have the same tensors",
-    "preact": "preact-raw, and preact-shared where no norm is at the end, have the same tensors",
+    "preact": "preact-raw has the same tensors, preact-shared with no norm at the end, too",
 }
 
 
@@ -105,16 +105,16 @@ def _kind(
     if "v" in parts:
         return ("evonorm-b0", "") if "running_var" in parts else ("evonorm-s0", _GROUPS)
     if "running_mean" in parts:
-        return "batch", "frozen has the same tensors; eps"
+        return "batch", "its eps; frozen has the same tensors"
     if name == "norm":
-        return "layer", "response has the same tensors; eps"
+        return "layer", "its eps; response has the same tensors"
     if thresholds:
-        return "filter-response", "group and instance have the same tensors; eps"
+        return "filter-response", "its eps; group and instance have the same tensors"
     groups = gcd(*widths)
     while groups > 32:
         groups //= next(n for n in range(2, groups + 1) if groups % n == 0)
     setting = "group" if gcd(*widths) % 32 == 0 else {"kind": "group", "groups": groups}
-    return setting, f"instance has the same tensors; {_GROUPS}"
+    return setting, f"{_GROUPS}; instance has the same tensors"
 
 
-_GROUPS = "the number of groups; eps"
+_GROUPS = "its groups and eps"

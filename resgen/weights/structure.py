@@ -97,7 +97,7 @@ _NEVER = {
     "stages.stride": "",
     "activation": "",
     "antialias": "",
-    "convolution": "plain and standardized have the same tensors",
+    "convolution": "standardized has the same tensors",
     "dilation": "",
     "padding": "",
     "zero_init": "",
