@@ -109,8 +109,3 @@ def _named(content: Any) -> dict[str, Tensor]:
         # torch's AveragedModel counts its averages among its weights.
         if isinstance(name, str) and isinstance(value, Tensor) and name != "n_averaged"
     }
-
-
-def names_network(path: Path) -> bool:
-    """Whether a file is a checkpoint of ours, sound or not, which says its network."""
-    return checkpoint.is_checkpoint(archive.read(path))

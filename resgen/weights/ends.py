@@ -118,11 +118,13 @@ def head_of(outside: Shapes, *, ahead: bool) -> Head:
     shape = outside.get("fc.weight", ())
     classes = shape[0] if shape else 0
     keys: Keys = {}
+    assumed = {"head.dropout": ""}
     if "head_conv.weight" in outside:
         keys["width"] = outside["head_conv.weight"][0]
     if ahead and not any(key.startswith("final_") for key in outside):
         keys["final_activation"] = "none"
+        assumed["head.final_activation"] = "order, if that is preact-shared"
     if shape and "fc.bias" not in outside and not keys and not ahead:
         rows = ["global-pool", "flatten", {"linear": "classes", "bias": False}]
         return Head(classes, {"head": rows}, {})
-    return Head(classes, {"head": keys} if keys else {}, {"head.dropout": ""})
+    return Head(classes, {"head": keys} if keys else {}, assumed)

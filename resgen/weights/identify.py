@@ -142,7 +142,11 @@ def identify(tensors: Shapes, file: str, name: str) -> Identified:
     tensors = {key: shape for key, shape in tensors.items() if not key.endswith(COUNTER)}
     if not tensors:
         raise UserError(f"{file}: holds counters of batches and no weights")
-    readings = [_reading(key_map, names, tensors, name) for key_map, names in _named(tensors)]
+    readings = []
+    for key_map, names in _named(tensors):
+        readings.append(_reading(key_map, names, tensors, name))
+        if names.keys() == set(names.values()) and not readings[-1].wrong:
+            break  # our own names, which no map reads in another way
     readings.sort(key=lambda each: (-each.explained, -each.blocks))
     named = [(each, ranked(list(by_name(each.tensors)), each.spec)) for each in readings]
     whole = [(each, matches) for each, matches in named if each.read and not each.wrong]

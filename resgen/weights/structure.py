@@ -38,6 +38,7 @@ def network(tensors: Shapes) -> Read:
 
     The keys are a spec's; whether they explain every tensor is for the caller to see.
     """
+    _check_sides(tensors)
     outside, inside = _sorted(tensors)
     norms = norms_of(tensors)
     stem = stem_of(outside, norms.name)
@@ -66,10 +67,14 @@ def network(tensors: Shapes) -> Read:
     keys["input"] = {"channels": stem.channels, "size": _size(stem, keys["stages"], head.size)}
     _spread(keys, settings, [len(stage) for stage in stages])
     assumed = {**_NEVER, **stem.assumed, **norms.assumed, **order.assumed, **head.assumed}
+    if norms.keys["norm"] == "none":
+        assumed["block"] = "factors between its layers, as networks without norms have"
     if head.size:
         assumed["input.size"] = "another, where the stages stride otherwise"
     if not seen:
         assumed["shortcut"] = "none and every identity have the same tensors"
+    if any(block.kind == "bottleneck" for block in blocks):
+        assumed["stride_at"] = ""
     if projections == {""}:
         assumed["projection"] = ""
     if any(setting["attention"] != "none" for setting in settings):
@@ -106,6 +111,34 @@ _NEVER = {
     "head.dropout": "",
 }
 """What no tensor says, ever."""
+
+
+_SIDES = (
+    (re.compile(r"(?:^|\.)(?:bn|norm)\d?\.(?:\w+\.)*\w+$|\.bias$"), 1, "such a vector"),
+    (re.compile(r"\.se\.conv\.weight$"), 3, "a convolution along the channels"),
+    (re.compile(r"(?:^|\.)(?:head_)?conv\d?\.(?:\d\.)?weight$"), 4, "a convolution"),
+    (re.compile(r"\.se\.(?:\d\.)?(?:fc\d|conv_attn|conv)\.weight$"), 4, "a convolution"),
+    (
+        re.compile(r"^fc\.weight$|^attnpool\.(?:.*\.)?(?:weight|positional_embedding)$"),
+        2,
+        "a matrix",
+    ),
+)
+"""The tensors whose sides are looked at, by the ends of their names."""
+
+
+def _check_sides(tensors: Shapes) -> None:
+    """Raises Unexplained for the first tensor that has no values, or not the sides of its kind."""
+    for name, shape in tensors.items():
+        if 0 in shape:
+            raise Unexplained(name, "has no values")
+        for ends, sides, what in _SIDES:
+            if ends.search(name):
+                # The convolutions of a stem and the norms between them have one name.
+                between = sides == 4 and len(shape) == 1 and name.startswith("conv1.")
+                if len(shape) != sides and not between:
+                    raise Unexplained(name, f"has {len(shape)} sides, and {what} has {sides}")
+                break
 
 
 def _sorted(tensors: Shapes) -> tuple[dict[str, Shape], list[list[dict[str, Shape]]]]:
@@ -172,14 +205,14 @@ def _widths(blocks: Sequence[Facts]) -> list[Keys]:
 def _shortcuts(stages: Sequence[Sequence[Facts]]) -> tuple[list[str], bool]:
     """The shortcut of each block, and whether tensors show it."""
     blocks = [block for stage in stages for block in stage]
-    for key, word in (("gate.conv.weight", "gated"), ("shortcut.gate.conv.weight", _HALF)):
-        if all(key in block.tensors for block in blocks):
+    for start, word in (("gate.", "gated"), ("shortcut.", "gated-shortcut")):
+        if all(any(key.startswith(start) for key in block.tensors) for block in blocks):
             return [word] * len(blocks), True
-    later = [block for stage in stages for block in stage[1:]]
+    kept = [block for stage in stages for block in stage[1:] if block.enters == block.width]
     if not any(block.projection for block in blocks):
         narrows = any(block.enters > block.width for block in blocks)
         return ["identity-same" if narrows else "identity"] * len(blocks), False
-    if later and all(block.projection for block in blocks):
+    if kept and all(block.projection for block in blocks):
         return ["projection-all"] * len(blocks), True
     found = []
     for stage in stages:
@@ -192,9 +225,6 @@ def _shortcuts(stages: Sequence[Sequence[Facts]]) -> tuple[list[str], bool]:
                 word = "identity"
             found.append(word)
     return found, True
-
-
-_HALF = "gated-shortcut"
 
 
 def _stages(
