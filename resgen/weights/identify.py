@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from resgen.errors import UserError, one_line
 from resgen.plan import resolve
@@ -20,6 +20,9 @@ from resgen.weights.known import Match, by_name, by_shape, differing, in_order, 
 from resgen.weights.shapes import COUNTER, as_words, tensors_of
 from resgen.weights.structure import Read, network
 from resgen.words import wrapped
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Shapes = Mapping[str, Shape]
 Found = Literal["read", "names", "order", "shapes"]
@@ -43,8 +46,18 @@ class Identified(NamedTuple):
     others: tuple[tuple[str, tuple[str, ...]], ...]
     assumed: Mapping[str, str]
 
-    def text(self) -> str:
-        """The spec as YAML, with a comment behind each value that is assumed."""
+    def with_(self, spec: Spec, overrides: Sequence[str]) -> Identified:
+        """The same with what was typed over it, which is not assumed."""
+        typed = [re.sub(r"\[.*?\]", "", each.partition("=")[0]) for each in overrides]
+        assumed = {
+            key: more
+            for key, more in self.assumed.items()
+            if not any(f"{each}.".startswith(f"{key}.") for each in typed)
+        }
+        return self._replace(spec=spec, assumed=assumed)
+
+    def text(self, about: Sequence[str] = ()) -> str:
+        """The spec as YAML under what is said `about` it, with a comment where it is assumed."""
 
         def comment(path: tuple[str | int, ...]) -> str:
             key = ".".join(part for part in path if isinstance(part, str))
@@ -54,7 +67,7 @@ class Identified(NamedTuple):
 
         body = annotated(resolved_data(self.spec), comment)
         said = wrapped(" ".join(self._said()))
-        return "\n".join([*(f"# {line}" for line in said), body, ""])
+        return "\n".join([*about, *(f"# {one_line(line)}" for line in said), body, ""])
 
     def lines(self) -> list[str]:
         """What was found, a line for each key that is assumed, and for each further network."""
@@ -105,16 +118,18 @@ def _value(data: Mapping[str, Any], key: str) -> str:
     return "" if value is None else flow_text(value)
 
 
-def identified(path: Path) -> Identified:
+def identified(path: Path, weights: Mapping[str, Tensor] | None = None) -> Identified:
     """The spec of a file of weights whose network nothing says.
 
     Names are read as ours, torchvision's or timm's, and a network of basic or bottleneck blocks
-    from them; others are found among the shipped specs by their shapes. Raises UserError where
-    the file cannot be read, or with its first tensor that no spec explains.
+    from them; others are found among the shipped specs by their shapes. weights: what was read
+    of the file, where that is in memory. Raises UserError where the file cannot be read, or with
+    its first tensor that no spec explains.
     """
-    from resgen.tensors.formats import read_weights
+    if weights is None:
+        from resgen.tensors.formats import read_weights
 
-    weights = read_weights(path)
+        weights = read_weights(path)
     name = re.sub(r"[^A-Za-z0-9 ._+-]+", "_", path.stem).lstrip("._+- ")[:64] or "network"
     return identify({key: tuple(v.shape) for key, v in weights.items()}, str(path), name)
 
