@@ -156,7 +156,9 @@ def read(source: str, overrides: Sequence[str] = (), *, folding: bool = False) -
         trained, own, found = _weights(path)
         spec = load_spec(own, overrides)
         found = found.with_(spec, overrides) if found else None
-        if trained and (misfit := _misfit(source, resolve(own), resolve(spec))):
+        if trained is None:
+            misfit = f"{source}: the shapes of its tensors say the network, but not which is which"
+        elif misfit := _misfit(source, resolve(own), resolve(spec)):
             trained = None
     else:
         spec = load_spec(source, overrides)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import timm
 import torch
 import torchvision
+from safetensors.torch import load_file
 from torch import nn
+from typer.testing import CliRunner
 
 from resgen import build_module, load_spec, resolve
+from resgen.cli import app
 from resgen.plan import Plan
 from resgen.spec import Spec, shipped
 from resgen.spec.loading import resolved_data
+from resgen.weights import identified, load_weights
 from resgen.weights.identify import identify
 from resgen.weights.shapes import COUNTER, tensors_of
 from resgen.weights.structure import Read, network
@@ -232,3 +238,70 @@ def test_networks_of_ones_own_are_read(own: str, kind: str) -> None:
     assert (found.found, found.like) == ("read", "")
     assert tensors_of(resolve(found.spec)) == tensors_of(plan)
     assert same(resolve(filled(network(tensors_of(plan)), truth)), plan)
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+    """A network of torchvision's classes that nobody publishes; its weights lie in net.pth."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    block = torchvision.models.resnet.Bottleneck
+    model = torchvision.models.ResNet(block, [1, 2, 1, 1], num_classes=5, width_per_group=32)
+    torch.save({"state_dict": model.state_dict()}, "net.pth")
+    return model.eval()
+
+
+def test_the_network_of_a_file_computes_what_its_own_did(published: nn.Module) -> None:
+    found = identified(Path("net.pth"))
+    module = build_module(resolve(found.spec))
+    load_weights(module, resolve(found.spec), published.state_dict())
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(module.eval()(images), published(images))
+
+
+def test_build_writes_the_spec_of_a_file_with_what_is_assumed(published: nn.Module) -> None:
+    done = CliRunner().invoke(app, ["build", "net.pth", "-o", "net.yaml"])
+    assert done.exit_code == 0, done.output
+    text = Path("net.yaml").read_text()
+    found = identified(Path("net.pth"))
+    assert resolve(load_spec("net.yaml")) == resolve(found.spec)
+    for key in ("size", "stride", "order", "activation", "norm"):
+        assert re.search(rf"^ *(- )?{key}: .*# assumed", text, re.MULTILINE), key
+    for key in ("depth", "width", "classes", "mid_width", "channels"):
+        assert not re.search(rf"^ *(- )?{key}: .*# assumed", text, re.MULTILINE), key
+    count = sum(not name.endswith(COUNTER) for name in published.state_dict())
+    assert f"net.pth: {count} tensors, every one explained" in done.stdout
+    assert "assumed, as tensors do not say it:" in done.stdout
+    for key in ("input.size", "stages.stride", "order", "norm"):
+        assert f"\n  {key} " in done.stdout
+
+
+def test_build_writes_other_forms_of_such_a_file(published: nn.Module) -> None:
+    wanted = ["-o", "net.py", "-o", "net.safetensors", "--with", "input.size=64"]
+    done = CliRunner().invoke(app, ["build", "net.pth", *wanted])
+    assert done.exit_code == 0, done.output
+    assert "input.size" not in done.stdout  # it is said, and not assumed
+    published.load_state_dict(load_file("net.safetensors"))
+
+
+def test_weights_known_by_shapes_alone_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    state = build_module(resolve(spec_of("cifar/resnet20"))).state_dict()
+    names = [f"tensor{i}.{name.rpartition('.')[2]}" for i, name in enumerate(state)]
+    torch.save(dict(reversed(list(zip(names, state.values(), strict=True)))), "net.pth")
+    done = CliRunner().invoke(app, ["build", "net.pth", "-o", "net.py"])
+    assert done.exit_code == 0, done.output
+    assert "found by comparing shapes, in any order" in " ".join(done.stdout.split())
+    assert "say the network, but not which is which; the network alone is written" in done.stderr
+
+
+def test_a_file_that_nothing_explains_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(nn.Linear(2, 2).state_dict(), "net.pth")
+    done = CliRunner().invoke(app, ["build", "net.pth", "-o", "net.yaml"])
+    assert done.exit_code == 2
+    assert not Path("net.yaml").exists()
