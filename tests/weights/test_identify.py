@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from resgen import build_module, load_spec, resolve
 from resgen.cli import app
+from resgen.errors import UserError
 from resgen.plan import Plan
 from resgen.spec import Spec, shipped
 from resgen.spec.loading import resolved_data
@@ -303,5 +304,5 @@ def test_a_file_that_nothing_explains_writes_nothing(
     monkeypatch.chdir(tmp_path)
     torch.save(nn.Linear(2, 2).state_dict(), "net.pth")
     done = CliRunner().invoke(app, ["build", "net.pth", "-o", "net.yaml"])
-    assert done.exit_code == 2
+    assert isinstance(done.exception, UserError)
     assert not Path("net.yaml").exists()
