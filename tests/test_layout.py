@@ -37,7 +37,7 @@ ROOMS = {
         "file module"
     ),
     "proof": "effort measure proof",
-    "weights": "keys loading",
+    "weights": "keys shapes blocks attentions norms ends structure known identify loading",
     "export": "compare tracing folding subject text weights programs forms",
     "report": "kinds boxes pen pieces compose draw rows formulas explain plots tables formats",
     "search": "catalog fit sample",

@@ -46,7 +46,7 @@ class Shape:
 def build(
     ctx: typer.Context,
     spec: Annotated[
-        str, typer.Argument(help="A spec file, a shipped name, a run folder or a checkpoint.")
+        str, typer.Argument(help="A spec file, a shipped name, a run folder, or weights.")
     ],
     own: Own,
     shape: Shape,
@@ -66,7 +66,8 @@ def build(
 
     .py needs only torch; .pt2 is torch.export's and .onnx ONNX, both for any number of images;
     .safetensors are the weights with their network; .yaml is the full spec, .json the Plan.
-    Each is checked before it is there; exits 1 where a check does not hold.
+    Each is checked before it is there; exits 1 where a check does not hold. Of weights that name
+    no network, it is read from the names and shapes of their tensors.
     """
     refuse(ctx, RULES)
     paths = output or []
@@ -82,6 +83,8 @@ def build(
     if note := subject.note([path.suffix for path in paths]):
         typer.echo(note, err=True)
     made = written(subject, orders or [alone])
+    if subject.identified is not None:
+        typer.echo("\n".join(subject.identified.lines()), err=not paths)
     if subject.checks:
         lines = fold_lines(subject.unfolded, subject.plan)
         typer.echo("\n".join([*lines, *check_lines(subject.checks)]), err=not paths)

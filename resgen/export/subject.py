@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from resgen.tensors.formats import Trained
     from resgen.tensors.metadata import Metadata
+    from resgen.weights import Identified
 
 SEED = 0
 """What the weights of a network that was not trained are drawn from."""
@@ -44,6 +45,8 @@ class Subject:
     """What the trained weights were read from."""
     misfit: str = ""
     """Why it is written without the weights it was named by."""
+    identified: Identified | None = field(default=None, repr=False)
+    """How the network was read from a file of weights that names none."""
 
     @cached_property
     def unfolded(self) -> Plan:
@@ -140,21 +143,22 @@ class Subject:
 
 
 def read(source: str, overrides: Sequence[str] = (), *, folding: bool = False) -> Subject:
-    """A spec, a run folder, a checkpoint or a .safetensors file of ours, as it is to be written.
+    """A spec, a run folder, a checkpoint or another file of weights, as it is to be written.
 
-    Where its weights have no place in it with the overrides, it is written without them.
-    Raises UserError for what is none.
+    Weights that name no network are those of the network that their names and shapes say. Where
+    weights have no place in it with the overrides, it is written without them. Raises UserError
+    for what is none.
     """
-    trained, path, misfit = None, Path(source), ""
+    trained, path, misfit, found = None, Path(source), "", None
     if kind(path) == "folder":
         path = _last(path)
     if path.suffix in CHECKPOINTS and kind(path) == "file":
-        from resgen.tensors.formats import read_trained
-
-        trained = read_trained(path)
-        own = spec_of(trained.metadata.network, path)
+        trained, own, found = _weights(path)
         spec = load_spec(own, overrides)
-        if misfit := _misfit(source, resolve(own), resolve(spec)):
+        found = found.with_(spec, overrides) if found else None
+        if trained is None:
+            misfit = f"{source}: the shapes of its tensors say the network, but not which is which"
+        elif misfit := _misfit(source, resolve(own), resolve(spec)):
             trained = None
     else:
         spec = load_spec(source, overrides)
@@ -165,7 +169,27 @@ def read(source: str, overrides: Sequence[str] = (), *, folding: bool = False) -
         raise UserError(
             f"--fold: {spec.name} has no batch norm behind a convolution; leave --fold out"
         )
-    return Subject(source, spec, folded.plan if folded else plan, folded, trained, path, misfit)
+    plan = folded.plan if folded else plan
+    return Subject(source, spec, plan, folded, trained, path, misfit, found)
+
+
+def _weights(path: Path) -> tuple[Trained | None, Spec, Identified | None]:
+    """The weights of a file, their network, and how that was read where the file does not say it.
+
+    Weights that are known by their shapes alone have no place of their own in it: they are None.
+    """
+    from resgen.tensors.formats import Trained, read_any
+    from resgen.tensors.metadata import Metadata
+
+    weights, metadata = read_any(path)
+    if metadata is not None:
+        return Trained(weights, metadata), spec_of(metadata.network, path), None
+    from resgen.weights import identified
+
+    found = identified(path, weights)
+    placed = found.found != "shapes"
+    metadata = Metadata(resolved_data(found.spec), "last")
+    return Trained(weights, metadata) if placed else None, found.spec, found
 
 
 def _misfit(source: str, own: Plan, changed: Plan) -> str:

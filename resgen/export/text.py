@@ -32,6 +32,10 @@ def weights_beside(subject: Subject, path: Path) -> Path | None:
     if subject.trained is None:
         return None
     given = Path(subject.source)
+    if subject.identified is not None:
+        return (
+            None if given == path.with_suffix(".safetensors") else path.with_suffix(".safetensors")
+        )
     return given if given.suffix == ".safetensors" else path.with_suffix(".safetensors")
 
 
@@ -47,6 +51,8 @@ def spec(subject: Subject, command: str) -> str:
         )
     about = [f"# {subject.spec.name}, every key written out by resgen {__version__}"]
     about += [f"# {one_line(command)}"] if command else []
+    if subject.identified is not None:
+        return subject.identified.text(about)
     return "\n".join([*about, block_text(resolved_data(subject.spec))])
 
 

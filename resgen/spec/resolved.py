@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from resgen.errors import one_line
@@ -20,12 +20,14 @@ def resolved_text(spec: Spec) -> str:
     it was written, or that it is a default.
     """
     where = {path: _short(origin) for path, _, origin in origins(spec)}
-    lines = list(_lines(resolved_data(spec), (), ""))
+    return annotated(resolved_data(spec), lambda path: where.get(dotted(path), ""))
+
+
+def annotated(data: dict[str, Any], comment: Callable[[Path_], str]) -> str:
+    """Plain values as YAML, a key a line, behind each what `comment` says of its path."""
+    lines = [(text, comment(path)) for text, path in _lines(data, (), "")]
     width = min(max(len(text) for text, _ in lines), _MOST)
-    return "\n".join(
-        f"{text.ljust(width)}  # {where[dotted(path)]}" if dotted(path) in where else text
-        for text, path in lines
-    )
+    return "\n".join(f"{text.ljust(width)}  # {said}" if said else text for text, said in lines)
 
 
 _MOST = 60

@@ -120,7 +120,7 @@ def _torch(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # torch's own words advise to run what is in the file.
-        if found := re.search(r"Unsupported global: GLOBAL ([\w.]{1,100})", str(error)):
+        if found := re.search(r"(?i)unsupported (?:global: )?GLOBAL ([\w.]{1,100})", str(error)):
             raise UserError(
                 f"{path}: holds {found[1]}, which would have to be run to be read; save its "
                 "tensors alone: torch.save(model.state_dict(), FILE)"

@@ -102,7 +102,10 @@ def load(path: Path) -> dict[str, Any]:
     except UserError as error:
         raise UserError(f"{error}; {_way_out(path)}" if path.is_file() else str(error)) from None
     if not is_checkpoint(content):
-        raise UserError(f"{path}: a file of tensors, but no resgen checkpoint")
+        raise UserError(
+            f"{path}: a file of tensors, but no resgen checkpoint; resgen build {path} -o net.yaml "
+            "may read a spec from them"
+        )
     return checked(content, path)
 
 

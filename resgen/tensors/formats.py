@@ -30,12 +30,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def read_judged(path: Path) -> tuple[dict[str, Tensor], Which]:
     """`read_weights`, and which of a run's weights they are."""
     found = _content(path)
-    if not found.weights:
-        raise UserError(f"{path}: holds no weights: a mapping of names to tensors is wanted")
     if found.metadata and found.metadata.folded:
         raise _folded(path)
     which = found.metadata.which if found.metadata else "last"
-    return dense.weights(found.weights, str(path)), which
+    return _checked(found.weights, path), which
+
+
+def _checked(weights: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    if not weights:
+        raise UserError(f"{path}: holds no weights: a mapping of names to tensors is wanted")
+    return dense.weights(weights, str(path))
 
 
 class Trained(NamedTuple):
@@ -50,13 +54,19 @@ def read_trained(path: Path) -> Trained:
 
     They are those that the run's errors were measured with. Raises UserError for any other file.
     """
-    weights, metadata = _content(path)
+    weights, metadata = read_any(path)
     if metadata is None:
         raise UserError(
             f"{path}: a file of tensors that names no network: neither a resgen checkpoint nor a "
             ".safetensors file of resgen build"
         )
-    return Trained(dense.weights(weights, str(path)), metadata)
+    return Trained(weights, metadata)
+
+
+def read_any(path: Path) -> tuple[dict[str, Tensor], Metadata | None]:
+    """`read_trained` of any file of weights: None stands for a network that nothing says."""
+    weights, metadata = _content(path)
+    return _checked(weights, path), metadata
 
 
 def network(path: Path) -> dict[str, Any]:
@@ -65,7 +75,10 @@ def network(path: Path) -> dict[str, Any]:
     if words is None:
         return checkpoint.network(path)
     if not is_ours(words):
-        raise UserError(f"{path}: a file of tensors whose metadata name no network; give a spec")
+        raise UserError(
+            f"{path}: a file of tensors whose metadata name no network; give a spec, "
+            f"which resgen build {path} -o net.yaml may read from them"
+        )
     metadata = parse(words, path)
     if metadata.folded:
         raise _folded(path)
@@ -93,6 +106,8 @@ def _content(path: Path) -> _Content:
         which: Which = "last" if state["average"] is None else "averaged"
         metadata = Metadata(state["network"], which, images(checkpoint.data_for_use(state)))
         return _Content(checkpoint.weights_for_use(state), metadata)
+    if isinstance(content, Mapping) and {"state", "param_groups"} <= content.keys():
+        raise UserError(f"{path}: an optimizer's state, which holds no weights")
     words = archive.words(path)
     ours = words is not None and is_ours(words)
     return _Content(_named(content), parse(words or {}, path) if ours else None)
