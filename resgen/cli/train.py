@@ -74,9 +74,10 @@ class Task:
 
     def title(self, name: str) -> str:
         """The recipe's name, why it is this one, and what was changed of it."""
-        why = (
-            "" if self.recipe else f" (for --data {self.data.partition(':')[0]}, none being named)"
-        )
+        from resgen.train.recipe.defaults import recipe_for
+
+        own = self.recipe is None and name == recipe_for(self.data)
+        why = f" (the one for {self.data.partition(':')[0]})" if own else ""
         return ", with ".join([f"{name}{why}", *self.changes()])
 
     def said(self) -> list[str]:

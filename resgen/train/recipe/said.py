@@ -5,6 +5,7 @@ from __future__ import annotations
 from resgen.train.recipe.keys import Augment, Loss
 
 _LOSSES = {"cross-entropy": "cross-entropy", "binary": "binary cross-entropy, the classes' mean"}
+_LOSSES = {"cross-entropy": "cross-entropy", "binary": "binary cross-entropy, the classes' mean"}
 
 
 def augmentation(augment: Augment) -> str:
@@ -30,9 +31,7 @@ def augmentation(augment: Augment) -> str:
 def loss(kind: Loss) -> str:
     """What is made small."""
     told = {
-        {"cross-entropy": "cross-entropy", "binary": "binary cross-entropy a class"}[
-            kind.kind
-        ]: True,
+        _LOSSES[kind.kind]: True,
         f"label smoothing {kind.label_smoothing:g}": kind.label_smoothing > 0,
         f"mixed labels whole above {kind.threshold}": kind.threshold is not None,
     }

@@ -214,8 +214,8 @@ def _draw(job: Job, setups: Sequence[Setup]) -> None:
 
 def table(results: Sequence[Result], networks: Sequence[Network]) -> str:
     """The last table: errors in %, each labelled with the images it was counted on."""
-    header = ("network", "params", "training", "held-out", "best held-", "at", "test", "time")
-    below = ("", "", "error", "error", "out error", "epoch", "error", "")
+    header = ("network", "params", "training", "held-out", "best", "best", "test", "time")
+    below = ("", "", "error", "error", "error", "epoch", "error", "")
     rows = []
     params = {network.name: network.params for network in networks}
     for result in results:
@@ -235,7 +235,7 @@ def table(results: Sequence[Result], networks: Sequence[Network]) -> str:
             rows.append(("  top-5 error", "", train, last, best, "", test, ""))
     note = (
         "errors: training with the weights of each step, over the last epoch;\n"
-        "held out and test with the last weights"
+        "held-out and test with the last weights; best: the least held-out error"
     )
     return "\n".join([*aligned(header, [below, *rows]), "", note])
 
