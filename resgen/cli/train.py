@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from resgen.train.data.images import Wanted
     from resgen.train.device.engine import Engine
     from resgen.train.recipe import Recipe
+    from resgen.train.run.network import Network
+    from resgen.train.run.outlook import Run
     from resgen.train.run.settings import Settings
 
 
@@ -28,7 +31,10 @@ class Task:
     data: Annotated[
         str, Option(help="digits, cifar10[:PATH], cifar100[:PATH], folder:PATH, synthetic.")
     ] = "digits"
-    recipe: Annotated[str, Option(help="A recipe file, or a shipped recipe.")] = "digits"
+    recipe: Annotated[
+        str | None,
+        Option(help="A recipe file, or a shipped recipe.", show_default="the one for the data"),
+    ] = None
     set_: Annotated[
         list[str] | None,
         Option("--set", metavar="KEY=VALUE", help="Changes the recipe: optimizer.lr=0.05."),
@@ -49,19 +55,30 @@ class Task:
             changes.append(f"length={self.epochs} epochs")
         return changes
 
-    def chosen(self) -> tuple[Recipe, tuple[str, ...]]:
+    def named(self, out: Path | None) -> str:
+        """The recipe's name: the one given, that of the run to go on with, or the data's own."""
+        from resgen.train.recipe.defaults import begun_with, recipe_for
+
+        begun = begun_with(out) if out and not self.recipe else None
+        return self.recipe or begun or recipe_for(self.data)
+
+    def chosen(self, name: str) -> tuple[Recipe, tuple[str, ...]]:
         """The recipe as it is run, and what is unusual about the changes."""
         from resgen.spec.assigning import set_values
         from resgen.train.recipe import read_recipe
         from resgen.train.recipe.keys import far_changes
 
-        preset, changes = read_recipe(self.recipe), self.changes()
+        preset, changes = read_recipe(name), self.changes()
         chosen = set_values(preset, changes) if changes else preset
         return chosen, tuple(far_changes(preset, chosen))
 
-    def title(self) -> str:
-        """The recipe's name, and what was changed of it."""
-        return ", with ".join([self.recipe, *self.changes()])
+    def title(self, name: str) -> str:
+        """The recipe's name, why it is this one, and what was changed of it."""
+        from resgen.train.recipe.defaults import recipe_for
+
+        own = self.recipe is None and name == recipe_for(self.data)
+        why = f" (the one for {self.data.partition(':')[0]})" if own else ""
+        return ", with ".join([f"{name}{why}", *self.changes()])
 
     def said(self) -> list[str]:
         """What the rules about options know this by: `--data folder`, `--set batch`."""
@@ -77,6 +94,9 @@ class Start:
     out: Annotated[Path | None, Option(help="The run folder.", show_default="runs/...")] = None
     plan: Annotated[
         bool, Option("--plan", help="Show schedule, groups and cost; train nothing.")
+    ] = False
+    measure: Annotated[
+        bool, Option("--measure", help="With --plan: time a few steps, and so the whole run.")
     ] = False
     resume: Annotated[bool, Option("--resume", help="Go on where the folder stops.")] = False
     force: Annotated[bool, Option("--force", help="Start over in a used folder.")] = False
@@ -94,7 +114,7 @@ class Start:
             return self.out
         names = [_short(Path(spec).stem) for spec in specs]
         title = names[0] if len(names) == 1 else f"{names[0]}-and-{len(names) - 1}-more"
-        data, recipe = task.data.partition(":")[0], _short(Path(task.recipe).stem)
+        data, recipe = task.data.partition(":")[0], _short(Path(task.named(None)).stem)
         return Path("runs") / "-".join([title, data, recipe, str(self.seed)])
 
 
@@ -121,6 +141,17 @@ class Machine(Device):
         if self.sync_bn and chosen.device.type != "cuda":
             raise UserError(f"--sync-bn: torch has it on CUDA only (this is {chosen.device})")
         return chosen
+
+    def expected(self, recipe: Recipe, measure: bool) -> Callable[[Network, Run], str] | None:
+        """What says how long a network's run takes, where that is to be measured."""
+        if not measure:
+            return None
+        from resgen.train.run import measured
+
+        motor = self.engine(0)
+        return lambda network, run: measured.expected(
+            network, recipe, motor, steps=run.steps, judged=run.judged
+        )
 
 
 @dataclass(frozen=True)
@@ -173,6 +204,7 @@ RULES = (
     Apart(
         "--batch", ("--set batch",), "both are the recipe's batch; leave one out", "--batch auto"
     ),
+    Needs("--measure", ("--plan",)),
     Needs("--head", ("--init-from",)),
     Needs("--download", ("--data cifar10", "--data cifar100")),
     Needs("--skip-bad-images", ("--data folder",)),
@@ -199,14 +231,18 @@ def train(
     refuse(ctx, RULES, *task.said())
     from resgen.train.run import network, outlook
 
-    recipe, notes = task.chosen()
+    name = task.named(start.folder(specs, task) if start.resume else None)
+    recipe, notes = task.chosen(name)
     if start.init_from is None and not start.resume:
         network.refuse_checkpoints(specs)
     networks = network.load_all(specs, overrides=task.with_ or (), train_side=recipe.augment.size)
     if start.plan:
         for note in notes:
             typer.echo(f"note: {note}", err=True)
-        told = outlook.outlook(networks, recipe, reading.wanted(task.data))
+        told = outlook.outlook(
+            networks, recipe, reading.wanted(task.data), title=task.title(name),
+            precision=machine.precision, expected=machine.expected(recipe, start.measure),
+        )  # fmt: skip
         if start.init_from is not None:
             for each in networks:
                 each.check_weights(start.init_from, start.head)
@@ -221,7 +257,7 @@ def train(
     if record.deterministic:
         engine.make_deterministic()
     motor = machine.engine(processes.placed().local_rank)
-    settings = _settings(specs, task, start, machine, reading, record, notes)
+    settings = _settings(specs, task, start, machine, reading, record, (task.title(name), notes))
     wanted = reading.wanted(task.data)
     with Stop(), processes.joined(motor.device) as world:
         ended = runs.train_each(Job(networks, recipe, wanted, settings, motor, world))
@@ -237,7 +273,7 @@ def _settings(
     machine: Machine,
     reading: Reading,
     record: Record,
-    notes: tuple[str, ...],
+    told: tuple[str, tuple[str, ...]],
 ) -> Settings:
     """What is asked of the run, in the words of the rooms below."""
     from resgen.train.run.folder import command_line
@@ -257,7 +293,7 @@ def _settings(
         head=start.head,
         voice="quiet" if record.quiet else "full",
         command=command_line(),
-        recipe=task.title(),
+        recipe=told[0],
         overrides=tuple(task.with_ or ()),
-        notes=notes,
+        notes=told[1],
     )

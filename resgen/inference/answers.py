@@ -16,8 +16,7 @@ from resgen.inference.trained import Trained
 from resgen.train.data.images import Images, Split
 from resgen.train.device.engine import Engine
 from resgen.train.device.processes import World
-
-TOP = 5
+from resgen.train.run.counting import TOP, best_classes
 
 
 class Answers(NamedTuple):
@@ -92,10 +91,7 @@ def ranked(logits: Tensor, top: int) -> list[list[int]]:
 
     Of equal ones, which bf16 has many of, the first is argmax's, as in training.
     """
-    order = logits.topk(min(top, logits.shape[1])).indices
-    rows: list[list[int]] = []
-    for first, each in zip(logits.argmax(1).tolist(), order.tolist(), strict=True):
-        rows.append([first, *(one for one in each if one != first)][: len(each)])
+    rows: list[list[int]] = best_classes(logits, top).tolist()
     return rows
 
 

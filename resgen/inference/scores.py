@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from math import sqrt
 from typing import NamedTuple
 
-from resgen.inference.answers import TOP, Answers
+from resgen.inference.answers import Answers
+from resgen.train.run.counting import TOP
 
 
 class Rate(NamedTuple):

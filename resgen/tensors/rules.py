@@ -42,10 +42,10 @@ def _plain(value: Any) -> bool:
 
 
 def _sums(value: Any) -> bool:
-    """Three numbers, or three for each process."""
+    """Three or four numbers, or as many for each process."""
     if (
         indirect(value)
-        or value.shape[-1:] != (3,)
+        or value.shape[-1:] not in ((3,), (4,))
         or value.dim() > 2
         or not value.is_floating_point()
     ):
@@ -132,6 +132,8 @@ def _cuda(value: Any) -> bool:
     )
 
 
+_SUMS = "the three sums of an epoch, or four with top-5 errors"
+
 _MAPPING = Rule(
     "a mapping of plain values", lambda value: isinstance(value, dict) and _plain(value)
 )
@@ -152,8 +154,8 @@ RULES = {
         "a pair of an error and the step it was measured at",
         lambda value: len(value) == 2 and _number(value[0]) and _whole(0).holds(value[1]),
     ),
-    "count": Rule("the three sums of an epoch", _sums),
-    "window": Rule("the three sums of an epoch", lambda value: _sums(value) and value.dim() == 1),
+    "count": Rule(_SUMS, _sums),
+    "window": Rule(_SUMS, lambda value: _sums(value) and value.dim() == 1),
     "clock": Rule("a pair of seconds", lambda value: len(value) == 2 and all(map(_number, value))),
     "model": Rule("a mapping of names to finite tensors", _weights),
     "average": Rule("what torch's AveragedModel keeps, or nothing", _average),

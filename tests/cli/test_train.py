@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +14,14 @@ from PIL import Image
 
 from resgen import cost, load_spec, resolve
 from resgen.cli import app
+from resgen.cost.memory import training_step
 from resgen.errors import Diverged, UserError
 from resgen.train.run import metrics
 from resgen.train.run.folder import Result
+from resgen.train.run.loop import Stepper
 from resgen.train.run.signals import Stop
 from resgen.train.run.trainer import Trainer
+from resgen.words import memory as short_memory
 from tests.training import typed
 
 
@@ -89,9 +93,11 @@ def test_only_the_table_is_on_stdout(
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert lines[0].split() == [
-        "network", "params", "training", "held", "out", "best", "held", "out", "test", "time",
+        "network", "params", "training", "held-out", "best", "best", "test", "time",
     ]  # fmt: skip
-    assert lines[1].startswith("tiny ")
+    assert lines[1].split() == ["error", "error", "error", "epoch", "error"]
+    assert lines[2].startswith("tiny ")
+    assert "top-5" not in out + err  # of ten classes
     assert "proof holds in all" in err
     assert err.index("proof holds") < err.index("epoch 1:")
 
@@ -135,6 +141,66 @@ def test_plan_tells_schedule_groups_and_cost_without_training(
     assert "weight decay 0.0001" in out
     assert "8,192,000 images at 3 x " in out
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_recipe_follows_the_data_and_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words, line in (
+        ([], "recipe    cifar-short (the one for cifar10)"),
+        (["--epochs", "3"], "recipe    cifar-short (the one for cifar10), with length=3 epochs"),
+        (["--recipe", "digits"], "recipe    digits"),
+    ):
+        typed("cifar/resnet20", "--plan", "--data", "cifar10", *words)
+        assert capsys.readouterr().out.splitlines()[0] == line
+
+
+def test_a_run_goes_on_with_the_recipe_it_was_begun_with(
+    command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # What `--data synthetic` alone meant may have changed since.
+    changes = ["--data", "synthetic", "--set", "batch=512", "--device", "cpu", "--out", "run"]
+    command(*changes, "--recipe", "cifar-short", "--set", "length=1 steps")
+    capsys.readouterr()
+    command(*changes, "--set", "length=1 steps", "--resume")
+    assert "recipe cifar-short, with batch=512" in capsys.readouterr().err
+
+
+def test_plan_says_memory_augmentation_loss_and_the_measured_time(
+    command: Callable[..., None], tiny: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--set", "augment={crop: pad, mixup: 0.2}", "--set", "loss.label_smoothing=0.1"]
+    command("--plan", *words, "--precision", "fp32")
+    out = capsys.readouterr().out
+    plan = resolve(load_spec(tiny()))
+    peak = short_memory(training_step(plan, 128, "fp32", "momentum").peak)
+    assert f"  memory: about {peak} in fp32 a step of 128 images at a time" in out
+    assert "augment   crops of the image padded by 4, mixup 0.2" in out
+    assert "loss      cross-entropy, label smoothing 0.1" in out
+    assert "time:" not in out
+    command("--plan", "--measure", *words, "--device", "cpu")
+    out = capsys.readouterr().out
+    (told,) = re.findall(r"time: (.*)", " ".join(out.split()))
+    # 24 epochs of 11 steps.
+    step, whole = re.findall(r"([0-9.e-]+) s a step .*: (\d+) s for 264 steps and \d+ s for", told)[
+        0
+    ]
+    assert float(whole) == pytest.approx(264 * float(step), rel=0.1, abs=1)
+    assert max(map(len, out.splitlines())) <= 80
+    with pytest.raises(UserError, match="--measure says nothing without --plan"):
+        command("--measure")
+
+
+def test_a_measured_step_that_does_not_fit_is_an_error(
+    command: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Stepper, "__call__", full)
+    with pytest.raises(UserError, match="tiny: a step of 128 images does not fit into memory; "):
+        command("--plan", "--measure", "--device", "cpu")
 
 
 def test_plan_costs_the_images_trained_on(
@@ -221,7 +287,7 @@ def test_the_table_of_the_others_is_printed_before_exit_code_3(
         command(tiny("other"), "--epochs", "1", "--out", "run", "--device", "cpu", "--quiet")
     assert caught.value.exit_code == 3
     out = capsys.readouterr().out.splitlines()
-    assert out[1].startswith("other ")
+    assert out[2].startswith("other ")
     assert not any(line.startswith("tiny") for line in out)
 
 
@@ -248,6 +314,6 @@ def test_a_reader_of_the_log_that_leaves_does_not_end_the_training(
     assert process.stdout is not None
     process.stderr.readline()
     process.stderr.close()
-    assert process.stdout.read().splitlines()[1].startswith("tiny ")
+    assert process.stdout.read().splitlines()[2].startswith("tiny ")
     assert process.wait() == 0
     assert len(metrics.read(tmp_path / "run")) == 2

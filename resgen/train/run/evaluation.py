@@ -1,4 +1,4 @@
-"""Loss and error over a split, each image counted once, whatever the processes."""
+"""Loss and errors over a split, each image counted once, whatever the processes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch.optim.swa_utils import update_bn
 from resgen.train.data.feed import Batch, Feed
 from resgen.train.device.engine import Engine
 from resgen.train.device.processes import World
-from resgen.train.run.loop import Count
+from resgen.train.run.counting import Count, Means
 from resgen.train.run.setup import Setup
 
 
-def judge(module: nn.Module, setup: Setup, which: str) -> tuple[float, float]:
-    """(loss, error) of a run's network on its `heldout` or `test` images."""
+def judge(module: nn.Module, setup: Setup, which: str) -> Means:
+    """Loss and errors of a run's network on its `heldout` or `test` images."""
     # Running statistics differ between processes; all judge with the first one's.
     setup.world.copy_first(module.buffers())
     if setup.recipe.precise_bn:
@@ -30,6 +30,7 @@ def judge(module: nn.Module, setup: Setup, which: str) -> tuple[float, float]:
     return evaluate(
         module, setup.feed, which, len(split),
         batch=min(512, setup.recipe.batch), engine=setup.engine, world=setup.world,
+        classes=setup.network.classes,
     )  # fmt: skip
 
 
@@ -42,13 +43,14 @@ def evaluate(
     batch: int,
     engine: Engine,
     world: World,
-) -> tuple[float, float]:
-    """(mean cross-entropy, error) over a split, each image counted once.
+    classes: int,
+) -> Means:
+    """Mean cross-entropy and errors over a split, each image counted once.
 
     Image i goes to process i mod size; shares may differ by one image.
     """
     mine = torch.arange(world.rank, count, world.size)
-    tally = Count.zero(engine.device)
+    tally = Count.zero(engine.device, classes)
     module.eval()
     with torch.inference_mode():
         for images, labels in feed.still(which, torch.split(mine, batch)):

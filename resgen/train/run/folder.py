@@ -31,11 +31,12 @@ from resgen.spec.writing import block_text
 from resgen.tensors import checkpoint
 from resgen.train.device.engine import Engine
 from resgen.train.recipe import Recipe
+from resgen.train.recipe.defaults import RUN_RECIPE
 from resgen.train.run import lock, metrics
 from resgen.train.run.network import Network
 from resgen.train.run.settings import Settings
 
-SPEC, RECIPE, ENVIRONMENT = RUN_SPEC, "recipe.yaml", "environment.json"
+SPEC, RECIPE, ENVIRONMENT = RUN_SPEC, RUN_RECIPE, "environment.json"
 RESULT, CURVES = "result.json", "curves.png"
 _OURS = (
     SPEC, RECIPE, ENVIRONMENT, RESULT, CURVES, metrics.NAME,
@@ -184,23 +185,33 @@ class Result:
     best_epoch: float
     test_error: float | None
     seconds: float
+    # Of more than ten classes, in runs that counted them.
+    train_top5_error: float | None = None
+    last_top5_error: float | None = None
+    best_top5_error: float | None = None
+    test_top5_error: float | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """What is in result.json: no word of top-5 errors where there are none."""
+        every = asdict(self)
+        return {key: every[key] for key in every if "top5" not in key or every[key] is not None}
 
 
 def write_result(folder: Path, result: Result) -> None:
     """result.json."""
-    write_whole(folder / RESULT, json.dumps(asdict(result), indent=2) + "\n")
+    write_whole(folder / RESULT, json.dumps(result.plain(), indent=2) + "\n")
 
 
 def finished(folder: Path) -> Result | None:
     """How a run ended, if it did; None of a damaged file too, which is then made anew."""
     try:
         found = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        result = Result(**{field.name: found[field.name] for field in fields(Result)})
+        keys = [field.name for field in fields(Result)]
+        result = Result(**{key: found[key] for key in keys if key in found})
         numbers = [value for name, value in asdict(result).items() if name != "name"]
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return None
-    known = (float, int, type(None))
-    return result if all(isinstance(number, known) for number in numbers) else None
+    return result if all(isinstance(each, float | int | None) for each in numbers) else None
 
 
 def command_line() -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from resgen.errors import UserError
 from resgen.tensors import checkpoint
 from resgen.train.data import sources
 from resgen.train.data.feed import Feed, MemoryFeed
@@ -81,12 +80,7 @@ def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
     data = loaded[wanted]
     order = Order(len(data.train), recipe.batch, job.settings.seed, recipe.augment.repeats)
     shares(recipe.batch, processes=job.world.size, pieces=recipe.accumulate)
-    least = recipe.batch // (job.world.size * recipe.accumulate)
-    if least < network.least_images:
-        raise UserError(
-            f"{network.name}: its smallest images are 1x1, and a batch norm needs two of them at "
-            f"a time in training; the batch of {recipe.batch} gives it {least}: raise batch"
-        )
+    network.check_batch(recipe.batch, job.world.size * recipe.accumulate)
     feed = _feed(job, data, order, network)
     return Setup(
         network, recipe, data, feed, order, job.engine, job.world, job.settings,

@@ -19,33 +19,7 @@ from resgen.train.device.engine import Engine
 from resgen.train.device.processes import World
 from resgen.train.recipe import Recipe
 from resgen.train.recipe.keys import Loss
-
-
-@dataclass(frozen=True)
-class Count:
-    """Loss and errors summed over images; they stay on the device until they are read."""
-
-    sums: Tensor
-    """(loss, errors, images)"""
-
-    @classmethod
-    def zero(cls, device: torch.device) -> Count:
-        """Nothing counted yet."""
-        kind = torch.float32 if device.type == "mps" else torch.float64
-        return cls(torch.zeros(3, dtype=kind, device=device))
-
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Counts a batch: its summed loss, and where the largest logit is not the label's."""
-        truth = labels if labels.dim() == 1 else labels.argmax(1)
-        wrong = (logits.argmax(1) != truth).sum()
-        self.sums[0] += loss
-        self.sums[1] += wrong
-        self.sums[2] += len(truth)
-
-    def read(self) -> tuple[float, float]:
-        """(mean loss, error as a fraction), after waiting for the device."""
-        loss, errors, images = self.sums.tolist()
-        return loss / max(images, 1), errors / max(images, 1)
+from resgen.train.run.counting import Count
 
 
 def summed_loss(logits: Tensor, labels: Tensor, recipe: Loss) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 
 from resgen.errors import UserError
 from resgen.files import write_whole
+from resgen.train.run.counting import Means
 
 NAME = "metrics.jsonl"
 KEYS = (
@@ -16,10 +17,35 @@ KEYS = (
     "images_per_second", "data_wait", "seconds",
 )  # fmt: skip
 """The numbers of a row."""
+TOP5 = ("train_top5_error", "heldout_top5_error")
+"""Those of more than ten classes besides, where an epoch has them: earlier runs have none."""
 TIMES = ("images_per_second", "data_wait", "seconds")
 """The keys in which a resumed run's rows differ from an uninterrupted one's."""
 
 Row = dict[str, Any]
+
+
+def named(split: str, means: Means) -> Row:
+    """`train_loss`, `train_error` and, where it was counted, `train_top5_error`."""
+    row = {f"{split}_loss": means.loss, f"{split}_error": means.error}
+    return row if means.top5 is None else {**row, f"{split}_top5_error": means.top5}
+
+
+def lines(row: Row, *, left: str) -> list[str]:
+    """An epoch told in lines of 80 columns: both losses and errors, the rate and the speed."""
+    title = f"  epoch {row['epoch']:g}: "
+    told = []
+    for split, words in (("train", "training"), ("heldout", "held out")):
+        line = f"{words} loss {row[f'{split}_loss']:.4f}, error {row[f'{split}_error']:.2%}"
+        if (top5 := row.get(f"{split}_top5_error")) is not None:
+            line += f", top-5 error {top5:.2%}"
+        told.append(line.replace("%", " %"))
+    speed = (
+        f"rate {row['rate']:.3g}, {row['images_per_second']:,.0f} images/s, "
+        f"data wait {100 * row['data_wait']:.0f} %, {left} left"
+    )
+    first, *others = [*told, speed]
+    return [f"{title}{first}", *(" " * len(title) + other for other in others)]
 
 
 def without_times(rows: Iterable[Row]) -> list[Row]:
@@ -59,7 +85,11 @@ def _row(line: str) -> Row | None:
         row = json.loads(line)
     except ValueError:
         return None
-    sound = isinstance(row, dict) and all(isinstance(row.get(key), int | float) for key in KEYS)
+    sound = (
+        isinstance(row, dict)
+        and all(isinstance(row.get(key), int | float) for key in KEYS)
+        and all(isinstance(row.get(key, 0.0), int | float) for key in TOP5)
+    )
     return row if sound else None
 
 

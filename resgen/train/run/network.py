@@ -57,6 +57,15 @@ class Network:
         """The data as this network takes it."""
         return replace(data, channels=self.channels, size=self.size, classes=self.classes)
 
+    def check_batch(self, batch: int, parts: int) -> None:
+        """Raises UserError where the smallest part of a batch is too small to train on."""
+        least = batch // parts
+        if least < self.least_images:
+            raise UserError(
+                f"{self.name}: its smallest images are 1x1, and a batch norm needs two of them at "
+                f"a time in training; the batch of {batch} gives it {least}: raise batch"
+            )
+
     def module(self, seed: int) -> nn.Module:
         """The module with the initial weights of a seed."""
         import torch

@@ -1,11 +1,12 @@
-"""`--plan`: a run told in advance: the schedule's corners, parameter groups, and the cost."""
+"""`--plan`: a run told in advance: data, recipe, the schedule's corners, groups, cost, memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import prod
+from collections.abc import Callable, Sequence
+from math import ceil, prod
 from pathlib import Path
 from textwrap import wrap
+from typing import NamedTuple
 
 from resgen.train.data.facts import Facts, check, fixed, split_name
 from resgen.train.data.images import Wanted
@@ -13,7 +14,9 @@ from resgen.train.data.order import Order, shares
 from resgen.train.recipe import Recipe
 from resgen.train.recipe.groups import groups
 from resgen.train.recipe.rate import Rate
+from resgen.train.recipe.said import augmentation, loss
 from resgen.train.run.network import Network
+from resgen.words import COLUMNS, hung, memory
 
 
 def known(wanted: Wanted) -> Facts:
@@ -30,42 +33,84 @@ def _groups(network: Network, recipe: Recipe) -> list[str]:
     """One line for each parameter group."""
     sizes = {name: prod(shape) for name, shape in network.parameters}
     return [
-        f"  {group.title}: {len(group.names)} tensors, "
+        f"{group.title}: {len(group.names)} tensors, "
         f"{sum(sizes[name] for name in group.names):,} parameters, "
         f"weight decay {group.weight_decay:g}"
         for group in groups(network.parameters, recipe.optimizer)
     ]
 
 
-def outlook(networks: Sequence[Network], recipe: Recipe, data: Wanted) -> str:
-    """The whole plan as text. Raises UserError where training would."""
+class Run(NamedTuple):
+    """The size of a run: what it is expected to take is made of these."""
+
+    steps: int
+    judged: int
+    """Held-out images evaluated in all, over all epochs."""
+
+
+def outlook(
+    networks: Sequence[Network], recipe: Recipe, data: Wanted, *,
+    title: str = "", precision: str = "auto", expected: Callable[[Network, Run], str] | None = None,
+) -> str:  # fmt: skip
+    """The whole plan as text, in 80 columns. Raises UserError where training would.
+
+    `title` says which recipe it is; `expected` is a sentence on the time a network takes.
+    """
     for network in networks:
         wanted = network.wanted(data)
         facts = known(wanted)
         check(facts, wanted)
-    order = Order(facts.train, recipe.batch, 0, recipe.augment.repeats)
-    shares(recipe.batch, processes=1, pieces=recipe.accumulate)
+        order = Order(facts.train, recipe.batch, 0, recipe.augment.repeats)
+        shares(recipe.batch, processes=1, pieces=recipe.accumulate)
+        network.check_batch(recipe.batch, recipe.accumulate)
     rate = Rate(recipe, order.steps)
     lines = [
-        *wrap(recipe.description, 80),
+        *(hung("recipe", title) if title else ()),
+        *wrap(recipe.description, COLUMNS),
         "",
-        f"{data.name}: {facts.train:,} training images, batch {recipe.batch}, "
-        f"{rate.epoch_steps:,} steps an epoch",
-        f"length: {rate.total:,} steps = {rate.total / rate.epoch_steps:.4g} epochs",
+        *hung(
+            "data",
+            f"{data.name}: {facts.train:,} training images, batch {recipe.batch}, "
+            f"{rate.epoch_steps:,} steps an epoch",
+        ),
+        *hung("", f"{facts.heldout:,} held-out images, {facts.classes:,} classes"),
+        *hung("length", f"{rate.total:,} steps = {rate.total / rate.epoch_steps:.4g} epochs"),
+        *hung("augment", augmentation(recipe.augment)),
+        *hung("loss", loss(recipe.loss)),
         "",
         f"schedule ({recipe.schedule.kind})",
         "       step    epoch        rate",
     ]
     for step, value, why in rate.changes():
         lines.append(f"  {step:9,}  {step / rate.epoch_steps:7.2f}  {value:10.4g}  {why}")
+    run = Run(rate.total, ceil(rate.total / rate.epoch_steps) * facts.heldout)
     for network in networks:
         # A backward pass costs two forward passes: gradients of inputs and of weights.
         macs = 3 * network.train_macs * recipe.batch * rate.total
-        lines += [
-            "",
-            f"{network.name}, {recipe.optimizer.kind}",
+        told = [
             *_groups(network, recipe),
-            f"  {recipe.batch * rate.total:,} images at 3 x {network.train_macs:,} MACs: "
+            f"{recipe.batch * rate.total:,} images at 3 x {network.train_macs:,} MACs: "
             f"{macs:.4g} MACs, {2 * macs:.4g} FLOPs",
+            _memory(network, recipe, precision),
+            *([expected(network, run)] if expected is not None else ()),
         ]
+        lines += ["", f"{network.name}, {recipe.optimizer.kind}"]
+        lines += [each for line in told for each in _indented(line)]
     return "\n".join(lines)
+
+
+def _memory(network: Network, recipe: Recipe, precision: str) -> str:
+    """The closed form of a step's peak, in the precision asked for, or in both."""
+    images = ceil(recipe.batch / recipe.accumulate)
+    each = [
+        f"{memory(network.step_bytes(images, kind, recipe.optimizer.state))} in {kind}"
+        for kind in (("fp32", "bf16") if precision == "auto" else (precision,))
+    ]
+    return f"memory: about {', '.join(each)} a step of {images} images at a time"
+
+
+def _indented(line: str) -> list[str]:
+    return wrap(
+        line, COLUMNS, initial_indent="  ", subsequent_indent="    ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip

@@ -214,20 +214,32 @@ def _draw(job: Job, setups: Sequence[Setup]) -> None:
 
 def table(results: Sequence[Result], networks: Sequence[Network]) -> str:
     """The last table: errors in %, each labelled with the images it was counted on."""
-    header = ("network", "params", "training", "held out", "best held out", "test", "time")
+    header = ("network", "params", "training", "held-out", "best", "best", "test", "time")
+    below = ("", "", "error", "error", "error", "epoch", "error", "")
     rows = []
     params = {network.name: network.params for network in networks}
     for result in results:
-        test = "-" if result.test_error is None else f"{100 * result.test_error:.2f} %"
-        best = f"{100 * result.best_error:.2f} % (epoch {result.best_epoch:.4g})"
         rows.append(
             (
-                result.name, f"{params[result.name]:,}", f"{100 * result.train_error:.2f} %",
-                f"{100 * result.last_error:.2f} %", best, test, duration(result.seconds),
+                result.name, f"{params[result.name]:,}", percent(result.train_error),
+                percent(result.last_error), percent(result.best_error),
+                f"{result.best_epoch:.4g}", percent(result.test_error), duration(result.seconds),
             )
         )  # fmt: skip
+        top5 = (
+            result.train_top5_error, result.last_top5_error, result.best_top5_error,
+            result.test_top5_error,
+        )  # fmt: skip
+        if any(each is not None for each in top5):
+            train, last, best, test = map(percent, top5)
+            rows.append(("  top-5 error", "", train, last, best, "", test, ""))
     note = (
         "errors: training with the weights of each step, over the last epoch;\n"
-        "held out and test with the last weights"
+        "held-out and test with the last weights; best: the least held-out error"
     )
-    return "\n".join([*aligned(header, rows), "", note])
+    return "\n".join([*aligned(header, [below, *rows]), "", note])
+
+
+def percent(error: float | None) -> str:
+    """0.1234 -> `12.34 %`; a dash where nothing was counted."""
+    return "-" if error is None else f"{100 * error:.2f} %"

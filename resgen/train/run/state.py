@@ -22,8 +22,9 @@ from resgen.train.data.seeds import derive
 from resgen.train.device.engine import Engine
 from resgen.train.recipe import optimizers
 from resgen.train.run.agreement import differences
+from resgen.train.run.counting import Count
 from resgen.train.run.fitting import same_tensors
-from resgen.train.run.loop import Clock, Count
+from resgen.train.run.loop import Clock
 from resgen.train.run.network import written_out
 from resgen.train.run.setup import Setup
 
@@ -51,9 +52,9 @@ class State:
         self.warm = recipe.schedule.warmup_until_error is None
         self.best: tuple[float, int] = (float("inf"), 0)
         """The least held-out error and the step it was measured at."""
-        self.count = Count.zero(engine.device)
+        self.count = Count.zero(engine.device, setup.network.classes)
         """Of this process, over this epoch."""
-        self.window = Count.zero(engine.device)
+        self.window = Count.zero(engine.device, setup.network.classes)
         """What all processes had counted when the warm-up's end was last looked for."""
         self.clock = Clock()
 
@@ -69,8 +70,8 @@ class State:
 
     def end_epoch(self) -> None:
         """Starts counting anew."""
-        self.count.sums.zero_()
-        self.window.sums.zero_()
+        for count in (self.count, self.window):
+            count.sums = Count.zero(count.sums.device, self.setup.network.classes).sums
         self.clock = Clock()
 
     def counted(self) -> Count:
@@ -154,7 +155,7 @@ class State:
         world = self.setup.world
         # A row for each process: added up here, the sums could differ in their last bit from
         # those of a run that went on.
-        counts = self.count.sums.new_zeros(world.size, 3)
+        counts = self.count.sums.new_zeros(world.size, len(self.count.sums))
         counts[world.rank] = self.count.sums
         world.sum(counts)
         if world.first:
@@ -173,12 +174,18 @@ class State:
         optimizers.restore(self.optimizer, saved["optimizer"])
         self.step, self.warm = saved["step"], saved["warm"]
         self.best = (float(saved["best"][0]), int(saved["best"][1]))
-        counts = saved["count"].view(-1, 3)
+        counts = by_process(saved["count"])
+        # Earlier runs did not count top-5 errors: an epoch begun so is ended so.
+        for count in (self.count, self.window):
+            count.sums = count.sums[: counts.shape[1]].clone()
+        counts = counts[:, : len(self.count.sums)]
         if len(counts) == world.size:
             self.count.sums.copy_(counts[world.rank])
         else:
             self.count.sums.copy_(counts.sum(0) * world.first)
-        self.window.sums.copy_(saved["window"])
+        self.window.sums.copy_(saved["window"][: len(self.window.sums)])
+        if not counts[:, 2].any():
+            self.end_epoch()
         self.clock = Clock(*saved["clock"])
         restore_random(saved["random"], self.setup.engine)
         if (bad := self.bad()) is not None:
@@ -186,6 +193,11 @@ class State:
                 f"{path}: {bad} holds a NaN or infinity; go on from an older checkpoint, or start "
                 "anew with another --out"
             )
+
+
+def by_process(count: torch.Tensor) -> torch.Tensor:
+    """The sums that a checkpoint holds, a row for each process; earlier ones hold one row."""
+    return count.reshape(-1, count.shape[-1])
 
 
 def data_facts(data: Data) -> dict[str, Any]:

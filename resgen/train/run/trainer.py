@@ -18,13 +18,14 @@ from resgen.train.data.order import shares
 from resgen.train.data.seeds import derive
 from resgen.train.run import metrics
 from resgen.train.run.board import Board
+from resgen.train.run.counting import Count
 from resgen.train.run.evaluation import judge
 from resgen.train.run.folder import Result
 from resgen.train.run.log import Log, duration
-from resgen.train.run.loop import Count, Stepper, first_bad_layer
+from resgen.train.run.loop import Stepper, first_bad_layer
 from resgen.train.run.setup import Setup
 from resgen.train.run.signals import Stop
-from resgen.train.run.state import State
+from resgen.train.run.state import State, by_process
 
 LOOK_EVERY = 50
 """Steps between looks at an asynchronous device's numbers."""
@@ -67,7 +68,7 @@ class Trainer:
         self.state.restore(saved)
         # An epoch that was judged has begun to count anew.
         ended = self.state.step in (self._epoch_end(self.state.step - 1), self.rate.total)
-        self.unjudged = ended and bool(saved["count"].view(-1, 3)[:, 2].sum() > 0)
+        self.unjudged = ended and bool(by_process(saved["count"])[:, 2].sum() > 0)
         if self.setup.world.first:
             self.rows = metrics.cut_back(self.setup.folder, self.state.step)
         self.setup.world.wait()
@@ -169,12 +170,12 @@ class Trainer:
 
     def _show(self) -> None:
         """Where the run stands, over the images that all processes have seen in this epoch."""
-        loss, error = self.state.counted().read()
+        seen = self.state.counted().read()
         speed = self._speed()
         left = (self.rate.total - self.state.step) * self.setup.recipe.batch / speed
         self.log.step(
             self.state.step,
-            f"loss {loss:.4f}, error {100 * error:.2f} %, {speed:,.0f} images/s, "
+            f"loss {seen.loss:.4f}, error {100 * seen.error:.2f} %, {speed:,.0f} images/s, "
             f"{duration(left)} left",
         )
 
@@ -187,7 +188,7 @@ class Trainer:
         if taken % ERROR_WINDOW and taken != self.setup.order.steps:
             return
         counted = state.counted().sums
-        _, error = Count(counted - state.window.sums).read()
+        error = Count(counted - state.window.sums).read().error
         state.window.sums.copy_(counted)
         if error < until:
             state.warm = True
@@ -198,9 +199,9 @@ class Trainer:
     def _end_epoch(self) -> None:
         self._refuse_bad()
         setup, state, world = self.setup, self.state, self.setup.world
-        train_loss, train_error = state.counted().read()
+        train = state.counted().read()
         try:
-            loss, error = judge(state.judged, setup, "heldout")
+            heldout = judge(state.judged, setup, "heldout")
         except UserError as unread:
             raise self._unreadable(unread) from None
         self.unjudged = False
@@ -208,17 +209,15 @@ class Trainer:
             "epoch": round(state.step / setup.order.steps, 4),
             "step": state.step,
             "rate": state.optimizer.param_groups[0]["lr"],
-            "train_loss": train_loss,
-            "train_error": train_error,
-            "heldout_loss": loss,
-            "heldout_error": error,
+            **metrics.named("train", train),
+            **metrics.named("heldout", heldout),
             "images_per_second": round(self._speed(), 1),
             "data_wait": round(state.clock.waited / max(state.clock.seconds, 1e-9), 4),
             "seconds": round(state.clock.seconds, 3),
         }
-        better = error < state.best[0]
+        better = heldout.error < state.best[0]
         if better:
-            state.best = (error, state.step)
+            state.best = (heldout.error, state.step)
         self.rows.append(row)
         state.end_epoch()
         if world.first:
@@ -236,12 +235,8 @@ class Trainer:
         seconds = sum(each["seconds"] for each in self.rows[-5:]) / len(self.rows[-5:])
         left = (self.rate.total - self.state.step) / self.setup.order.steps * seconds
         self.log.step(self.state.step)
-        self.log.line(
-            f"  epoch {row['epoch']:g}: training {100 * row['train_error']:.2f} %, "
-            f"held out {100 * row['heldout_error']:.2f} %, rate {row['rate']:.3g}, "
-            f"{row['images_per_second']:,.0f} images/s, "
-            f"{100 * row['data_wait']:.0f} % waiting for data, {duration(left)} left"
-        )
+        for line in metrics.lines(row, left=duration(left)):
+            self.log.line(line)
 
     def _result(self) -> Result:
         setup = self.setup
@@ -251,11 +246,16 @@ class Trainer:
                 "is made; put the file back, or train anew with --force"
             )
         last = self.rows[-1]
-        test = judge(self.state.judged, setup, "test")[1] if setup.data.test is not None else None
+        test = judge(self.state.judged, setup, "test") if setup.data.test is not None else None
+        best = next((row for row in self.rows if row["step"] == self.state.best[1]), {})
         return Result(
             setup.network.name, last["train_error"], last["heldout_error"], self.state.best[0],
-            self.state.best[1] / setup.order.steps, test,
+            self.state.best[1] / setup.order.steps, test.error if test else None,
             round(sum(row["seconds"] for row in self.rows), 1),
+            train_top5_error=last.get("train_top5_error"),
+            last_top5_error=last.get("heldout_top5_error"),
+            best_top5_error=best.get("heldout_top5_error"),
+            test_top5_error=test.top5 if test else None,
         )  # fmt: skip
 
     # ---- stopping

@@ -10,6 +10,7 @@ import pytest
 from resgen.errors import UserError
 from resgen.train.run import fit, runs
 from resgen.train.run.network import load
+from resgen.train.run.outlook import outlook
 
 SHRUNK = """
 name: shrunk
@@ -41,9 +42,15 @@ def test_pieces_of_one_image_are_refused_before_the_run(
     chosen = job(specs=[shrunk], recipe_=keys)
     with pytest.raises(UserError) as caught:
         runs.train(chosen)
-    assert str(caught.value) == (
-        "shrunk: its smallest images are 1x1, and a batch norm needs two of them at a time in "
-        f"training; the batch of {keys['batch']} gives it 1: raise batch"
+    with pytest.raises(UserError) as planned:
+        outlook(chosen.networks, chosen.recipe, chosen.data)
+    assert (
+        str(planned.value)
+        == str(caught.value)
+        == (
+            "shrunk: its smallest images are 1x1, and a batch norm needs two of them at a time in "
+            f"training; the batch of {keys['batch']} gives it 1: raise batch"
+        )
     )
     assert not chosen.settings.out.exists()
 

@@ -15,9 +15,10 @@ from resgen.errors import Diverged, UserError
 from resgen.tensors import checkpoint
 from resgen.train.device.processes import World
 from resgen.train.run import loop, runs, trainer
+from resgen.train.run.counting import Count, Means
 from resgen.train.run.job import made_ready
 from resgen.train.run.log import Log
-from resgen.train.run.loop import Count, Stepper
+from resgen.train.run.loop import Stepper
 from resgen.train.run.state import State
 from resgen.train.run.trainer import Trainer
 
@@ -65,7 +66,7 @@ def test_the_window_of_the_warm_up_is_that_of_all_processes_across_a_resume(
     seen: list[list[float]] = []
     read = Count.read
 
-    def spied(count: Count) -> tuple[float, float]:
+    def spied(count: Count) -> Means:
         seen.append(count.sums.tolist())
         return read(count)
 

@@ -1,0 +1,40 @@
+"""Data -> the shipped recipe that is meant where none is named."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from resgen.errors import UserError
+from resgen.spec.shipped import find, names
+from resgen.train.recipe.keys import read_recipe
+
+RUN_RECIPE = "recipe.yaml"
+"""Where a run folder has the recipe that it was run with."""
+RECIPES = {
+    "digits": "digits",
+    "cifar10": "cifar-short",
+    "cifar100": "cifar-short",
+    "folder": "folder",
+    "synthetic": "digits",
+}
+"""By the data's name before its colon; of folders, whatever their images are."""
+
+
+def recipe_for(data: str) -> str:
+    """The recipe's name; the digits' of a name that no data has, which is refused elsewhere."""
+    return RECIPES.get(data.partition(":")[0], "digits")
+
+
+def begun_with(out: Path) -> str | None:
+    """The shipped recipe that the run in a folder, or one side by side in it, was begun with.
+
+    It is known by its description, whatever else of it was changed.
+    """
+    for path in (out / RUN_RECIPE, *sorted(out.glob(f"*/{RUN_RECIPE}"))):
+        with suppress(UserError):
+            description = read_recipe(str(path)).description
+            for name in names("recipe"):
+                if read_recipe(str(find("recipe", name))).description == description:
+                    return name
+    return None
