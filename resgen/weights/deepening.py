@@ -8,7 +8,7 @@ are made the identity; channels that it has besides hold copies of others (Chen 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,10 @@ from torch import Tensor
 from resgen.errors import UserError
 from resgen.plan import Block, Plan, Stage
 from resgen.weights.identity import ANY, Impossible, Values, Writer
+from resgen.weights.lifting import Tail, lift, make_identity, tail_of
 from resgen.weights.widening import Channels, Pairing
+
+Exact = Literal["evaluation", "training"]
 
 
 class Deepened(NamedTuple):
@@ -41,6 +44,7 @@ class _Run(NamedTuple):
     writer: Writer
     small: Plan
     large: Plan
+    exact: Exact
 
 
 def deepen(
@@ -49,18 +53,20 @@ def deepen(
     large: Plan,
     fresh: Mapping[str, Tensor],
     *,
+    exact: Exact = "evaluation",
     seed: int = 0,
 ) -> Deepened:
     """Weights with which the large network puts out what the small one does with its own.
 
-    fresh: initial weights of the large network; what is free stays as it is there.
+    fresh: initial weights of the large network; what is free stays as it is there. exact: the mode
+    in which that holds where it cannot in both: `training` lifts values (see `lifting`).
     Raises UserError where no weights do that, with the place and the reason.
     """
     _check(small, large)
     target = {name: value.clone() for name, value in fresh.items()}
     made = _Run(
         Pairing(weights, target, torch.Generator().manual_seed(seed)),
-        Writer(target), small, large,
+        Writer(target), small, large, exact,
     )  # fmt: skip
     with torch.no_grad():
         return _deepened(made)
@@ -102,6 +108,7 @@ def _stage(
             f"{run.small.name}; deepening adds blocks and takes none away"
         )
     added, unlike = 0, None
+    tail: Tail | None = None
     for name, block in made:
         if left:
             widened = run.pairing.widened
@@ -113,9 +120,10 @@ def _stage(
             else:
                 left.pop(0)
                 values = _behind(run.writer, name, block, values)
+                tail = tail_of(name, block, run.pairing.target)
                 continue
         try:
-            _identity(run.writer, name, block, values)
+            tail = _identity(run, name, block, tail, values)
         except Impossible as reason:
             what = f"{name}, a block more than there, cannot be the identity"
             raise unlike or _refused(run, what, reason) from None
@@ -135,12 +143,16 @@ def _copied(
     return pairing.row(names, small.after, large.after, of)
 
 
-def _identity(writer: Writer, name: str, block: Block, values: Values) -> None:
+def _identity(
+    run: _Run, name: str, block: Block, tail: Tail | None, values: Values
+) -> Tail | None:
     """Makes a block put out what it takes in, of these values. Raises Impossible."""
     if block.input != block.output:
         raise Impossible("it changes the shape of what it takes in")
-    writer.unit(name, block.main, block.shortcut, block.merge, block.leaves_after, values)
-    writer.identity(name, block.after, values)
+    if run.exact == "training":
+        return lift(run.writer, name, block, tail, values) or tail
+    make_identity(run.writer, name, block, values)
+    return None
 
 
 def _behind(writer: Writer, name: str, block: Block, values: Values) -> Values:

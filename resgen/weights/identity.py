@@ -155,7 +155,8 @@ class Writer:
         self, prefix: str, layer: Layer, values: Values, places: list[int], of: str
     ) -> list[int]:
         """Where each channel of x stands behind the layer, which keeps all of them."""
-        op, name, called = layer.op, _join(prefix, layer.name), f"{of}{layer.name}"
+        op, name = layer.op, _join(prefix, layer.name)
+        called = "its shortcut" if layer.name == "shortcut" else f"{of}{layer.name}"
         if isinstance(op, _FREE) or (isinstance(op, L.Scale) and op.factor == 1):
             self.drops |= not isinstance(op, L.Identity | L.Scale)
         elif isinstance(op, _ABOVE_ZERO):
