@@ -15,9 +15,11 @@ from torch import Tensor
 
 from resgen.errors import UserError
 from resgen.plan import Block, Plan, Stage
-from resgen.weights.identity import ANY, Impossible, Values, Writer
+from resgen.weights.channels import Channels
+from resgen.weights.identity import Impossible, Writer
 from resgen.weights.lifting import Tail, lift, make_identity, tail_of
-from resgen.weights.widening import Channels, Pairing
+from resgen.weights.ranges import ANY, Tensors, Values, behind, joined
+from resgen.weights.widening import Pairing
 
 Exact = Literal["evaluation", "training"]
 
@@ -26,15 +28,15 @@ class Deepened(NamedTuple):
     """The weights of the larger network, and how they came about.
 
     stages: of each its name, the blocks copied and the identity blocks. widened: whether channels
-    are held more than once. renormalizes, drops: whether an identity block has a batch norm that
-    is none in training, or a dropout.
+    are held more than once. lifted: whether batch norms are, see `lifting`. renormalizes: whether
+    an identity block has a batch norm that is the identity in evaluation alone.
     """
 
     weights: dict[str, Tensor]
     stages: tuple[tuple[str, int, int], ...]
     widened: bool
+    lifted: bool
     renormalizes: bool
-    drops: bool
 
 
 class _Run(NamedTuple):
@@ -78,7 +80,7 @@ def _deepened(run: _Run) -> Deepened:
         of = run.pairing.row(("", ""), small.stem, large.stem, torch.arange(small.input[0]))
     except Impossible as reason:
         raise _refused(run, "its stem", reason) from None
-    values = run.writer.behind("", large.stem, ANY)
+    values = behind(run.writer.tensors, "", large.stem, ANY)
     counts = []
     for one, other in zip(small.stages, large.stages, strict=True):
         of, values, copied, added = _stage(run, one, other, of, values)
@@ -92,8 +94,8 @@ def _deepened(run: _Run) -> Deepened:
         run.pairing.target,
         tuple(counts),
         run.pairing.widened,
+        run.writer.lifted,
         run.writer.renormalizes,
-        run.writer.drops,
     )
 
 
@@ -119,7 +121,7 @@ def _stage(
                 unlike = unlike or _refused(run, f"{name} cannot be {left[0][0]} there", reason)
             else:
                 left.pop(0)
-                values = _behind(run.writer, name, block, values)
+                values = _behind(run.writer.tensors, name, block, values)
                 tail = tail_of(name, block, run.pairing.target)
                 continue
         try:
@@ -143,9 +145,7 @@ def _copied(
     return pairing.row(names, small.after, large.after, of)
 
 
-def _identity(
-    run: _Run, name: str, block: Block, tail: Tail | None, values: Values
-) -> Tail | None:
+def _identity(run: _Run, name: str, block: Block, tail: Tail | None, values: Values) -> Tail | None:
     """Makes a block put out what it takes in, of these values. Raises Impossible."""
     if block.input != block.output:
         raise Impossible("it changes the shape of what it takes in")
@@ -155,12 +155,12 @@ def _identity(
     return None
 
 
-def _behind(writer: Writer, name: str, block: Block, values: Values) -> Values:
+def _behind(tensors: Tensors, name: str, block: Block, values: Values) -> Values:
     """Between what numbers the values lie that a block puts out."""
-    values = writer.joined(
-        name, block.main, block.shortcut, block.merge, block.leaves_after, values
+    values = joined(
+        tensors, name, block.main, block.shortcut, block.merge, block.leaves_after, values
     )
-    return writer.behind(name, block.after, values)
+    return behind(tensors, name, block.after, values)
 
 
 def _check(small: Plan, large: Plan) -> None:

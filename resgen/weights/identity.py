@@ -10,39 +10,28 @@ could be zero, but would have no gradient there, is refused: it would never lear
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from resgen.plan import layers as L
 from resgen.plan.layers import Layer, Merge, Shape, Shortcut
+from resgen.weights.ranges import FREE, Values, join
 
 
 class Impossible(Exception):
     """A layer that cannot be what is asked for; the reason as a clause."""
 
 
-class Values(NamedTuple):
-    """Between what numbers all values lie; `tau`: the threshold they are known to reach."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    tau: Tensor | None = None
-
-
-ANY = Values()
-
-_FREE = (L.Dropout, L.DropPath, L.Identity)
 _ABOVE_ZERO = (L.ReLU, L.LeakyReLU, L.ELU)
 _FLAT_AT_ZERO = (L.ReLU, L.ReLU6)
 _ZERO_AT_ZERO = (
     L.SiLU, L.LeakyReLU, L.ELU, L.Hardswish, L.Mish, L.PReLU, L.Tanh, L.GELU, L.MaxPool, L.AvgPool,
     L.BlurPool, L.GlobalAvgPool, L.Flatten, L.EdgePad, L.ZeroPad, L.ChannelShuffle, L.Upsample,
-    L.SpaceToDepth, L.Shift, L.Scale, *_FREE,
+    L.SpaceToDepth, L.Shift, L.Scale, *FREE,
 )  # fmt: skip
 _FACTORS = (
     L.SqueezeExcitation, L.GatedSqueezeExcitation, L.EfficientChannelAttention, L.ChannelAttention,
@@ -50,12 +39,12 @@ _FACTORS = (
 )  # fmt: skip
 _KEPT_STATISTICS = (L.BatchNorm, L.FrozenBatchNorm)
 _SCALED = (
-    L.BatchNorm, L.LayerNorm, L.GroupNorm, L.InstanceNorm, L.FilterResponseNorm, L.EvoNormB0,
-    L.EvoNormS0, L.LearnedScale,
+    L.BatchNorm, L.LayerNorm, L.LayerNorm2d, L.GroupNorm, L.InstanceNorm, L.FilterResponseNorm,
+    L.EvoNormB0, L.EvoNormS0, L.LearnedScale,
 )  # fmt: skip
 _OWN_STATISTICS = (
-    L.LayerNorm, L.GroupNorm, L.InstanceNorm, L.InstanceBatchNorm, L.FilterResponseNorm,
-    L.EvoNormB0, L.EvoNormS0,
+    L.LayerNorm, L.LayerNorm2d, L.GroupNorm, L.InstanceNorm, L.InstanceBatchNorm,
+    L.FilterResponseNorm, L.EvoNormB0, L.EvoNormS0,
 )  # fmt: skip
 
 
@@ -66,54 +55,8 @@ class Writer:
     tensors: dict[str, Tensor]
     renormalizes: bool = False
     """Whether a batch norm was made the identity, which it is not in training."""
-    drops: bool = False
-
-    def behind(self, prefix: str, layers: Sequence[Layer], values: Values) -> Values:
-        """Between what numbers values lie behind a row that takes these in."""
-        for layer in layers:
-            op = layer.op
-            if isinstance(op, L.ReLU):
-                values = Values(max(values.low, 0.0), max(values.high, 0.0))
-            elif isinstance(op, L.ReLU6):
-                values = Values(0.0, 6.0)
-            elif isinstance(op, L.Sigmoid | L.Hardsigmoid):
-                values = Values(0.0, 1.0)
-            elif isinstance(op, L.Threshold):
-                values = Values(tau=self.tensors[f"{_join(prefix, layer.name)}.tau"])
-            elif isinstance(op, L.Part):
-                values = self.behind(_join(prefix, layer.name), op.layers, values)
-            elif isinstance(op, L.Residual):
-                values = self.joined(
-                    prefix, op.main, op.shortcut, op.merge, op.leaves_after, values
-                )
-            elif isinstance(op, L.MaxPool | L.GlobalAvgPool | L.Flatten):
-                values = values._replace(tau=None)
-            elif not isinstance(op, _FREE):
-                values = ANY
-        return values
-
-    def joined(
-        self,
-        prefix: str,
-        main: tuple[Layer, ...],
-        shortcut: Shortcut,
-        merge: Merge,
-        leaves_after: int,
-        values: Values,
-    ) -> Values:
-        """Between what numbers values lie where a shortcut joins."""
-        branch = self.behind(prefix, main, values)
-        values = self.behind(prefix, main[:leaves_after], values)
-        if shortcut.kind == "none":
-            return branch
-        if shortcut.kind == "identity-padded":
-            # Zeros in the new channels, and else the values or means of them.
-            carried = Values(min(values.low, 0.0), max(values.high, 0.0))
-        else:
-            carried = self.behind(prefix, shortcut.layers, values)
-        if merge.gate or branch.tau is not None or carried.tau is not None:
-            return ANY
-        return Values(branch.low + carried.low, branch.high + carried.high)
+    lifted: bool = False
+    """Whether one was made it in training, too, in values that are lifted."""
 
     def unit(
         self,
@@ -155,10 +98,10 @@ class Writer:
         self, prefix: str, layer: Layer, values: Values, places: list[int], of: str
     ) -> list[int]:
         """Where each channel of x stands behind the layer, which keeps all of them."""
-        op, name = layer.op, _join(prefix, layer.name)
+        op, name = layer.op, join(prefix, layer.name)
         called = "its shortcut" if layer.name == "shortcut" else f"{of}{layer.name}"
-        if isinstance(op, _FREE) or (isinstance(op, L.Scale) and op.factor == 1):
-            self.drops |= not isinstance(op, L.Identity | L.Scale)
+        if isinstance(op, FREE) or (isinstance(op, L.Scale) and op.factor == 1):
+            pass  # in evaluation they are
         elif isinstance(op, _ABOVE_ZERO):
             if values.low < 0:
                 raise Impossible(f"{called} changes negative values, which reach it")
@@ -195,7 +138,7 @@ class Writer:
 
     def _zero(self, prefix: str, layer: Layer) -> bool:
         """Whether the layer puts out 0 of itself now; else it does so where it takes in 0."""
-        name, op = _join(prefix, layer.name), layer.op
+        name, op = join(prefix, layer.name), layer.op
         end = f"its residual path ends in {layer.name}"
         if isinstance(op, _FLAT_AT_ZERO):
             raise Impossible(
@@ -332,10 +275,6 @@ def _refuse(called: str, op: L.Op) -> NoReturn:
     if isinstance(op, L.Branches):
         raise Impossible("it has branches side by side, which would have to be the identity")
     raise Impossible(f"{called} ({type(op).__name__}) is no identity, whatever its weights")
-
-
-def _join(prefix: str, name: str) -> str:
-    return ".".join(part for part in (prefix, name) if part)
 
 
 def _shape(shape: Shape) -> str:

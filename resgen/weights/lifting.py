@@ -21,7 +21,8 @@ from torch import Tensor
 from resgen.plan import Block
 from resgen.plan import layers as L
 from resgen.plan.layers import Layer
-from resgen.weights.identity import Impossible, Values, Writer
+from resgen.weights.identity import Impossible, Writer
+from resgen.weights.ranges import Values
 
 DEVIATIONS = 32
 """A batch norm's outputs lie within so many deviations of their mean, with room to spare."""
@@ -88,6 +89,7 @@ def lift(writer: Writer, name: str, block: Block, tail: Tail | None, values: Val
             ("running_var", tail.deviation**2),
         ):
             writer.tensors[f"{norm}.{key}"][:channels] = value
+    writer.lifted = True
     last = f"{name}.{path[-1].name}"
     writer.tensors[f"{last}.bias"][:channels] = tail.mean
     return Tail(last, tail.mean, tail.deviation)

@@ -19,25 +19,18 @@ from torch import Tensor
 
 from resgen.plan import layers as L
 from resgen.plan.layers import Layer, Merge, Shortcut
+from resgen.weights.channels import Channels, padded, same, several, shares, spread
 from resgen.weights.identity import Impossible
-
-Channels = Tensor
-"""For each channel of the wider network the one it holds."""
+from resgen.weights.ranges import join
 
 _BY_CHANNEL = (
     L.BatchNorm, L.FrozenBatchNorm, L.InstanceNorm, L.FilterResponseNorm, L.EvoNormB0,
     L.LearnedScale, L.PReLU, L.Threshold,
 )  # fmt: skip
-_OVER_CHANNELS = (L.LayerNorm, L.GroupNorm, L.EvoNormS0, L.ResponseNorm)
+_OVER_CHANNELS = (L.LayerNorm, L.LayerNorm2d, L.GroupNorm, L.EvoNormS0, L.ResponseNorm)
 _SQUEEZED = (L.SqueezeExcitation, L.GatedSqueezeExcitation, L.ChannelAttention)
 _PADDED = (L.PaddedIdentity, L.PooledIdentity, L.OffsetIdentity)
-_Padded = L.PaddedIdentity | L.PooledIdentity | L.OffsetIdentity
 _IN_TRAINING = (L.Dropout, L.DropPath)
-
-
-def spread(small: int, large: int) -> Channels:
-    """Each channel's copies side by side: equal slices of both widths hold each other."""
-    return torch.arange(large) * small // large
 
 
 @dataclass
@@ -99,7 +92,7 @@ class Pairing:
         self, names: tuple[str, str], one: Layer, other: Layer, of: Channels, to: Channels | None
     ) -> Channels:
         small, large = one.op, other.op
-        here = (_join(names[0], one.name), _join(names[1], other.name))
+        here = (join(names[0], one.name), join(names[1], other.name))
         called = other.name or type(large).__name__
         if type(small) is not type(large):
             raise Impossible(
@@ -116,11 +109,11 @@ class Pairing:
         if isinstance(small, L.Linear) and isinstance(large, L.Linear):
             return self._linear(here, small, large, of, to)
         if isinstance(small, _PADDED) and isinstance(large, _PADDED):
-            return _padded(called, small, large, of)
+            return padded(called, small, large, of)
         if isinstance(large, L.Flatten | L.SpaceToDepth):
-            return _several(of, other.output[0] // len(of))
+            return several(of, other.output[0] // len(of))
         self._agree(called, small, large)
-        if one.input[:1] == other.input[:1] and _same(of):
+        if one.input[:1] == other.input[:1] and same(of):
             self._copy(here)
             return of
         return self._wider(here, called, one, other, of)
@@ -160,7 +153,7 @@ class Pairing:
         ):
             raise Impossible("its branches are others here than there")
         if (small.carry not in ("", "none") or small.joiner) and (
-            small.inputs != large.inputs or small.outputs != large.outputs or not _same(of)
+            small.inputs != large.inputs or small.outputs != large.outputs or not same(of)
         ):
             raise Impossible("its branches hand on to each other or are weighed: not widened")
         found: list[Channels] = []
@@ -178,7 +171,7 @@ class Pairing:
             to = found[0] if found and small.join != "concat" and path else None
             found.append(self.row(names, path, wide, enters, to))
         if small.joiner and large.joiner:
-            self._copy((_join(names[0], small.joiner.name), _join(names[1], large.joiner.name)))
+            self._copy((join(names[0], small.joiner.name), join(names[1], large.joiner.name)))
         if small.join != "concat":
             return found[0]
         starts = torch.tensor([0, *(shape[0] for shape in small.outputs)]).cumsum(0)
@@ -219,7 +212,7 @@ class Pairing:
         outs: Channels, inner: Channels,
     ) -> None:  # fmt: skip
         """W'[o, i] = W[of(o), of(i)] share(i), in each group."""
-        if _same(outs) and _same(inner) and small == large:
+        if same(outs) and same(inner) and small == large:
             self._copy(here)
             return
         if isinstance(large, L.StandardizedConv):
@@ -235,7 +228,7 @@ class Pairing:
             rows = outs[group * many : (group + 1) * many]
             if own.min() < 0 or own.max() >= thin or (rows // few != group).any():
                 raise Impossible(f"{called}: its groups of channels do not hold each other")
-            share = self._shares(own, thin).view(1, -1, *[1] * (weight.dim() - 2))
+            share = shares(self.draw, own, thin).view(1, -1, *[1] * (weight.dim() - 2))
             target[group * many : (group + 1) * many] = weight[rows][:, own] * share
         if small.bias:
             self.target[f"{here[1]}.bias"].copy_(self.source[f"{here[0]}.bias"][outs])
@@ -250,22 +243,16 @@ class Pairing:
     ) -> Channels:
         _no_narrower(here[1], small.out_features, large.out_features)
         outs = spread(small.out_features, large.out_features) if to is None else to
-        if _same(of) and _same(outs) and small == large:
+        if same(of) and same(outs) and small == large:
             self._copy(here)
             return outs
         self.widened = True
         weight = self.source[f"{here[0]}.weight"]
-        share = self._shares(of, small.in_features)
+        share = shares(self.draw, of, small.in_features)
         self.target[f"{here[1]}.weight"].copy_(weight[outs][:, of] * share)
         if small.bias:
             self.target[f"{here[1]}.bias"].copy_(self.source[f"{here[0]}.bias"][outs])
         return outs
-
-    def _shares(self, of: Channels, channels: int) -> Tensor:
-        """Shares that differ and add up to one over the copies of each channel."""
-        drawn = torch.rand(len(of), generator=self.draw, dtype=torch.float64) + 0.5
-        total = torch.zeros(channels, dtype=torch.float64).index_add_(0, of, drawn)
-        return (drawn / total[of]).float()
 
     def _agree(self, called: str, small: L.Op, large: L.Op) -> None:
         """Raises Impossible unless the two differ in widths alone."""
@@ -299,42 +286,10 @@ def _chooses(layer: Layer) -> bool:
     return isinstance(op, L.Linear)
 
 
-def _several(of: Channels, each: int) -> Channels:
-    """Every channel as so many, one behind the other."""
-    return (of[:, None] * each + torch.arange(each)).flatten()
-
-
-def _padded(called: str, small: _Padded, large: _Padded, of: Channels) -> Channels:
-    """The channels of an identity, and new ones that are zero, ahead of it or behind it."""
-    ahead = [op.before if isinstance(op, L.OffsetIdentity) else 0 for op in (small, large)]
-    behind = [
-        op.out_channels - op.in_channels - n for op, n in zip((small, large), ahead, strict=True)
-    ]
-    padded = [bool(here) == bool(there) for here, there in (ahead, behind)]
-    if not all(padded) or small.stride != large.stride:
-        raise Impossible(f"{called} pads its channels otherwise here than there")
-    return torch.cat(
-        (
-            spread(ahead[0], ahead[1]),
-            of + ahead[0],
-            spread(behind[0], behind[1]) + ahead[0] + small.in_channels,
-        )
-    )
-
-
 def _parts(unit: L.Residual) -> tuple[tuple[Layer, ...], Shortcut, Merge, int]:
     return unit.main, unit.shortcut, unit.merge, unit.leaves_after
-
-
-def _same(of: Channels) -> bool:
-    """Whether every channel is itself."""
-    return torch.equal(of, torch.arange(len(of)))
 
 
 def _no_narrower(called: str, small: int, large: int) -> None:
     if large < small:
         raise Impossible(f"{called} is narrower here, {large} channels, than there, {small}")
-
-
-def _join(prefix: str, name: str) -> str:
-    return ".".join(part for part in (prefix, name) if part)
