@@ -54,7 +54,7 @@ def deepen(
     write_new(output, content, force=force)
     typer.echo(f"wrote {output} ({memory(len(content))})", err=True)
     typer.echo("\n".join(check_lines([check])))
-    command = shlex.join(["resgen", "train", larger, *_typed(with_), "--init-from", str(output)])
+    command = shlex.join(["resgen", "train", str(output), "--init-from", str(output)])
     typer.echo(f"to train it on: {command}", err=True)
 
 
@@ -64,7 +64,3 @@ def _show(made: Deeper) -> None:
     typer.echo("\n".join([*lines, *check_lines(made.checks)]))
     for note in made.notes:
         typer.echo("\n".join(hung("  note", note.removeprefix("note: "))))
-
-
-def _typed(overrides: list[str] | None) -> list[str]:
-    return [word for each in overrides or () for word in ("--with", each)]

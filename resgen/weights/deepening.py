@@ -15,7 +15,7 @@ from torch import Tensor
 
 from resgen.errors import UserError
 from resgen.plan import Block, Plan, Stage
-from resgen.weights.channels import Channels
+from resgen.weights.channels import Channels, same
 from resgen.weights.identity import Impossible, Writer
 from resgen.weights.lifting import Tail, lift, make_identity, tail_of
 from resgen.weights.ranges import ANY, Tensors, Values, behind, joined
@@ -87,7 +87,8 @@ def _deepened(run: _Run) -> Deepened:
         counts.append((other.name, copied, added))
     try:
         to = torch.arange(small.classes) if small.classes else None
-        run.pairing.row(("", ""), small.head, large.head, of, to)
+        if not same(run.pairing.row(("", ""), small.head, large.head, of, to)):
+            raise Impossible("a backbone puts out the channels themselves, and here are more")
     except Impossible as reason:
         raise _refused(run, "its head", reason) from None
     return Deepened(

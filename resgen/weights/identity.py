@@ -131,13 +131,15 @@ class Writer:
 
     def zero(self, prefix: str, layers: Sequence[Layer]) -> None:
         """The row puts out 0, and its weights have gradients there. Raises Impossible."""
-        for layer in reversed(layers):
-            if self._zero(prefix, layer):
-                return
-        raise Impossible("its residual path has no weights that could be 0")
+        if not self._zeroed(prefix, layers):
+            raise Impossible("its residual path has no weights that could be 0")
+
+    def _zeroed(self, prefix: str, layers: Sequence[Layer]) -> bool:
+        """Whether the row puts out 0 of itself now; else it does so where it takes in 0."""
+        return any(self._zero(prefix, layer) for layer in reversed(layers))
 
     def _zero(self, prefix: str, layer: Layer) -> bool:
-        """Whether the layer puts out 0 of itself now; else it does so where it takes in 0."""
+        """`_zeroed`, of one layer."""
         name, op = join(prefix, layer.name), layer.op
         end = f"its residual path ends in {layer.name}"
         if isinstance(op, _FLAT_AT_ZERO):
@@ -157,8 +159,7 @@ class Writer:
         if isinstance(op, (*_SCALED, L.Conv, L.Linear)) and self._set(name, weight=0.0, bias=0.0):
             return True
         if isinstance(op, L.Part):
-            self.zero(name, op.layers)
-            return True
+            return self._zeroed(name, op.layers)
         if isinstance(op, L.Branches):
             return self._zero_branches(prefix, op)
         if isinstance(op, L.GlobalContext) and not isinstance(op, L.GlobalContextGate):

@@ -7,7 +7,7 @@ Lifted by K, so that the ReLU cuts nothing, they are known:
     z = batch norm of the block before, mean beta, deviation |gamma|
     ReLU(z + K) = z + K,  gamma' norm(z + K) + beta + K = z + K, ...,  gamma' norm(z + K) + beta = z
 
-with K = 32 |gamma| and gamma' = sqrt(gamma^2 + eps). Between, values are rounded as numbers of the
+with K = 16 |gamma| and gamma' = sqrt(gamma^2 + eps). Between, values are rounded as numbers of the
 size of K, in evaluation, too: the outputs agree but for rounding.
 """
 
@@ -24,7 +24,7 @@ from resgen.plan.layers import Layer
 from resgen.weights.identity import Impossible, Writer
 from resgen.weights.ranges import Values
 
-DEVIATIONS = 32
+DEVIATIONS = 16
 """A batch norm's outputs lie within so many deviations of their mean, with room to spare."""
 _LIFTS = (L.ReLU, L.LeakyReLU, L.ELU)
 
