@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from resgen.errors import UserError
 from resgen.export.compare import TOLERANCE, difference
-from resgen.export.subject import SEED, Changes, Subject, enforce, read
+from resgen.export.subject import SEED, Subject, enforce, read
 from resgen.plan import Plan, resolve
 from resgen.plan.layers import Dropout, DropPath, Shake
 from resgen.proof import Check
@@ -39,7 +39,7 @@ def trained(source: str, spec: str | None) -> Subject:
     """A trained network, of a file that names none by its spec. Raises UserError for any other."""
     if spec is not None:
         return _named(Path(source), load_spec(spec))
-    subject = read(source, Changes(), folding=False)
+    subject = read(source)
     if subject.trained is None:
         raise UserError(
             f"{source}: names a network without weights; deepening starts from a trained one: "

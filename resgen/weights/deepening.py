@@ -107,7 +107,7 @@ def _stage(
     left, made = list(_blocks(one)), list(_blocks(other))
     if len(made) < len(left):
         raise UserError(
-            f"{run.large.name}: {other.name} has {_many(other.depth)}, and {_many(one.depth)} in "
+            f"{_named(run.large)}: {other.name} has {_many(other.depth)}, and {_many(one.depth)} in "
             f"{run.small.name}; deepening adds blocks and takes none away"
         )
     added, unlike = 0, None
@@ -174,7 +174,7 @@ def _check(small: Plan, large: Plan) -> None:
         if here != there:
             shown = ["x".join(map(str, v)) if isinstance(v, tuple) else v for v in (here, there)]
             raise UserError(
-                f"{large.name}: {what}: {shown[0]}, and {shown[1]} in {small.name}; a deeper "
+                f"{_named(large)}: {what}: {shown[0]}, and {shown[1]} in {small.name}; a deeper "
                 f"network that computes the same has the same {what}"
             )
 
