@@ -20,6 +20,7 @@ from resgen.weights.identity import Impossible, Writer
 from resgen.weights.lifting import Tail, lift, make_identity, tail_of
 from resgen.weights.ranges import ANY, Tensors, Values, behind, joined
 from resgen.weights.widening import Pairing
+from resgen.words import overridden
 
 Exact = Literal["evaluation", "training"]
 
@@ -107,8 +108,8 @@ def _stage(
     left, made = list(_blocks(one)), list(_blocks(other))
     if len(made) < len(left):
         raise UserError(
-            f"{_named(run.large)}: {other.name} has {_many(other.depth)}, and {_many(one.depth)} in "
-            f"{run.small.name}; deepening adds blocks and takes none away"
+            f"{_named(run.large)}: {other.name} has {_many(other.depth)}, and {_many(one.depth)} "
+            f"in {run.small.name}; deepening adds blocks and takes none away"
         )
     added, unlike = 0, None
     tail: Tail | None = None
@@ -187,9 +188,12 @@ def _blocks(stage: Stage) -> Iterator[tuple[str, Block]]:
 
 
 def _refused(run: _Run, what: str, reason: Impossible) -> UserError:
-    return UserError(
-        f"{run.large.name} cannot compute what {run.small.name} does: {what}: {reason}"
-    )
+    there = f"{_named(run.large)} cannot compute what {run.small.name} does"
+    return UserError(f"{there}: {what}: {reason}")
+
+
+def _named(plan: Plan) -> str:
+    return f"{plan.name} with {overridden(plan.overrides)}" if plan.overrides else plan.name
 
 
 def _many(blocks: int) -> str:

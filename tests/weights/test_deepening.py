@@ -152,6 +152,8 @@ NEVER = {
     "shortcut scaled": "its shortcut multiplies by 0.5",
     "shortcut gated": "a sigmoid is neither 0 nor 1",
     "shortcut gated-shortcut": "multiplies by a gate",
+    "attention post": "multiplies by a gate",
+    "attention shortcut": "multiplies by a gate",
 }
 
 
@@ -257,6 +259,7 @@ NOT_WIDENED = {
     "convolution scaled": "weights standardized",
     "shortcut gated": "Gate",
     "shortcut gated-shortcut": "Gate",
+    "norm instance-batch": "InstanceBatchNorm",
     "branches": "ChannelShuffle",
     "many branches": "its groups of channels do not hold each other",
 }
