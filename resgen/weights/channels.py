@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from resgen.plan import layers as L
+from resgen.plan.layers import Layer
 from resgen.weights.identity import Impossible
 
 Channels = Tensor
@@ -22,6 +25,28 @@ def spread(small: int, large: int) -> Channels:
 def same(of: Channels) -> bool:
     """Whether every channel is itself."""
     return torch.equal(of, torch.arange(len(of)))
+
+
+def sliced(of: Channels, small: Sequence[int], large: Sequence[int]) -> list[Channels]:
+    """The channels cut into slices, each of which holds one slice of the narrower network's."""
+    found, here, there = [], 0, 0
+    for few, many in zip(small, large, strict=True):
+        part = of[here : here + many] - there
+        if len(part) and (part.min() < 0 or part.max() >= few):
+            raise Impossible("its slices of channels do not hold each other")
+        found.append(part)
+        here, there = here + many, there + few
+    return found
+
+
+def chooses(layer: Layer) -> bool:
+    """Whether a layer may put out any channels; others hand on those they take in."""
+    op = layer.op
+    if isinstance(op, L.Part | L.Branches | L.Residual):
+        return any(map(chooses, L.inside(op)))
+    if isinstance(op, L.Conv):
+        return not op.groups == op.in_channels == op.out_channels
+    return isinstance(op, L.Linear)
 
 
 def shares(draw: torch.Generator, of: Channels, channels: int) -> Tensor:

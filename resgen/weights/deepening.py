@@ -1,8 +1,8 @@
 """Weights of a network -> those of a deeper or wider one that computes the same function.
 
-By construction (He et al. 2015, section 1): "the added layers are identity mapping, and the other
-layers are copied". Each stage's blocks are copied in their order, and blocks that it has besides
-are made the identity; channels that it has besides hold copies of others (Chen et al. 2016).
+By construction (He et al. 2015, section 1): each stage's blocks are copied in their order, and
+blocks that it has besides are made the identity; channels that it has besides hold copies of others
+(Chen et al. 2016).
 """
 
 from __future__ import annotations

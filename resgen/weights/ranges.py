@@ -16,6 +16,12 @@ Tensors = Mapping[str, Tensor]
 FREE = (L.Dropout, L.DropPath, L.Identity)
 """What hands its input on in evaluation."""
 
+_TOWARDS_ZERO = (
+    L.AvgPool, L.BlurPool, L.ZeroPad, L.EdgePad, L.SqueezeExcitation, L.EfficientChannelAttention,
+    L.ChannelAttention, L.SpatialAttention, L.GlobalContextGate,
+)  # fmt: skip
+"""What takes means with zeros, or multiplies by a number from 0 to 1."""
+
 
 class Values(NamedTuple):
     """Between what numbers all values lie; `tau`: the threshold they are known to reach."""
@@ -46,6 +52,8 @@ def behind(tensors: Tensors, prefix: str, layers: Sequence[Layer], values: Value
             values = joined(
                 tensors, prefix, op.main, op.shortcut, op.merge, op.leaves_after, values
             )
+        elif isinstance(op, _TOWARDS_ZERO):
+            values = Values(min(values.low, 0.0), max(values.high, 0.0))
         elif isinstance(op, L.MaxPool | L.GlobalAvgPool | L.Flatten):
             values = values._replace(tau=None)
         elif not isinstance(op, FREE):

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from resgen.plan import layers as L
 from resgen.plan.layers import Layer, Merge, Shortcut
-from resgen.weights.channels import Channels, padded, same, several, shares, spread
+from resgen.weights.channels import Channels, chooses, padded, same, several, shares, sliced, spread
 from resgen.weights.identity import Impossible
 from resgen.weights.ranges import join
 
@@ -59,7 +59,7 @@ class Pairing:
                         for row in (small, large))  # fmt: skip
         if len(small) != len(large):
             raise Impossible(f"its path has {len(large)} layers here and {len(small)} there")
-        last = max((i for i, at in enumerate(large) if _chooses(at)), default=-1)
+        last = max((i for i, at in enumerate(large) if chooses(at)), default=-1)
         for index, (one, other) in enumerate(zip(small, large, strict=True)):
             of = self._layer(names, one, other, of, to if index == last else None)
         if to is not None and not torch.equal(of, to):
@@ -103,7 +103,7 @@ class Pairing:
         if isinstance(small, L.Part) and isinstance(large, L.Part):
             return self.row(here, small.layers, large.layers, of, to)
         if isinstance(small, L.Branches) and isinstance(large, L.Branches):
-            return self._branches(names, small, large, of)
+            return self._branches(names, small, large, of, to)
         if isinstance(small, L.Conv) and isinstance(large, L.Conv):
             return self._conv(here, called, small, large, of, to)
         if isinstance(small, L.Linear) and isinstance(large, L.Linear):
@@ -143,7 +143,12 @@ class Pairing:
         return of
 
     def _branches(
-        self, names: tuple[str, str], small: L.Branches, large: L.Branches, of: Channels
+        self,
+        names: tuple[str, str],
+        small: L.Branches,
+        large: L.Branches,
+        of: Channels,
+        to: Channels | None,
     ) -> Channels:
         alike = all(getattr(small, key) == getattr(large, key) for key in ("carry", "join"))
         if (
@@ -157,24 +162,28 @@ class Pairing:
         ):
             raise Impossible("its branches hand on to each other or are weighed: not widened")
         found: list[Channels] = []
-        start = [0, 0]
+        widths = [[shape[0] for shape in each.outputs] for each in (small, large)]
+        wanted = (
+            sliced(to, widths[0], widths[1]) if to is not None and small.join == "concat" else None
+        )
+        parts = sliced(of, small.takes, large.takes) if small.takes else [of] * len(small.paths)
         for index, (path, wide) in enumerate(zip(small.paths, large.paths, strict=True)):
-            enters = of
-            if small.carry not in ("", "none"):
-                enters = torch.arange(large.inputs[index][0])
-            elif small.takes:
-                ends = [start[0] + small.takes[index], start[1] + large.takes[index]]
-                enters = of[start[1] : ends[1]] - start[0]
-                if enters.min() < 0 or enters.max() >= small.takes[index]:
-                    raise Impossible("its slices of channels do not hold each other")
-                start = ends
-            to = found[0] if found and small.join != "concat" and path else None
-            found.append(self.row(names, path, wide, enters, to))
+            enters = (
+                parts[index]
+                if small.carry in ("", "none")
+                else torch.arange(large.inputs[index][0])
+            )
+            ends = wanted[index] if wanted else None
+            if small.join != "concat":
+                ends = found[0] if found and path else to
+                # A product may be with one channel, for all.
+                ends = ends if ends is not None and len(ends) == widths[1][index] else None
+            found.append(self.row(names, path, wide, enters, ends))
         if small.joiner and large.joiner:
             self._copy((join(names[0], small.joiner.name), join(names[1], large.joiner.name)))
         if small.join != "concat":
-            return found[0]
-        starts = torch.tensor([0, *(shape[0] for shape in small.outputs)]).cumsum(0)
+            return max(found, key=len)
+        starts = torch.tensor([0, *widths[0]]).cumsum(0)
         return torch.cat([each + starts[i] for i, each in enumerate(found)])
 
     def _conv(
@@ -274,16 +283,6 @@ class Pairing:
             if place is None or place.shape != value.shape:
                 raise Impossible(f"{here[1]}.{key} is of another shape here than there")
             place.copy_(value)
-
-
-def _chooses(layer: Layer) -> bool:
-    """Whether a layer may put out any channels; others hand on those they take in."""
-    op = layer.op
-    if isinstance(op, L.Part):
-        return any(map(_chooses, op.layers))
-    if isinstance(op, L.Conv):
-        return not op.groups == op.in_channels == op.out_channels
-    return isinstance(op, L.Linear)
 
 
 def _parts(unit: L.Residual) -> tuple[tuple[Layer, ...], Shortcut, Merge, int]:

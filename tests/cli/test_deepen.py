@@ -74,7 +74,7 @@ def test_a_plain_network_does_so_where_training_is_to_be_exact(
         name = f"{file}.safetensors"
         typed(name, "--init-from", name, "--out", file, *FROZEN)
     assert first_loss("b") == pytest.approx(first_loss("shallow"), rel=1e-4)
-    assert first_loss("a") != pytest.approx(first_loss("shallow"), rel=1e-2)
+    assert first_loss("a") != pytest.approx(first_loss("shallow"), rel=1e-3)
 
 
 def test_a_file_that_names_no_network_is_read_with_its_spec(
