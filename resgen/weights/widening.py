@@ -157,7 +157,7 @@ class Pairing:
             or bool(small.takes) != bool(large.takes)
         ):
             raise Impossible("its branches are others here than there")
-        if (small.carry not in ("", "none") or small.joiner) and (
+        if (small.carry not in ("", "none") or _weighs(small.joiner)) and (
             small.inputs != large.inputs or small.outputs != large.outputs or not same(of)
         ):
             raise Impossible("its branches hand on to each other or are weighed: not widened")
@@ -283,6 +283,11 @@ class Pairing:
             if place is None or place.shape != value.shape:
                 raise Impossible(f"{here[1]}.{key} is of another shape here than there")
             place.copy_(value)
+
+
+def _weighs(joiner: Layer | None) -> bool:
+    """Whether branches are joined by a module with weights."""
+    return joiner is not None and bool(joiner.op.parts(joiner.input))
 
 
 def _parts(unit: L.Residual) -> tuple[tuple[Layer, ...], Shortcut, Merge, int]:
