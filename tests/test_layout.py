@@ -37,8 +37,11 @@ ROOMS = {
         "file module"
     ),
     "proof": "effort measure proof",
-    "weights": "keys shapes blocks attentions norms ends structure known identify loading",
-    "export": "compare tracing folding subject text weights programs forms",
+    "weights": (
+        "keys shapes blocks attentions norms ends structure known identify loading ranges identity "
+        "lifting channels widening deepening"
+    ),
+    "export": "compare tracing folding subject text weights programs deepening forms",
     "report": "kinds boxes pen pieces compose draw rows formulas explain plots tables formats",
     "search": "catalog fit sample",
     "train.recipe": "keys defaults said groups lamb optimizers rate schema",
@@ -52,12 +55,14 @@ ROOMS = {
         "settings folder setup evaluation agreement state trainer job runs"
     ),
     "inference": "trained subject reading answers scores verdict forms figure predict",
-    "cli": "streams options device build evaluate fit list predict sample summarize train",
+    "cli": "streams options device build deepen evaluate fit list predict sample summarize train",
 }
 WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run", "inference"}
 # In rooms free of torch, the files that need it: loaded inside the functions that ask for them.
 NEED_TORCH = {
     "source.module", "source.parts", "source.norm_parts", "source.attentions", "proof.measure",
+    "weights.ranges", "weights.identity", "weights.lifting", "weights.channels",
+    "weights.widening", "weights.deepening",
     "export.tracing", "export.folding", "export.weights", "export.programs",
 }  # fmt: skip
 ORDER = [f"{room}.{file}".lstrip(".") for room, files in ROOMS.items() for file in files.split()]

@@ -10,6 +10,7 @@ import typer
 
 from resgen.cli import streams
 from resgen.cli.build import build
+from resgen.cli.deepen import deepen
 from resgen.cli.evaluate import evaluate
 from resgen.cli.fit import fit
 from resgen.cli.list import list_
@@ -29,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(build)
+app.command()(deepen)
 app.command()(evaluate)
 app.command()(fit)
 app.command("list")(list_)

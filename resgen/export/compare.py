@@ -12,7 +12,7 @@ from resgen.words import joined
 if TYPE_CHECKING:
     from torch import Tensor
 
-TOLERANCE = {".safetensors": 0.0, ".pt2": 1e-5, ".onnx": 1e-4, "fold": 1e-4}
+TOLERANCE = {".safetensors": 0.0, ".pt2": 1e-5, ".onnx": 1e-4, "fold": 1e-4, "deepen": 1e-4}
 """Differences of fp32 outputs, in parts of the largest output."""
 
 COUNTS = (1, 3, 8)

@@ -192,6 +192,17 @@ def fold_lines(before: Plan, after: Plan) -> list[str]:
     return aligned(header, body)
 
 
+def deepened_lines(small: Plan, large: Plan, stages: Iterable[tuple[str, int, int]]) -> list[str]:
+    """What a deeper network is made of: a line a stage, then what both cost."""
+    body = [(name, str(copied), str(added)) for name, copied, added in stages]
+    rows = aligned(("", "blocks copied", "identity blocks"), body)
+    books = [(plan.name, plan.weighted_layers, cost(plan)) for plan in (small, large)]
+    costs = [
+        (name, str(layers), f"{each.params:,}", f"{each.macs:,}") for name, layers, each in books
+    ]
+    return [*rows, "", *aligned(("", "layers", "params", "MACs"), costs)]
+
+
 def row_values(row: Row) -> list[str]:
     """One row in exact integers, for CSV and Markdown."""
     books = row.books
