@@ -162,6 +162,11 @@ def identify(tensors: Shapes, file: str, name: str) -> Identified:
         readings.append(_reading(key_map, names, tensors, name))
         if names.keys() == set(names.values()) and not readings[-1].wrong:
             break  # our own names, which no map reads in another way
+    if not readings:
+        raise UserError(
+            f"{file}: two of its names are one without module. and _orig_mod. before them; "
+            "save the weights of one network"
+        )
     readings.sort(key=lambda each: (-each.explained, -each.blocks))
     named = [(each, ranked(list(by_name(each.tensors)), each.spec)) for each in readings]
     whole = [(each, matches) for each, matches in named if each.read and not each.wrong]
@@ -248,7 +253,7 @@ def _reading(key_map: str, names: Mapping[str, str], tensors: Shapes, name: str)
     except Unexplained as error:
         wrong = error
     except UserError as error:
-        wrong = Unexplained("", f"make no network: {error}")
+        wrong = Unexplained("", f"make no network: {error.lines[0]}")
     return _Reading(key_map, ours, theirs, read, spec, wrong, explained)
 
 

@@ -23,11 +23,16 @@ class Row(NamedTuple):
         """The key with the first place of the pattern renamed."""
 
         def named(match: re.Match[str]) -> str:
+            if any(len(text) > _DIGITS for text in match.groups()):
+                return match[0]
             numbers = zip(match.groups(), self.shift, strict=True)
             return self.name.format(*(int(text) + by for text, by in numbers))
 
         return re.sub(self.pattern, named, key, count=1)
 
+
+_DIGITS = 9
+"""The most of a number in a name; Python refuses to read one of thousands."""
 
 _CLASSIFIER = Row(r"^head\.fc\.", "fc.")
 

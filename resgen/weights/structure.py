@@ -18,7 +18,7 @@ from resgen.weights.blocks import Facts, Shapes, Unexplained, facts
 from resgen.weights.ends import Stem, head_of, stem_of
 from resgen.weights.norms import norms_of
 
-_BLOCK = re.compile(r"^layer(\d+)\.(\d+)\.(.+)$")
+_BLOCK = re.compile(r"^layer(\d{1,9})\.(\d{1,9})\.(.+)$")
 
 Keys = dict[str, object]
 
@@ -66,7 +66,8 @@ def network(tensors: Shapes) -> Read:
         keys["projection"] = "conv3x3" if "conv3x3" in found else found.pop()
     keys["input"] = {"channels": stem.channels, "size": _size(stem, keys["stages"], head.size)}
     _spread(keys, settings, [len(stage) for stage in stages])
-    assumed = {**_NEVER, **stem.assumed, **norms.assumed, **order.assumed, **head.assumed}
+    never = {key: more for key, more in _NEVER.items() if key not in norms.keys}
+    assumed = {**never, **stem.assumed, **norms.assumed, **order.assumed, **head.assumed}
     if norms.keys["norm"] == "none":
         assumed["block"] = "factors between its layers, as networks without norms have"
     if head.size:

@@ -161,7 +161,10 @@ DAMAGES = {
         other("layer1.0.downsample.weight", 8), "no 1x1 convolution"),
     "a name with an escape": Damage(other("a\x1b[31mb", 2), r"a\x1b[31mb (2)"),
     "a name of a megabyte": Damage(other("a" * 2**20, 2), "aaaa (2)"),
-    "a stage of many zeros": Damage(other("layer" + "9" * 30 + ".0.x", 2), "is missing"),
+    "a stage of thirty digits": Damage(other(f"layer{'9' * 30}.0.x", 2), "has no place"),
+    "a stage of 5,000 digits": Damage(other(f"stages.{'9' * 5000}.blocks.0.x", 2), "has no place"),
+    "stage 4": Damage(other("layer4.0.x", 2), "layer3.0 is missing, though layer4 is there"),
+    "names twice": Damage(lambda s: {**s, "module.fc.bias": s["fc.bias"]}, "two of its names"),
     "numbers of no weights": Damage(changed("conv1.weight", Tensor.int), "torch.int32"),
     "complex numbers": Damage(
         changed("conv1.weight", lambda v: v.to(torch.complex64)), "torch.complex64"),

@@ -237,6 +237,7 @@ def test_networks_of_ones_own_are_read(own: str, kind: str) -> None:
     plan = resolve(truth)
     found = identify(tensors_of(plan), "own.pth", "own")
     assert (found.found, found.like) == ("read", "")
+    assert ("activation" in found.assumed) == (own != "prelu")
     assert tensors_of(resolve(found.spec)) == tensors_of(plan)
     assert same(resolve(filled(network(tensors_of(plan)), truth)), plan)
 
