@@ -171,7 +171,11 @@ def test_the_file_of_weights_says_what_they_are_of(trained: Path, judged: nn.Mod
     data = json.loads(said["data"])
     assert said["weights"] == "averaged"
     assert json.loads(said["network"]) == state["network"]
-    assert data == {key: state["data"][key] for key in ("name", "classes", "mean", "std")}
+    for key in ("name", "classes", "mean", "std"):
+        assert data[key] == state["data"][key]
+    # How the errors were measured, too; where the images lie is nobody else's business.
+    assert data["crop"] == state["judged"]["crop"]
+    assert data["precision"] == state["judged"]["precision"]
     weights = safetensors.torch.load_file(trained / "net.safetensors")
     for name, value in judged.state_dict().items():
         assert torch.equal(weights[name], value)
