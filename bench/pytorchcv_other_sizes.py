@@ -38,7 +38,7 @@ def drn(name: str) -> Keys:
     blocks = int(blocks_ or 0)
     depths = BOTTLENECK[{22: 26, 26: 26, 105: 101}.get(blocks, 50)]
     times = 4 if blocks > 50 else 1
-    plain = {"block": "single" if kind == "d" else "basic", "shortcut": "none"}
+    plain = {"block": "single"} if kind == "d" else {"block": "basic", "shortcut": "none"}
     small = plain if kind == "d" else {"block": "basic"}
     stages = [{"depth": 1, "width": 16} | small, {"depth": 1, "width": 32, "stride": 2} | small]
     stages += staged(depths, [times * width for width in (64, 128, 256, 512)])

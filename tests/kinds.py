@@ -89,10 +89,17 @@ def together(
 ) -> dict[str, Any]:
     """The keys of one network with a stage of each kind, so many wider than the one before."""
     stages = [
-        {"depth": depth, "width": 24 + 8 * min(index, wider), "stride": 1 + (index < 2), **keys}
+        {
+            "depth": depth,
+            "width": 24 + 8 * min(index, wider),
+            "stride": 2 if index < 2 or "projection" in keys else 1,
+            **keys,
+        }
         for index, keys in enumerate(kinds.values())
     ]
-    return {**SMALL, "name": "together", "stages": stages}
+    everywhere = set.intersection(*(set(keys) for keys in kinds.values()))
+    small = {key: value for key, value in SMALL.items() if key not in everywhere}
+    return {**small, "name": "together", "stages": stages}
 
 
 STAGE_KINDS = {

@@ -77,16 +77,16 @@ def test_a_plain_network_does_so_where_training_is_to_be_exact(
     assert first_loss("a") != pytest.approx(first_loss("shallow"), rel=1e-3)
 
 
-def test_a_file_that_names_no_network_is_read_with_its_spec(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("said", [(), ("--spec", "resnet18")])
+def test_a_file_that_names_no_network_is_read_from_its_tensors_or_with_its_spec(
+    said: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """torchvision's own ResNet-34 computes what its ResNet-18 does, with the file's weights."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     small = torchvision.models.resnet18(weights=None).eval()
     torch.save(small.state_dict(), "resnet18.pth")
-    assert "names no network" in refused("resnet18.pth", "resnet34", "-o", "a.safetensors")
-    deepen("resnet18.pth", "resnet34", "--spec", "resnet18", "-o", "deep.safetensors")
+    deepen("resnet18.pth", "resnet34", *said, "-o", "deep.safetensors")
     large = torchvision.models.resnet34(weights=None).eval()
     large.load_state_dict(load_file("deep.safetensors"))
     images = torch.randn(2, 3, 64, 64)
