@@ -28,7 +28,7 @@ demo: $(VENV)/.installed
 		--out $(DEMO)/digits --force
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
