@@ -41,7 +41,7 @@ ROOMS = {
     "export": "compare tracing folding subject text weights programs forms",
     "report": "kinds boxes pen pieces compose draw rows formulas explain plots tables formats",
     "search": "catalog fit sample",
-    "train.recipe": "keys groups lamb optimizers rate schema",
+    "train.recipe": "keys parts groups lamb optimizers rate schema",
     "train.device": "engine machine meeting processes recompute",
     "train.data": (
         "seeds images facts roster decoding listing cifar folder order augment preparing feed "
@@ -49,7 +49,7 @@ ROOMS = {
     ),
     "train.run": (
         "log signals lock metrics board figures loop network fit fitting outlook settings folder "
-        "setup evaluation agreement state trainer job runs"
+        "setup evaluation agreement freezing state trainer job runs"
     ),
     "inference": "trained subject reading answers scores verdict forms figure predict",
     "cli": "streams options device build evaluate fit list predict sample summarize train",

@@ -54,6 +54,13 @@ class Tape:
         """Ends a node: bytes of parameter gradients it makes and of tensors in flight."""
         self.nodes.append((gradient, flight))
 
+    def forget(self) -> None:
+        """Drops all that was written, as if without gradients; tensors in hand stay."""
+        self.kept.clear()
+        self.last_use.clear()
+        self.nodes.clear()
+        self.casts = 0
+
     def half_of(self, x: Held) -> Held:
         """x as the convolutions take it: cast under autocast, itself otherwise."""
         if not self.half or x.item == 2:

@@ -12,8 +12,10 @@ from resgen.train.data.images import Wanted
 from resgen.train.data.order import Order, shares
 from resgen.train.recipe import Recipe
 from resgen.train.recipe.groups import groups
+from resgen.train.recipe.parts import trained
 from resgen.train.recipe.rate import Rate
 from resgen.train.run.network import Network
+from resgen.words import joined
 
 
 def known(wanted: Wanted) -> Facts:
@@ -27,14 +29,28 @@ def known(wanted: Wanted) -> Facts:
 
 
 def _groups(network: Network, recipe: Recipe) -> list[str]:
-    """One line for each parameter group."""
+    """One line for each parameter group, and one for what is frozen."""
     sizes = {name: prod(shape) for name, shape in network.parameters}
-    return [
-        f"  {group.title}: {len(group.names)} tensors, "
-        f"{sum(sizes[name] for name in group.names):,} parameters, "
-        f"weight decay {group.weight_decay:g}"
-        for group in groups(network.parameters, recipe.optimizer)
+
+    def line(title: str, names: Sequence[str], more: str) -> str:
+        count = sum(sizes[name] for name in names)
+        return f"  {title}: {len(names)} tensors, {count:,} parameters, {more}"
+
+    still = network.frozen(recipe)
+    found = groups(trained(network.parameters, still), recipe.optimizer, network.parts)
+    lines = [
+        line(
+            group.title,
+            group.names,
+            f"weight decay {group.weight_decay:g}"
+            + (f", rate x {group.scale:.4g}" if group.scale != 1 else ""),
+        )
+        for group in found
     ]
+    if recipe.freeze:
+        names = [name for name in sizes if still.holds(name)]
+        lines.append(line("frozen", names, f"no gradient: {joined(recipe.freeze)}"))
+    return lines
 
 
 def outlook(networks: Sequence[Network], recipe: Recipe, data: Wanted) -> str:
@@ -60,12 +76,16 @@ def outlook(networks: Sequence[Network], recipe: Recipe, data: Wanted) -> str:
         lines.append(f"  {step:9,}  {step / rate.epoch_steps:7.2f}  {value:10.4g}  {why}")
     for network in networks:
         # A backward pass costs two forward passes: gradients of inputs and of weights.
-        macs = 3 * network.train_macs * recipe.batch * rate.total
+        back = network.frozen(recipe).backward_macs(network.parts)
+        macs = (network.train_macs + back) * recipe.batch * rate.total
+        image = f"3 x {network.train_macs:,} MACs"
+        if recipe.freeze:
+            image = f"{network.train_macs:,} + {back:,} MACs (forward, and back)"
         lines += [
             "",
             f"{network.name}, {recipe.optimizer.kind}",
             *_groups(network, recipe),
-            f"  {recipe.batch * rate.total:,} images at 3 x {network.train_macs:,} MACs: "
+            f"  {recipe.batch * rate.total:,} images at {image}: "
             f"{macs:.4g} MACs, {2 * macs:.4g} FLOPs",
         ]
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from resgen.train.run import board, figures, fit, metrics
 from resgen.train.run import folder as run_folder
 from resgen.train.run.agreement import agree
 from resgen.train.run.folder import Result
+from resgen.train.run.freezing import freeze
 from resgen.train.run.job import Job, facts, made_ready
 from resgen.train.run.log import Log, duration
 from resgen.train.run.network import Network
@@ -146,6 +147,8 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
     if settings.recompute == "blocks":
         count = recompute_blocks(module)
         log.line(f"  {count} blocks are computed twice to save memory")
+    if setup.recipe.freeze:
+        log.line(f"  {freeze(module, network.frozen(setup.recipe))}")
     setup = _fitted(setup, module, found, log)
     trainer = Trainer(setup, module, log)
     if found is not None:
@@ -197,7 +200,9 @@ def _fitted(setup: Setup, module: torch.nn.Module, found: dict[str, Any] | None,
         # The closed form knows nothing of recomputed blocks; there the measurement serves.
         need.step(images)
         if need is not None
-        else setup.network.step_bytes(images, setup.engine.precision, setup.recipe.optimizer.state)
+        else setup.network.step_bytes(
+            images, setup.engine.precision, setup.recipe.optimizer.state, setup.recipe.freeze
+        )
     )
     log.line(f"  {fit.sentence(step, setup.engine)}")
     return setup

@@ -20,7 +20,7 @@ from resgen.train.data.preparing import Preparation
 from resgen.train.data.roster import same_files
 from resgen.train.data.seeds import derive
 from resgen.train.device.engine import Engine
-from resgen.train.recipe import optimizers
+from resgen.train.recipe import Recipe, optimizers
 from resgen.train.run.agreement import differences
 from resgen.train.run.fitting import same_tensors
 from resgen.train.run.loop import Clock, Count
@@ -46,7 +46,9 @@ class State:
             if recipe.ema
             else None
         )
-        self.optimizer = optimizers.build(module, recipe.optimizer, device=engine.device)
+        self.optimizer = optimizers.build(
+            module, recipe.optimizer, setup.network.parts, device=engine.device
+        )
         self.step = 0
         self.warm = recipe.schedule.warmup_until_error is None
         self.best: tuple[float, int] = (float("inf"), 0)
@@ -111,7 +113,7 @@ class State:
             )
         raise Diverged(
             f"{self.setup.network.name}: {bad} became NaN or infinite by step {self.step} at rate "
-            f"{self.optimizer.param_groups[0]['lr']:.4g}, its gradient being finite; the last good "
+            f"{optimizers.rate_of(self.optimizer):.4g}, its gradient being finite; the last good "
             f"checkpoint is {self.setup.folder / checkpoint.LAST}"
         )
 
@@ -222,6 +224,14 @@ def identity(setup: Setup) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def completed(saved: dict[str, Any]) -> dict[str, Any]:
+    """The recipe of a checkpoint with the keys that came later, at what they do by themselves."""
+    try:
+        return Recipe.model_validate(saved).model_dump(mode="json")
+    except ValueError:
+        return saved
+
+
 def start_random(seed: int) -> None:
     """Starts Python's, NumPy's and torch's generators anew, each at a value of its own."""
     random.seed(derive(seed, "python"))
@@ -262,7 +272,9 @@ def same_run(
     `files` are the names of this run's images: where one is gone its name says more than that
     there is one less.
     """
-    saved = {**saved, "network": written_out(saved["network"])}
+    saved = {
+        **saved, "network": written_out(saved["network"]), "recipe": completed(saved["recipe"])
+    }  # fmt: skip
     for key in ("network", "data", "seed", "recipe", "total"):
         if key == "data" and saved["data"]["name"] == mine["data"]["name"]:
             same_files(saved.get("files"), files, path)
