@@ -37,7 +37,9 @@ ROOMS = {
         "file module"
     ),
     "proof": "effort measure proof",
-    "weights": "keys shapes blocks attentions norms ends structure known identify loading",
+    "weights": (
+        "keys shapes blocks attentions norms ends structure known identify loading reference"
+    ),
     "export": "compare tracing folding subject text weights programs forms",
     "report": "kinds boxes pen pieces compose draw rows formulas explain plots tables formats",
     "search": "catalog fit sample",
@@ -48,8 +50,8 @@ ROOMS = {
         "workers filefeed sources"
     ),
     "train.run": (
-        "log signals lock metrics board figures loop network fit fitting outlook settings folder "
-        "setup evaluation agreement freezing state trainer job runs"
+        "log signals lock metrics board figures loop network fit fitting outlook settings start "
+        "folder setup evaluation agreement freezing state trainer job runs"
     ),
     "inference": "trained subject reading answers scores verdict forms figure predict",
     "cli": "streams options device build evaluate fit list predict sample summarize train",

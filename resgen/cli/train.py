@@ -82,11 +82,24 @@ class Start:
     force: Annotated[bool, Option("--force", help="Start over in a used folder.")] = False
     init_from: Annotated[
         Path | None,
-        Option(metavar="FILE", help="Start from weights: a run, .pth, .pt or .safetensors."),
+        Option(
+            metavar="FILE",
+            help="Start from weights: a run, .pth, .pt, .safetensors, or `reference`.",
+        ),
     ] = None
     head: Annotated[
-        Literal["keep", "drop"], Option(help="Of --init-from; drop where the classes differ.")
-    ] = "keep"
+        Literal["auto", "keep", "drop"],
+        Option(help="The classifier of --init-from; auto keeps it where it fits."),
+    ] = "auto"
+    normalize: Annotated[
+        Literal["weights", "data"], Option(help="By the mean and deviation of which images.")
+    ] = "weights"
+
+    def said(self) -> list[str]:
+        """What the rules about options know this by."""
+        return (
+            [] if self.init_from is None else [f"--init-from {str(self.init_from).split(':')[0]}"]
+        )
 
     def folder(self, specs: list[str], task: Task) -> Path:
         """The run folder: the one named, or one named after the run."""
@@ -130,7 +143,9 @@ class Reading:
     heldout: Annotated[int | None, Option(help="Images to cut from the training set.", min=1)] = (
         None
     )
-    download: Annotated[bool, Option("--download", help="Fetch CIFAR if missing.")] = False
+    download: Annotated[
+        bool, Option("--download", help="Fetch CIFAR, or `reference`, if missing.")
+    ] = False
     skip_bad_images: Annotated[
         bool, Option("--skip-bad-images", help="Leave unreadable images out.")
     ] = False
@@ -174,7 +189,8 @@ RULES = (
         "--batch", ("--set batch",), "both are the recipe's batch; leave one out", "--batch auto"
     ),
     Needs("--head", ("--init-from",)),
-    Needs("--download", ("--data cifar10", "--data cifar100")),
+    Needs("--normalize", ("--init-from",)),
+    Needs("--download", ("--data cifar10", "--data cifar100", "--init-from reference")),
     Needs("--skip-bad-images", ("--data folder",)),
 )
 
@@ -196,21 +212,26 @@ def train(
     Prints each network's cost and the verdict of its proof before the first step.
     Several specs are trained one after another with the same recipe and drawn in one figure.
     """
-    refuse(ctx, RULES, *task.said())
+    refuse(ctx, RULES, *task.said(), *start.said())
     from resgen.train.run import network, outlook
+    from resgen.train.run import start as weights
 
     recipe, notes = task.chosen()
     if start.init_from is None and not start.resume:
         network.refuse_checkpoints(specs)
-    networks = network.load_all(specs, overrides=task.with_ or (), train_side=recipe.augment.size)
+    side, typed = recipe.augment.size, tuple(task.with_ or ())
+    wanted = reading.wanted(task.data)
+    networks = network.load_all(specs, overrides=typed, train_side=side)
+    if start.init_from is not None:
+        networks, more = weights.for_data(specs, networks, typed, wanted, side)
+        notes += more
+    settings = _settings(specs, task, start, machine, reading, record, notes)
     if start.plan:
         for note in notes:
             typer.echo(f"note: {note}", err=True)
-        told = outlook.outlook(networks, recipe, reading.wanted(task.data))
-        if start.init_from is not None:
-            for each in networks:
-                each.check_weights(start.init_from, start.head)
-        typer.echo(told)
+        told = outlook.outlook(networks, recipe, wanted)
+        lines = [line for each in networks for line in weights.told(each, settings, wanted)]
+        typer.echo("\n".join([told, *lines]))
         return
 
     from resgen.train.device import engine, processes
@@ -221,8 +242,6 @@ def train(
     if record.deterministic:
         engine.make_deterministic()
     motor = machine.engine(processes.placed().local_rank)
-    settings = _settings(specs, task, start, machine, reading, record, notes)
-    wanted = reading.wanted(task.data)
     with Stop(), processes.joined(motor.device) as world:
         ended = runs.train_each(Job(networks, recipe, wanted, settings, motor, world))
         if world.first and ended.results:
@@ -255,6 +274,7 @@ def _settings(
         tensorboard="on" if record.tensorboard else "off",
         init_from=start.init_from,
         head=start.head,
+        normalize=start.normalize,
         voice="quiet" if record.quiet else "full",
         command=command_line(),
         recipe=task.title(),

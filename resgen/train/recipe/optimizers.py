@@ -26,7 +26,8 @@ def build(
     found = [
         {
             "params": [parameters[name] for name in group.names],
-            "weight_decay": group.weight_decay, "lr_scale": group.scale,
+            "weight_decay": group.weight_decay,
+            "lr_scale": group.scale,
         }
         for group in groups(shapes, recipe, parts)
     ]

@@ -19,6 +19,7 @@ from resgen.train.device import machine
 from resgen.train.device.engine import Engine
 from resgen.train.device.processes import World
 from resgen.train.recipe import Recipe
+from resgen.train.run import start
 from resgen.train.run.network import Network
 from resgen.train.run.settings import Settings
 from resgen.train.run.setup import Setup
@@ -61,6 +62,7 @@ def facts(job: Job) -> dict[str, Any]:
         "recompute": settings.recompute,
         "init_from": str(settings.init_from),
         "head": settings.head,
+        "normalize": settings.normalize,
         "device": engine.device.type,
         "precision": engine.precision,
         "layout": engine.layout,
@@ -69,7 +71,9 @@ def facts(job: Job) -> dict[str, Any]:
 
 def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
     """All that a network's run is made of; data that are `loaded` are not read again."""
-    _check_weights(job, network)
+    network.frozen(job.recipe)
+    begun = _goes_on(job, network)
+    first = None if begun else start.find(network, job.settings, job.data.download)
     wanted, recipe = network.wanted(job.data), job.recipe
     if wanted not in loaded:
         # One process of each machine may download; the others read what it brought.
@@ -79,6 +83,12 @@ def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
         if wanted.download == "allowed" and job.world.local_rank == 0:
             job.world.wait()
     data = loaded[wanted]
+    if begun and job.settings.init_from is not None and job.settings.normalize == "weights":
+        last = job.folder(network) / checkpoint.LAST
+        data = start.kept(last).of(data, network.channels)
+    elif first is not None:
+        first = _fetched(job, network)
+        data = start.normalised(data, first, network, job.settings)
     order = Order(len(data.train), recipe.batch, job.settings.seed, recipe.augment.repeats)
     shares(recipe.batch, processes=job.world.size, pieces=recipe.accumulate)
     least = recipe.batch // (job.world.size * recipe.accumulate)
@@ -90,21 +100,26 @@ def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
     feed = _feed(job, data, order, network)
     return Setup(
         network, recipe, data, feed, order, job.engine, job.world, job.settings,
-        job.folder(network),
+        job.folder(network), first,
     )  # fmt: skip
 
 
-def _check_weights(job: Job, network: Network) -> None:
-    """Raises UserError where a network cannot start from the weights asked for.
+def _goes_on(job: Job, network: Network) -> bool:
+    """Whether it goes on from a checkpoint, and takes no weights from elsewhere."""
+    return job.settings.start == "resume" and (job.folder(network) / checkpoint.LAST).exists()
 
-    One that goes on from a checkpoint takes none.
-    """
-    settings = job.settings
-    if settings.init_from is None:
-        return
-    if settings.start == "resume" and (job.folder(network) / checkpoint.LAST).exists():
-        return
-    network.check_weights(settings.init_from, settings.head)
+
+def _fetched(job: Job, network: Network) -> start.Start | None:
+    """The weights to start from, on this machine; one process of each fetches them."""
+    if job.data.download == "allowed" and job.world.local_rank > 0:
+        job.world.wait()
+    start.fetch(network, job.settings)
+    if job.data.download == "allowed" and job.world.local_rank == 0:
+        job.world.wait()
+    found = start.find(network, job.settings, job.data.download)
+    assert found is not None
+    network.check_weights(found.path, job.settings.head)
+    return found
 
 
 def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from resgen.cost import cost
 from resgen.cost.books import cost_of_block, cost_of_layers
@@ -22,7 +22,8 @@ from resgen.train.data.images import Wanted
 from resgen.train.data.seeds import derive
 from resgen.train.recipe import Recipe
 from resgen.train.recipe.parts import Frozen, Part, Parts, frozen
-from resgen.weights import init_from
+from resgen.weights import LoadReport, init_from
+from resgen.weights.loading import Head
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,10 +56,12 @@ class Network:
     `freeze` names.
     """
     make: Callable[[], nn.Module] = field(repr=False)
+    references: tuple[str, ...]
+    """What its spec was checked against, before any overrides: `torchvision:resnet50`."""
     prove: Callable[[nn.Module], list[tuple[bool, str]]] = field(repr=False)
     """(holds, sentence) for each part of the proof."""
-    init: Callable[[nn.Module, Path, Literal["keep", "drop"]], str] = field(repr=False)
-    """Gives a module the weights of a file; what became of each name, in a line."""
+    init: Callable[[nn.Module, Path, Head], LoadReport] = field(repr=False)
+    """Gives a module the weights of a file; what became of each name."""
 
     def frozen(self, recipe: Recipe) -> Frozen:
         """What a recipe freezes of it. Raises UserError where it has no such part."""
@@ -76,13 +79,13 @@ class Network:
             torch.manual_seed(derive(seed, "weights"))
             return self.make()
 
-    def check_weights(self, path: Path, head: Literal["keep", "drop"]) -> None:
+    def check_weights(self, path: Path, head: Head) -> LoadReport:
         """Raises UserError where `init` would; the module takes no memory for it."""
         import torch
 
         with torch.device("meta"):
             module = self.make()
-        self.init(module, path, head)
+        return self.init(module, path, head)
 
     def verdict(self, module: nn.Module) -> str:
         """One line on the proof. Raises CheckFailed with the first difference."""
@@ -111,9 +114,7 @@ def load(
 
     parts = parts_of(trained)
 
-    def step_bytes(
-        batch: int, precision: str, optimizer: str, freeze: Sequence[str] = ()
-    ) -> int:
+    def step_bytes(batch: int, precision: str, optimizer: str, freeze: Sequence[str] = ()) -> int:
         still = frozen(freeze, parts, spec.name)
         step = training_step(
             trained, batch, precision, optimizer,
@@ -124,8 +125,8 @@ def load(
     def prove(module: nn.Module) -> list[tuple[bool, str]]:
         return [(check.holds, check.text) for check in proof.prove(plan, module).checks]
 
-    def init(module: nn.Module, path: Path, head: Literal["keep", "drop"]) -> str:
-        return init_from(module, plan, path, head=head).text()
+    def init(module: nn.Module, path: Path, head: Head) -> LoadReport:
+        return init_from(module, plan, path, head=head, channels="adapt")
 
     def make() -> nn.Module:
         from resgen.source.module import build_module
@@ -147,6 +148,7 @@ def load(
         least_images=_least_images(trained),
         step_bytes=step_bytes,
         make=make,
+        references=(load_spec(path_or_name) if overrides else spec).reference,
         prove=prove,
         init=init,
     )

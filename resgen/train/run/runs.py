@@ -24,6 +24,7 @@ from resgen.train.run.log import Log, duration
 from resgen.train.run.network import Network
 from resgen.train.run.setup import Setup
 from resgen.train.run.signals import Stop
+from resgen.train.run.start import lines
 from resgen.train.run.state import data_facts, identity, same_run, start_random
 from resgen.train.run.trainer import Trainer
 from resgen.words import aligned, overridden
@@ -140,9 +141,11 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
     )
     found = _checkpoint(setup)
     agree(world, {"checkpoint": None if found is None else found["sha256"]})
-    if settings.init_from is not None and found is None:
-        said = network.init(module, settings.init_from, settings.head)
-        log.line(f"  {settings.init_from}: {said}")
+    if setup.start is not None and found is None:
+        report = network.init(module, setup.start.path, settings.head)
+        log.line(f"  {setup.start.title}: {report.text()}")
+        for line in lines(setup.start, settings):
+            log.line(f"  {line}")
     module = module.to(setup.engine.device, memory_format=setup.engine.memory_format)  # type: ignore[call-overload]
     if settings.recompute == "blocks":
         count = recompute_blocks(module)

@@ -65,6 +65,11 @@ class State:
         return self.module if self.average is None else self.average.module
 
     @property
+    def rate(self) -> float:
+        """The schedule's, in the last step."""
+        return optimizers.rate_of(self.optimizer)
+
+    @property
     def in_epoch(self) -> int:
         """Steps taken in this epoch; at its end, all of them."""
         return (self.step - 1) % self.setup.order.steps + 1
@@ -113,7 +118,7 @@ class State:
             )
         raise Diverged(
             f"{self.setup.network.name}: {bad} became NaN or infinite by step {self.step} at rate "
-            f"{optimizers.rate_of(self.optimizer):.4g}, its gradient being finite; the last good "
+            f"{self.rate:.4g}, its gradient being finite; the last good "
             f"checkpoint is {self.setup.folder / checkpoint.LAST}"
         )
 

@@ -16,7 +16,6 @@ from resgen.tensors import checkpoint
 from resgen.train.data.feed import Piece
 from resgen.train.data.order import shares
 from resgen.train.data.seeds import derive
-from resgen.train.recipe.optimizers import rate_of
 from resgen.train.run import metrics
 from resgen.train.run.board import Board
 from resgen.train.run.evaluation import judge
@@ -208,7 +207,7 @@ class Trainer:
         row = {
             "epoch": round(state.step / setup.order.steps, 4),
             "step": state.step,
-            "rate": rate_of(state.optimizer),
+            "rate": state.rate,
             "train_loss": train_loss,
             "train_error": train_error,
             "heldout_loss": loss,
