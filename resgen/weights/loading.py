@@ -73,8 +73,8 @@ def init_from(
     the run kept an average. With `head="drop"` the classifier keeps its own initial weights,
     whatever the file has for one; with "auto" it does where the file's does not fit, or is not
     there. `channels="adapt"` gives the first convolution the file's for another number of
-    channels (`adapted_channels`). Raises UserError, and changes nothing, where a tensor cannot be a weight, or a name
-    of the file or of the module finds no partner of its shape.
+    channels (`adapted_channels`). Raises UserError, and changes nothing, where a tensor cannot be
+    a weight, or a name of the file or of the module finds no partner of its shape.
     """
     from resgen.tensors.formats import read_judged
 

@@ -96,7 +96,7 @@ class Optimizer(_Strict):
     head_rate: Positive = 1.0
     """The rate of what comes after the last stage, as a multiple of lr."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """A part's rate as a share of the next one's: stem, each block, head (BEiT, Bao et al. 2021)."""
+    """A part's rate as a share of the next one's: stem, each block, head (Bao et al. 2021)."""
 
     @property
     def state(self) -> Literal["sgd", "momentum", "adamw"]:

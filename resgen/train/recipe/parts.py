@@ -80,6 +80,8 @@ def frozen(wanted: Sequence[str], parts: Parts, network: str) -> Frozen:
     A name is stem, head, backbone (all but the head), or a stage's, a block's or a layer's.
     Raises UserError for a name the network does not have, and where nothing is left to train.
     """
+    if not wanted:
+        return Frozen()
     names = [name for part in parts.row for name in part.parameters]
     stem, head = parts.row[0], parts.row[-1]
     blocks = tuple(part.name for part in parts.row[1:-1])

@@ -21,7 +21,7 @@ from resgen.spec.loading import CHECKPOINTS, RUN_SPEC, resolved_data
 from resgen.train.data.images import Wanted
 from resgen.train.data.seeds import derive
 from resgen.train.recipe import Recipe
-from resgen.train.recipe.parts import Frozen, Part, Parts, frozen
+from resgen.train.recipe.parts import ONE, Frozen, Part, Parts, frozen
 from resgen.weights import LoadReport, init_from
 from resgen.weights.loading import Head
 
@@ -43,8 +43,6 @@ class Network:
     macs: int
     parameters: tuple[tuple[str, tuple[int, ...]], ...]
     """(name, shape) of each parameter."""
-    parts: Parts = field(repr=False)
-    """From the input on; their MACs for one image of `train_size`."""
     train_size: tuple[int, int]
     """Of the images trained on; `size` is that of the images tested on."""
     train_macs: int
@@ -56,12 +54,14 @@ class Network:
     `freeze` names.
     """
     make: Callable[[], nn.Module] = field(repr=False)
-    references: tuple[str, ...]
-    """What its spec was checked against, before any overrides: `torchvision:resnet50`."""
     prove: Callable[[nn.Module], list[tuple[bool, str]]] = field(repr=False)
     """(holds, sentence) for each part of the proof."""
     init: Callable[[nn.Module, Path, Head], LoadReport] = field(repr=False)
     """Gives a module the weights of a file; what became of each name."""
+    parts: Parts = field(default=ONE, repr=False)
+    """From the input on; their MACs for one image of `train_size`."""
+    references: tuple[str, ...] = ()
+    """What its spec was checked against, before any overrides: `torchvision:resnet50`."""
 
     def frozen(self, recipe: Recipe) -> Frozen:
         """What a recipe freezes of it. Raises UserError where it has no such part."""
