@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,7 +81,8 @@ def fetch(found: Published) -> None:
     if found.here:
         return
     try:
-        found.entry.get_state_dict(progress=False, check_hash=True)
+        with redirect_stdout(sys.stderr):  # where torch says what it fetches
+            found.entry.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"--download: {found.title} could not be fetched from {found.entry.url}: "

@@ -12,6 +12,7 @@ from resgen.tensors import checkpoint
 from resgen.train.device.engine import Engine
 from resgen.train.device.recompute import recompute_blocks
 from resgen.train.run import fit, runs
+from resgen.train.run.freezing import freeze
 from resgen.train.run.network import Network
 from tests.training import recipe
 
@@ -53,6 +54,25 @@ def test_measured_memory_is_the_closed_forms(job: Make, spec: str, precision: st
     need = fit.measure(network.module(0), network, recipe(), motor)
     foreseen = network.step_bytes(256, precision, "momentum")
     assert need.step(256) == pytest.approx(foreseen, rel=0.1)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    "names", [["stem"], ["stem", "layer1"], ["stem", "layer1", "layer2.0"], ["backbone"]]
+)
+def test_measured_memory_with_frozen_parts_is_the_closed_forms(
+    job: Make, names: list[str], precision: str
+) -> None:
+    network = network_of(job, "cifar/resnet20")
+    motor = Engine(torch.device("cpu"), precision, "channels_last", "off")  # type: ignore[arg-type]
+    chosen, module = recipe(freeze=names), network.module(0)
+    freeze(module, network.frozen(chosen))
+    need = fit.measure(module, network, chosen, motor)
+    foreseen = network.step_bytes(256, precision, "momentum", names)
+    # The images alone are a large part of what is left, and no part of what autograd keeps.
+    images = 256 * 3 * 32 * 32 * 4
+    assert need.step(256) + images == pytest.approx(foreseen + images, rel=0.1)
+    assert foreseen < network.step_bytes(256, precision, "momentum")
 
 
 def test_recomputing_with_an_average_trains_the_same_network(job: Make) -> None:
