@@ -39,7 +39,11 @@ def forward(plan: Plan, batch: int, half: bool, frozen: int = 0) -> Tape:
                 done += 1
                 if done <= frozen:
                     tape.forget()
-    x = _chain(tape, x, plan.head)
+    head = plan.head
+    while frozen >= done and not head[0].op.params():
+        x, head = _chain(tape, x, head[:1]), head[1:]
+        tape.forget()
+    x = _chain(tape, x, head)
     scores = batch * elements(plan.head[-1].output)
     # The log-softmax, the labels, the sum of their weights.
     tape.keep(tape.tensor(scores, FULL), tape.tensor(batch, 8), tape.tensor(1, FULL))

@@ -107,7 +107,8 @@ def training_step(
     two = sum(forward(plan, 2, half, frozen).kept.values())
     first = next((c for c in map(conv_and_linear, plan.stem) if c), 0)
     image = FULL * batch * elements(plan.input)
-    peak = weights + buffers + state + max(image + backward_peak(tape), gradients + largest)
+    passing = image + max(backward_peak(tape), tape.passing)
+    peak = weights + buffers + state + max(passing, gradients + largest)
     return Step(
         batch,
         precision,

@@ -81,9 +81,7 @@ def test_a_classifier_is_kept_where_it_fits_and_new_where_not() -> None:
     )
 
 
-def test_a_backbones_file_leaves_the_classifier_new_and_a_classifier_is_left_out_of_a_backbone() -> (
-    None
-):
+def test_a_classifier_is_new_where_the_file_has_none_and_left_out_of_a_backbone() -> None:
     plan = resolve(load_spec("cifar/resnet20"))
     backbone = {name: each for name, each in weights().items() if not name.startswith("fc.")}
     with pytest.raises(UserError, match=r"has nothing for fc\.weight"):

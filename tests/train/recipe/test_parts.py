@@ -40,11 +40,7 @@ def test_layer_decay_is_timms(name: str, decay: float) -> None:
     for key, (scale, weight_decay) in mine.items():
         assert scale == pytest.approx(expected[key][0], rel=1e-12), key
         assert weight_decay == expected[key][1]
-    assert len({scale for scale, _ in mine.values()}) == cost_blocks(name) + 2
-
-
-def cost_blocks(name: str) -> int:
-    return resolve(load_spec(name)).blocks
+    assert len({scale for scale, _ in mine.values()}) == resolve(load_spec(name)).blocks + 2
 
 
 def test_the_head_has_a_rate_of_its_own() -> None:

@@ -8,6 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from resgen import load_spec, resolve
+from resgen.cost.memory import training_step
 from resgen.tensors import checkpoint
 from resgen.train.device.engine import Engine
 from resgen.train.device.recompute import recompute_blocks
@@ -66,13 +68,17 @@ def test_measured_memory_with_frozen_parts_is_the_closed_forms(
     network = network_of(job, "cifar/resnet20")
     motor = Engine(torch.device("cpu"), precision, "channels_last", "off")  # type: ignore[arg-type]
     chosen, module = recipe(freeze=names), network.module(0)
-    freeze(module, network.frozen(chosen))
+    still = network.frozen(chosen)
+    freeze(module, still)
     need = fit.measure(module, network, chosen, motor)
-    foreseen = network.step_bytes(256, precision, "momentum", names)
-    # The images alone are a large part of what is left, and no part of what autograd keeps.
-    images = 256 * 3 * 32 * 32 * 4
-    assert need.step(256) + images == pytest.approx(foreseen + images, rel=0.1)
-    assert foreseen < network.step_bytes(256, precision, "momentum")
+    step = training_step(
+        resolve(load_spec("cifar/resnet20")), 256, precision, "momentum",
+        frozen=still.leading(network.parts), still=still.holds,
+    )  # fmt: skip
+    assert need.image == pytest.approx(step.kept_image, rel=0.02, abs=64)  # the loss
+    assert need.fixed == step.weights + step.gradients + step.state
+    assert step.peak == network.step_bytes(256, precision, "momentum", names)
+    assert step.peak < network.step_bytes(256, precision, "momentum")
 
 
 def test_recomputing_with_an_average_trains_the_same_network(job: Make) -> None:

@@ -68,7 +68,8 @@ def test_what_is_frozen_keeps_its_bits(job: Make, first: Path, more: dict[str, A
     made = job("tuned", recipe_=recipe, init_from=first, **more)
     runs.train(made)
     before, after = checkpoint.load(first)["model"], state(made)
-    frozen = ("layer2", "fc") if recipe["freeze"] == ["layer2", "head"] else ("conv1", "bn1", "layer1")
+    behind = recipe["freeze"] == ["layer2", "head"]
+    frozen = ("layer2", "fc") if behind else ("conv1", "bn1", "layer1")
     kept = parts(before, *frozen)
     assert "running_mean" in " ".join(kept)
     for name, value in kept.items():
@@ -208,9 +209,11 @@ def test_the_datas_classes_are_taken_where_weights_are_given(
     assert "images normalised as digits was there: mean " in plan.out
     typed(*tune, "--out", "tuned")
     said = capsys.readouterr().err
-    assert line in said and "a new classifier" in said
+    assert line in said
+    assert "a new classifier" in said
     tuned = checkpoint.load(Path("tuned/last.pt"))
-    assert tuned["network"]["classes"] == 3 and len(tuned["data"]["classes"]) == 3
+    assert tuned["network"]["classes"] == 3
+    assert len(tuned["data"]["classes"]) == 3
     assert tuned["data"]["mean"] == checkpoint.load(first)["data"]["mean"]
     typed(*tune, "--out", "tuned", "--resume")
     for more in (("--with", "classes=7"), ("--with", "classes=10")):
@@ -252,14 +255,13 @@ def test_foreign_weights_of_imagenets_classes_have_its_statistics(
     Path("small.yaml").write_text(f"{COLOUR}classes: {classes}\n")
     torch.save(load("small.yaml").module(0).state_dict(), "weights.pth")
     data = flowers(tmp_path / "flowers", mode=mode)
-    typed(
-        "small.yaml", *more, "--data", data, *SHORT, "--init-from", "weights.pth", "--out", "run"
-    )
+    typed("small.yaml", *more, "--data", data, *SHORT, "--init-from", "weights.pth", "--out", "run")
     found = checkpoint.load(Path("run/last.pt"))["data"]
     said = capsys.readouterr().err
     if expected is None:
         assert "its classes are not ImageNet's" in said
-        assert len(found["mean"]) == 3 and found["mean"] != IMAGENET[0]
+        assert len(found["mean"]) == 3
+        assert found["mean"] != IMAGENET[0]
         return
     assert "ImageNet" in said
     assert found["mean"] == pytest.approx(expected[0])
@@ -269,9 +271,7 @@ def test_foreign_weights_of_imagenets_classes_have_its_statistics(
 def test_grey_is_spread_before_it_is_normalised_by_the_statistics_of_colour() -> None:
     pixels = torch.randint(0, 256, (2, 1, 5, 5), dtype=torch.uint8)
     mean, std = (255 * torch.tensor(values)[:, None, None] for values in IMAGENET)
-    found = normalised(
-        pixels, mean, std, size=(5, 5), channels=3, layout=torch.contiguous_format
-    )
+    found = normalised(pixels, mean, std, size=(5, 5), channels=3, layout=torch.contiguous_format)
     theirs = F.normalize(pixels.float().div(255).expand(-1, 3, -1, -1), *IMAGENET)
     assert torch.allclose(found, theirs, atol=1e-5)
 
@@ -307,7 +307,9 @@ def test_the_weights_that_a_reference_names_are_fetched_once_and_only_when_allow
         with pytest.raises(UserError, match=r"are not there; add --download to fetch them"):
             typed(*words, *more)
     typed(*words, "--plan", "--download")
-    assert "starts from torchvision resnet18, IMAGENET1K_V1, fetched first" in capsys.readouterr().out
+    assert (
+        "starts from torchvision resnet18, IMAGENET1K_V1, fetched first" in capsys.readouterr().out
+    )
     assert not hub.exists()
     typed(*words, "--download")
     assert hub.exists()
