@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from resgen.tensors import archive, checkpoint
+from resgen.tensors import checkpoint
+from resgen.tensors.formats import read_any
 from resgen.train.data.folder import IMAGENET
 from resgen.train.data.images import Data, Wanted
 from resgen.train.run.network import Network, load_all
@@ -79,11 +80,9 @@ def fetch(network: Network, settings: Settings) -> None:
 
 
 def _statistics(source: Path, report: LoadReport) -> Statistics | None:
-    """Those that a checkpoint of ours carries, or ImageNet's where its classes may be."""
-    path = checkpoint.file_of(source)
-    content = archive.read(path)
-    if checkpoint.is_checkpoint(content):
-        data = content["data"]
+    """Those that a file of ours carries, or ImageNet's where its classes may be."""
+    metadata = read_any(source)[1]
+    if metadata is not None and (data := metadata.data) is not None:
         return Statistics(tuple(data["mean"]), tuple(data["std"]), f"{data['name']} was there")
     imagenet = report.classes is None or report.classes >= IMAGENET_CLASSES
     if imagenet and report.channels in (None, 3):
