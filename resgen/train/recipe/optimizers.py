@@ -48,13 +48,13 @@ def build(
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """The schedule's rate, in each group times its own share."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["lr_scale"]
+        group["lr"] = rate * group.get("lr_scale", 1.0)
 
 
 def rate_of(optimizer: torch.optim.Optimizer) -> float:
     """The schedule's rate of the last step."""
     first = optimizer.param_groups[0]
-    return float(first["lr"] / first["lr_scale"])
+    return float(first["lr"] / first.get("lr_scale", 1.0))
 
 
 def restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:

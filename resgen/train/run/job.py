@@ -87,7 +87,7 @@ def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
         last = job.folder(network) / checkpoint.LAST
         data = start.kept(last).of(data, network.channels)
     elif first is not None:
-        first = _fetched(job, network)
+        _fetch(job, network, first)
         data = start.normalised(data, first, network, job.settings)
     order = Order(len(data.train), recipe.batch, job.settings.seed, recipe.augment.repeats)
     shares(recipe.batch, processes=job.world.size, pieces=recipe.accumulate)
@@ -109,17 +109,16 @@ def _goes_on(job: Job, network: Network) -> bool:
     return job.settings.start == "resume" and (job.folder(network) / checkpoint.LAST).exists()
 
 
-def _fetched(job: Job, network: Network) -> start.Start | None:
-    """The weights to start from, on this machine; one process of each fetches them."""
+def _fetch(job: Job, network: Network, first: start.Start) -> None:
+    """Brings published weights to this machine, by one of its processes, and looks at them."""
+    if not first.published:
+        return
     if job.data.download == "allowed" and job.world.local_rank > 0:
         job.world.wait()
     start.fetch(network, job.settings)
     if job.data.download == "allowed" and job.world.local_rank == 0:
         job.world.wait()
-    found = start.find(network, job.settings, job.data.download)
-    assert found is not None
-    network.check_weights(found.path, job.settings.head)
-    return found
+    network.check_weights(first.path, job.settings.head)
 
 
 def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:

@@ -54,6 +54,7 @@ class Start(NamedTuple):
     path: Path
     title: str
     statistics: Statistics | None
+    published: bool = False
 
 
 def find(network: Network, settings: Settings, download: str) -> Start | None:
@@ -69,7 +70,9 @@ def find(network: Network, settings: Settings, download: str) -> Start | None:
         return Start(source, str(source), _statistics(source, report))
     found = reference.published(source, network.references, network.name)
     reference.require(found, download)
-    return Start(found.path, found.title, Statistics(found.mean, found.std, f"{found.title}, was"))
+    return Start(
+        found.path, found.title, Statistics(found.mean, found.std, f"{found.title}, was"), True
+    )
 
 
 def fetch(network: Network, settings: Settings) -> None:

@@ -163,7 +163,7 @@ def test_weights_to_start_from_that_are_no_numbers_are_refused_and_not_saved(
     job: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    torch.save({}, "their.pth")
+    torch.save({"weight": torch.zeros(1)}, "their.pth")
 
     def init(module: nn.Module, path: Path, head: str) -> LoadReport:
         with torch.no_grad():
