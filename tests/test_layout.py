@@ -38,13 +38,13 @@ ROOMS = {
     ),
     "proof": "effort measure proof",
     "weights": (
-        "keys shapes blocks attentions norms ends structure known identify loading ranges identity "
-        "lifting channels widening deepening"
+        "keys shapes blocks attentions norms ends structure known identify loading reference "
+        "ranges identity lifting channels widening deepening"
     ),
     "export": "compare tracing folding subject text weights programs deepening forms",
     "report": "kinds boxes pen pieces compose draw rows formulas explain plots tables formats",
     "search": "catalog fit sample",
-    "train.recipe": "keys defaults said groups lamb optimizers rate schema",
+    "train.recipe": "keys defaults said parts groups lamb optimizers rate schema",
     "train.device": "engine machine meeting processes recompute",
     "train.data": (
         "seeds images facts roster decoding listing cifar folder order augment preparing feed "
@@ -52,10 +52,13 @@ ROOMS = {
     ),
     "train.run": (
         "log signals lock counting metrics board figures loop network fit fitting measured outlook "
-        "settings folder setup evaluation agreement state trainer job runs"
+        "settings start folder setup evaluation agreement freezing state trainer job runs"
     ),
     "inference": "trained subject reading answers scores verdict forms figure predict",
-    "cli": "streams options device build deepen evaluate fit list predict sample summarize train",
+    "cli": (
+        "streams options device build deepen evaluate fit list predict sample summarize training "
+        "train"
+    ),
 }
 WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run", "inference"}
 # In rooms free of torch, the files that need it: loaded inside the functions that ask for them.

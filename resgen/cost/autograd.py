@@ -19,18 +19,31 @@ from resgen.plan import layers as L
 from resgen.plan.layers import Branches, Residual, inside, leaves
 
 
-def forward(plan: Plan, batch: int, half: bool) -> Tape:
-    """The tape of one forward pass and its cross entropy; `half` under bf16 autocast."""
+def forward(plan: Plan, batch: int, half: bool, frozen: int = 0) -> Tape:
+    """The tape of one forward pass and its cross entropy; `half` under bf16 autocast.
+
+    Of the first `frozen` of stem and blocks nothing is kept, as no gradient goes back there.
+    """
     tape = Tape(batch, half)
     x = tape.like(plan.input, FULL)
     image = x.key
     x = _chain(tape, x, plan.stem)
+    done = 1
+    if frozen:
+        tape.forget()
     for stage in plan.stages:
         for run in stage.runs:
             block = _as_written(run.block)
             for _ in range(run.count):
                 x = _block(tape, x, block)
-    x = _chain(tape, x, plan.head)
+                done += 1
+                if done <= frozen:
+                    tape.forget()
+    head = plan.head
+    while frozen >= done and not head[0].op.params():
+        x, head = _chain(tape, x, head[:1]), head[1:]
+        tape.forget()
+    x = _chain(tape, x, head)
     scores = batch * elements(plan.head[-1].output)
     # The log-softmax, the labels, the sum of their weights.
     tape.keep(tape.tensor(scores, FULL), tape.tensor(batch, 8), tape.tensor(1, FULL))

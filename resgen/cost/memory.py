@@ -84,29 +84,38 @@ _TITLES = {"sgd": "plain SGD", "momentum": "SGD with momentum", "adamw": "AdamW"
 
 
 def training_step(
-    plan: Plan, batch: int, precision: str = "fp32", optimizer: str = "momentum"
-) -> Step:
-    """The bytes of one step with cross entropy, gradients set to None before it."""
-    tape = forward(plan, batch, precision == "bf16")
+    plan: Plan, batch: int, precision: str = "fp32", optimizer: str = "momentum",
+    *, frozen: int = 0, still: Callable[[str], bool] = lambda _: False,
+) -> Step:  # fmt: skip
+    """The bytes of one step with cross entropy, gradients set to None before it.
+
+    frozen: how many of stem and blocks, from the input on, are not trained. still: whether a
+    parameter is not, wherever it stands; its gradient and state are not there.
+    """
+    half = precision == "bf16"
+    tape = forward(plan, batch, half, frozen)
     books = cost(plan)
     weights = FULL * books.params
     buffers = _buffers(plan)
-    state = OPTIMIZERS[optimizer][1] * weights
-    largest = FULL * max(elements(shape) for _, shape in plan.named_parameters())
+    sizes = {name: FULL * elements(shape) for name, shape in plan.named_parameters()}
+    gradients = weights - sum(size for name, size in sizes.items() if still(name))
+    state = OPTIMIZERS[optimizer][1] * gradients
+    largest = max(size for name, size in sizes.items() if not still(name))
     kept = sum(tape.kept.values())
     # Where a share of the channels of several images is a tensor of its own, one image is less.
-    three = sum(forward(plan, 3, precision == "bf16").kept.values())
-    two = sum(forward(plan, 2, precision == "bf16").kept.values())
+    three = sum(forward(plan, 3, half, frozen).kept.values())
+    two = sum(forward(plan, 2, half, frozen).kept.values())
     first = next((c for c in map(conv_and_linear, plan.stem) if c), 0)
     image = FULL * batch * elements(plan.input)
-    peak = weights + buffers + state + max(image + backward_peak(tape), weights + largest)
+    passing = image + max(backward_peak(tape), tape.passing)
+    peak = weights + buffers + state + max(passing, gradients + largest)
     return Step(
         batch,
         precision,
         optimizer,
         weights,
         buffers,
-        weights,
+        gradients,
         state,
         kept,
         three - two,

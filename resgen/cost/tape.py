@@ -30,6 +30,7 @@ class Tape:
         self.last_use: dict[int, int] = {}
         self.nodes: list[tuple[int, int]] = []
         self.casts = 0
+        self.passing = 0
         self._whole: dict[int, int] = {}
         self._keys = 0
 
@@ -53,6 +54,17 @@ class Tape:
     def node(self, gradient: int, flight: int) -> None:
         """Ends a node: bytes of parameter gradients it makes and of tensors in flight."""
         self.nodes.append((gradient, flight))
+
+    def forget(self) -> None:
+        """Drops all that was written, as if without gradients; tensors in hand stay.
+
+        What a layer takes and gives was alive as it was computed.
+        """
+        self.passing = max([self.passing, *(flight for _, flight in self.nodes)])
+        self.kept.clear()
+        self.last_use.clear()
+        self.nodes.clear()
+        self.casts = 0
 
     def half_of(self, x: Held) -> Held:
         """x as the convolutions take it: cast under autocast, itself otherwise."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Shape = tuple[int, ...]
+Head = Literal["auto", "keep", "drop"]
+"""Of a file's classifier: keep it, leave it out, or keep it where it fits."""
 
 
 class LoadReport(NamedTuple):
@@ -23,6 +25,9 @@ class LoadReport(NamedTuple):
     loaded: names given values. missing: names of the module that the file has not, which
     keep theirs. unexpected: names of the file without a place. mismatched: name, its shape
     in the file, its shape in the module. key_map: how names were read. which: of a run's weights.
+    adapted: name, channels in the file, channels here, of the first convolution. fresh: names of
+    the classifier that keep their initial values. classes, channels: the file's own, where it says
+    them.
     """
 
     key_map: str
@@ -31,34 +36,50 @@ class LoadReport(NamedTuple):
     unexpected: tuple[str, ...]
     mismatched: tuple[tuple[str, Shape, Shape], ...]
     which: Literal["averaged", "last", "drawn"] = "last"
+    adapted: tuple[tuple[str, int, int], ...] = ()
+    fresh: tuple[str, ...] = ()
+    classes: int | None = None
+    channels: int | None = None
 
     def text(self) -> str:
         """One line: how many were loaded, and every name that was not."""
         what = "averaged tensors" if self.which == "averaged" else "tensors"
         line = f"loaded {len(self.loaded)} {what}, names read {self.key_map}"
         for what in ("missing", "unexpected"):
-            if names := getattr(self, what):
+            if names := [name for name in getattr(self, what) if name not in self.fresh]:
                 line += f"; {what}: {', '.join(names)}"
         for name, theirs, ours in self.mismatched:
             line += f"; {name}: {theirs} in the file, {ours} here"
+        for name, old, new in self.adapted:
+            how = "summed" if new == 1 else "repeated and scaled"
+            line += f"; {name} {how} from {old} channels to {new}"
+        if self.fresh:
+            of = f", not the file's of {self.classes:,} classes" if self.classes else ""
+            line += f"; a new classifier ({', '.join(self.fresh)}){of}"
         return line
 
 
 def init_from(
-    module: nn.Module, plan: Plan, path: Path, *, head: Literal["keep", "drop"] = "keep"
+    module: nn.Module,
+    plan: Plan,
+    path: Path,
+    *,
+    head: Head = "keep",
+    channels: Literal["keep", "adapt"] = "keep",
 ) -> LoadReport:
     """Gives the module of a Plan the weights of a `.pth`, `.pt` or `.safetensors` file.
 
     Of a run folder they are its last checkpoint's, and of a checkpoint the averaged ones where
-    the run kept an average. With
-    `head="drop"` the classifier keeps its own initial weights, whatever the file has for
-    one. Raises UserError, and changes nothing, where a tensor cannot be a weight, or a name
-    of the file or of the module finds no partner of its shape.
+    the run kept an average. With `head="drop"` the classifier keeps its own initial weights,
+    whatever the file has for one; with "auto" it does where the file's does not fit, or is not
+    there. `channels="adapt"` gives the first convolution the file's for another number of
+    channels (`adapted_channels`). Raises UserError, and changes nothing, where a tensor cannot be
+    a weight, or a name of the file or of the module finds no partner of its shape.
     """
     from resgen.tensors.formats import read_judged
 
     weights, which = read_judged(path)
-    return _load(module, plan, weights, str(path), head)._replace(which=which)
+    return _load(module, plan, weights, str(path), head, channels)._replace(which=which)
 
 
 def load_weights(
@@ -67,12 +88,13 @@ def load_weights(
     weights: Mapping[str, Tensor],
     *,
     file: str = "the weights",
-    head: Literal["keep", "drop"] = "keep",
+    head: Head = "keep",
+    channels: Literal["keep", "adapt"] = "keep",
 ) -> LoadReport:
     """`init_from` for weights already in memory."""
     from resgen.tensors import dense
 
-    return _load(module, plan, dense.weights(weights, file), file, head)
+    return _load(module, plan, dense.weights(weights, file), file, head, channels)
 
 
 def _load(
@@ -80,14 +102,21 @@ def _load(
     plan: Plan,
     weights: Mapping[str, Tensor],
     file: str,
-    head: Literal["keep", "drop"],
+    head: Head,
+    channels: Literal["keep", "adapt"],
 ) -> LoadReport:
     ours: dict[str, Tensor] = {WRAPPERS.sub("", k): v for k, v in module.state_dict().items()}
     key_map, theirs = _renamed(weights, ours.keys())
     if 2 * sum(name in ours for name in theirs) < len(ours) and (named := _in_order(weights, ours)):
         key_map, theirs = IN_ORDER, named
     theirs = {name: _as_linear(value, ours.get(name)) for name, value in theirs.items()}
-    dropped = _head_names(plan, theirs) if head == "drop" else frozenset()
+    sizes = {name: tuple(value.shape) for name, value in theirs.items()}
+    first = _first_conv(plan)
+    adapted = _misfit_channels(first, theirs, ours) if channels == "adapt" else ()
+    for name, _, count in adapted:
+        theirs[name] = adapted_channels(theirs[name], count)
+    out = _left_out(plan, theirs, ours, head)
+    dropped = frozenset(n for n in (*theirs, *ours) if n.rpartition(".")[0] in out)
     wanted = {name: value for name, value in theirs.items() if name not in dropped}
     loaded = [n for n, v in wanted.items() if n in ours and v.shape == ours[n].shape]
     report = LoadReport(
@@ -100,6 +129,10 @@ def _load(
             for name, value in wanted.items()
             if name in ours and value.shape != ours[name].shape
         ),
+        adapted=adapted,
+        fresh=tuple(name for name in ours if name in dropped),
+        classes=_rows(plan, sizes),
+        channels=sizes[first][1] if len(sizes.get(first, ())) == 4 else None,
     )
     _refuse(report, plan, file, dropped)
     import torch
@@ -152,10 +185,60 @@ def _as_linear(value: Tensor, ours: Tensor | None) -> Tensor:
     return value
 
 
-def _head_names(plan: Plan, theirs: Mapping[str, Any]) -> frozenset[str]:
-    """The classifier's names; in a backbone, which has none, whatever the file calls one."""
-    layers = {layer.name for layer in plan.head if isinstance(layer.op, Linear)} or {"fc"}
-    return frozenset(name for name in theirs if name.rpartition(".")[0] in layers)
+def _left_out(
+    plan: Plan, theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], head: Head
+) -> frozenset[str]:
+    """The layers of the classifier that are left out; in a backbone, which has none, `fc`."""
+    layers = frozenset(layer.name for layer in plan.head if isinstance(layer.op, Linear)) or {"fc"}
+    if head != "auto":
+        return frozenset(layers if head == "drop" else ())
+    names = [n for n in dict.fromkeys((*theirs, *ours)) if n.rpartition(".")[0] in layers]
+    return frozenset(
+        name.rpartition(".")[0]
+        for name in names
+        if name not in theirs or name not in ours or theirs[name].shape != ours[name].shape
+    )
+
+
+def _rows(plan: Plan, sizes: Mapping[str, Shape]) -> int | None:
+    """How many classes a file's classifier tells apart."""
+    layers = [layer.name for layer in plan.head if isinstance(layer.op, Linear)] or ["fc"]
+    size = sizes.get(f"{layers[-1]}.weight", ())
+    return size[0] if len(size) in (2, 4) else None
+
+
+def _first_conv(plan: Plan) -> str:
+    """The weight of the first convolution, if it looks at the image itself."""
+    for name, layer in plan.named_layers():
+        if (weight := layer.op.params().get("weight")) and len(weight) == 4:
+            whole = layer.input == plan.input and weight[1] == plan.input[0]
+            return f"{name}.weight" if whole else ""
+    return ""
+
+
+def _misfit_channels(
+    first: str, theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]
+) -> tuple[tuple[str, int, int], ...]:
+    """The first convolution's (name, channels there, channels here) where only they differ."""
+    if first not in theirs or first not in ours:
+        return ()
+    its, mine = tuple(theirs[first].shape), tuple(ours[first].shape)
+    alike = len(its) == 4 and its[0] == mine[0] and its[2:] == mine[2:] and its[1] != mine[1]
+    return ((first, its[1], mine[1]),) if alike else ()
+
+
+def adapted_channels(weight: Tensor, channels: int) -> Tensor:
+    """A convolution's weight (o, c, h, w) for images of other channels, (o, channels, h, w).
+
+    For one channel the sum over all, which sees a grey image as the old weight sees it in colour.
+    For others the channels over again, times c / channels, so that the sum stays about the same
+    (as timm does).
+    """
+    if channels == 1:
+        return weight.sum(1, keepdim=True)
+    old = weight.shape[1]
+    repeated = weight.repeat(1, -(-channels // old), 1, 1)[:, :channels]
+    return repeated * (old / channels)
 
 
 def _refuse(report: LoadReport, plan: Plan, file: str, dropped: frozenset[str]) -> None:
@@ -173,8 +256,6 @@ def _refuse(report: LoadReport, plan: Plan, file: str, dropped: frozenset[str]) 
         raise UserError(
             f"{file}: {name} is {theirs} there and {ours} in {plan.name}{others}: {way_out}"
         )
-    if dropped:
-        dropped |= {name for name in report.missing if name.rpartition(".")[0] in head}
     missing = [
         name for name in report.missing if name not in dropped and not name.endswith(_COUNTER)
     ]

@@ -94,12 +94,15 @@ REFUSED = {
     "leave one out",
     "train --plan --force": "--plan and --force exclude each other; nothing is trained; "
     "leave one out",
+    "train --normalize data": "--normalize says nothing without --init-from; add it, or leave it "
+    "out",
     "train --head drop": "--head says nothing without --init-from; add it, or leave it out",
     "train --epochs 3 --set length=2": "--epochs and --set length exclude each other; both are "
     "the recipe's length; leave one out",
     "train --batch 8 --set batch=9": "--batch and --set batch exclude each other; both are the "
     "recipe's batch; leave one out",
-    "train --download": "--download says nothing without --data cifar10 or --data cifar100; "
+    "train --download": "--download says nothing without --data cifar10, --data cifar100 or "
+    "--init-from reference; "
     "add one of them, or leave it out",
     "train --data digits --skip-bad-images": "--skip-bad-images says nothing without --data "
     "folder; add it, or leave it out",

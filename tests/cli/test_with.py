@@ -241,11 +241,13 @@ def test_weights_go_on_with_another_number_of_classes(
     run(tiny)
     tune = ("--init-from", "run/last.pt", "--epochs", "1", "--device", "cpu", "--out", "tuned")
     new = ("--data", "synthetic", "--with", "classes=3")
-    with pytest.raises(UserError, match="fc"):
-        typed("run/last.pt", *tune, *new)
-    typed("run/last.pt", *tune, *new, "--head", "drop", "--plan")
-    typed("run/last.pt", *tune, *new, "--head", "drop")
-    assert "run/last.pt: loaded " in capsys.readouterr().err
+    with pytest.raises(UserError, match="--head drop starts the classifier anew"):
+        typed("run/last.pt", *tune, *new, "--head", "keep")
+    typed("run/last.pt", *tune, *new, "--plan")
+    typed("run/last.pt", *tune, *new)
+    said = capsys.readouterr().err
+    assert "run/last.pt: loaded " in said
+    assert "a new classifier (fc.weight, fc.bias), not the file's of 10 classes" in said
     assert load_spec("tuned/spec.yaml").classes == 3
     assert torch.load("tuned/last.pt", weights_only=True)["model"]["fc.bias"].shape == (3,)
 

@@ -72,12 +72,13 @@ def check(facts: Facts, wanted: Wanted) -> None:
     if facts.classes != wanted.classes:
         raise UserError(
             f"{facts.name} has {facts.classes} classes and the network {wanted.classes}; "
-            f"write classes: {facts.classes} in the spec"
+            f"write classes: {facts.classes} in the spec, or add --with classes={facts.classes}"
         )
     if facts.channels not in (wanted.channels, 1):
         raise UserError(
             f"{facts.name} has {facts.channels} channels and the network takes {wanted.channels}; "
-            f"write channels: {facts.channels} in the spec's input"
+            f"write channels: {facts.channels} in the spec's input, or add "
+            f"--with input.channels={facts.channels}"
         )
     for what, count in (("training", facts.train), ("held-out", facts.heldout)):
         if not count:

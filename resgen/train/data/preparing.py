@@ -21,6 +21,8 @@ def normalised(
     size: Size, channels: int, layout: torch.memory_format,
 ) -> Tensor:  # fmt: skip
     """(x - mean) / std a channel, resized, grey spread to colour; mean and std are (C, 1, 1)."""
+    if mean.shape[0] > pixels.shape[1]:  # grey, by the statistics of colour
+        pixels = pixels.expand(-1, mean.shape[0], -1, -1)
     # Laid out while they are bytes, then changed in place: the fewest passes over memory.
     images = pixels.contiguous(memory_format=layout).float()
     # A row of each number: a loop over three channels alone is too short to be fast.

@@ -64,6 +64,14 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
+def _one_as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+_NAME = {"type": "string"}
+_ONE_OR_SEVERAL = WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME}]})
+
+
 class _Strict(Checked):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -85,6 +93,10 @@ class Optimizer(_Strict):
     """Joins the gradient in sgd, the direction in lamb; is apart from both in adamw."""
     decay: Literal["all", "weights"] = "all"
     """`weights` leaves norms and biases undecayed; the early papers decay all."""
+    head_rate: Positive = 1.0
+    """The rate of what comes after the last stage, as a multiple of lr."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """A part's rate as a share of the next one's: stem, each block, head (Bao et al. 2021)."""
 
     @property
     def state(self) -> Literal["sgd", "momentum", "adamw"]:
@@ -207,6 +219,10 @@ class Recipe(_Strict):
     """The largest norm of all gradients together."""
     precise_bn: Annotated[int, Field(ge=0, le=100_000)] = 0
     """Batches over which batch-norm statistics are measured anew before each evaluation."""
+    freeze: Annotated[
+        tuple[str, ...], Field(strict=False), BeforeValidator(_one_as_list), _ONE_OR_SEVERAL
+    ] = ()
+    """What stays as it is, batch norms' statistics too: stem, layer1, layer2.0, backbone, head."""
 
     @model_validator(mode="after")
     def _length_is_absolute(self) -> Recipe:

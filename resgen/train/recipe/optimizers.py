@@ -10,32 +10,51 @@ from torch import nn
 from resgen.train.recipe.groups import groups
 from resgen.train.recipe.keys import Optimizer
 from resgen.train.recipe.lamb import Lamb
+from resgen.train.recipe.parts import ONE, Parts
 
 
-def build(module: nn.Module, recipe: Optimizer, *, device: torch.device) -> torch.optim.Optimizer:
-    """The optimizer over a module's parameters.
+def build(
+    module: nn.Module, recipe: Optimizer, parts: Parts = ONE, *, device: torch.device
+) -> torch.optim.Optimizer:
+    """The optimizer over a module's parameters that ask for a gradient.
 
     torch's are fused on CUDA. There they, and LAMB, also skip the update when `found_inf`
     is set, so that a step with a NaN is dropped without waiting for the device.
     """
-    parameters = dict(module.named_parameters())
+    parameters = {name: each for name, each in module.named_parameters() if each.requires_grad}
     shapes = [(name, parameter.shape) for name, parameter in parameters.items()]
-    parts = [
-        {"params": [parameters[name] for name in group.names], "weight_decay": group.weight_decay}
-        for group in groups(shapes, recipe)
+    found = [
+        {
+            "params": [parameters[name] for name in group.names],
+            "weight_decay": group.weight_decay,
+            "lr_scale": group.scale,
+        }
+        for group in groups(shapes, recipe, parts)
     ]
     fused = True if device.type == "cuda" else None
     if recipe.kind == "lamb":
-        return Lamb(parts, recipe.lr, betas=recipe.betas)
+        return Lamb(found, recipe.lr, betas=recipe.betas)
     if recipe.kind == "adamw":
-        return torch.optim.AdamW(parts, recipe.lr, betas=recipe.betas, fused=fused)
+        return torch.optim.AdamW(found, recipe.lr, betas=recipe.betas, fused=fused)
     return torch.optim.SGD(
-        parts,
+        found,
         recipe.lr,
         momentum=recipe.momentum,
         nesterov=recipe.momentum_kind == "nesterov",
         fused=fused,
     )
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The schedule's rate, in each group times its own share."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("lr_scale", 1.0)
+
+
+def rate_of(optimizer: torch.optim.Optimizer) -> float:
+    """The schedule's rate of the last step."""
+    first = optimizer.param_groups[0]
+    return float(first["lr"] / first.get("lr_scale", 1.0))
 
 
 def restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:

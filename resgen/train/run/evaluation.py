@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.optim.swa_utils import update_bn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from resgen.train.data.feed import Batch, Feed
 from resgen.train.device.engine import Engine
@@ -51,6 +51,7 @@ def evaluate(
     """
     mine = torch.arange(world.rank, count, world.size)
     tally = Count.zero(engine.device, classes)
+    modes = {each: each.training for each in module.modules()}
     module.eval()
     with torch.inference_mode():
         for images, labels in feed.still(which, torch.split(mine, batch)):
@@ -58,12 +59,22 @@ def evaluate(
                 logits = module(images)
             logits = logits.float()
             tally.add(F.cross_entropy(logits, labels, reduction="sum"), logits, labels)
-    module.train()
+    # Each as it was: what is frozen is never in training.
+    for each, training in modes.items():
+        each.training = training
     world.sum(tally.sums)
     return tally.read()
 
 
 def measure_batch_norm(module: nn.Module, batches: Iterable[Batch], *, engine: Engine) -> None:
-    """Running statistics <- the plain mean over these batches (precise-BN)."""
-    with engine.autocast():
-        update_bn((batch.images for batch in batches), module)
+    """Running statistics <- the plain mean over these batches (precise-BN); frozen ones stay."""
+    norms = [each for each in module.modules() if isinstance(each, _BatchNorm) and each.training]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    with torch.no_grad(), engine.autocast():
+        for batch in batches if norms else ():
+            module(batch.images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum

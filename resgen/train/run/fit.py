@@ -55,9 +55,11 @@ def measure(module: nn.Module, network: Network, recipe: Recipe, engine: Engine)
     per_image = (kept(4) - kept(2)) // 2
     module.load_state_dict(state)  # the running statistics have seen zeros
     weights = sum(p.numel() * p.element_size() for p in module.parameters())
-    # Weights, gradients, the optimizer's state, and the average, if kept.
-    copies = 2 + OPTIMIZERS[recipe.optimizer.state][1] + (1 if recipe.ema else 0)
-    return Need(copies * weights, max(per_image, 0))
+    trained = sum(p.numel() * p.element_size() for p in module.parameters() if p.requires_grad)
+    # Weights, and the average, if kept; gradients and the optimizer's state of what is trained.
+    fixed = (2 if recipe.ema else 1) * weights
+    fixed += (1 + OPTIMIZERS[recipe.optimizer.state][1]) * trained
+    return Need(fixed, max(per_image, 0))
 
 
 def pieces_that_fit(

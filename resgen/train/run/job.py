@@ -18,6 +18,7 @@ from resgen.train.device import machine
 from resgen.train.device.engine import Engine
 from resgen.train.device.processes import World
 from resgen.train.recipe import Recipe
+from resgen.train.run import start
 from resgen.train.run.network import Network
 from resgen.train.run.settings import Settings
 from resgen.train.run.setup import Setup
@@ -60,6 +61,7 @@ def facts(job: Job) -> dict[str, Any]:
         "recompute": settings.recompute,
         "init_from": str(settings.init_from),
         "head": settings.head,
+        "normalize": settings.normalize,
         "device": engine.device.type,
         "precision": engine.precision,
         "layout": engine.layout,
@@ -68,7 +70,9 @@ def facts(job: Job) -> dict[str, Any]:
 
 def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
     """All that a network's run is made of; data that are `loaded` are not read again."""
-    _check_weights(job, network)
+    network.frozen(job.recipe)
+    begun = _goes_on(job, network)
+    first = None if begun else start.find(network, job.settings, job.data.download)
     wanted, recipe = network.wanted(job.data), job.recipe
     if wanted not in loaded:
         # One process of each machine may download; the others read what it brought.
@@ -78,27 +82,37 @@ def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
         if wanted.download == "allowed" and job.world.local_rank == 0:
             job.world.wait()
     data = loaded[wanted]
+    if begun and job.settings.init_from is not None and job.settings.normalize == "weights":
+        last = job.folder(network) / checkpoint.LAST
+        data = start.kept(last).of(data, network.channels)
+    elif first is not None:
+        _fetch(job, network, first)
+        data = start.normalised(data, first, network, job.settings)
     order = Order(len(data.train), recipe.batch, job.settings.seed, recipe.augment.repeats)
     shares(recipe.batch, processes=job.world.size, pieces=recipe.accumulate)
     network.check_batch(recipe.batch, job.world.size * recipe.accumulate)
     feed = _feed(job, data, order, network)
     return Setup(
         network, recipe, data, feed, order, job.engine, job.world, job.settings,
-        job.folder(network),
+        job.folder(network), first,
     )  # fmt: skip
 
 
-def _check_weights(job: Job, network: Network) -> None:
-    """Raises UserError where a network cannot start from the weights asked for.
+def _goes_on(job: Job, network: Network) -> bool:
+    """Whether it goes on from a checkpoint, and takes no weights from elsewhere."""
+    return job.settings.start == "resume" and (job.folder(network) / checkpoint.LAST).exists()
 
-    One that goes on from a checkpoint takes none.
-    """
-    settings = job.settings
-    if settings.init_from is None:
+
+def _fetch(job: Job, network: Network, first: start.Start) -> None:
+    """Brings published weights to this machine, by one of its processes, and looks at them."""
+    if not first.published:
         return
-    if settings.start == "resume" and (job.folder(network) / checkpoint.LAST).exists():
-        return
-    network.check_weights(settings.init_from, settings.head)
+    if job.data.download == "allowed" and job.world.local_rank > 0:
+        job.world.wait()
+    start.fetch(network, job.settings)
+    if job.data.download == "allowed" and job.world.local_rank == 0:
+        job.world.wait()
+    network.check_weights(first.path, job.settings.head)
 
 
 def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:

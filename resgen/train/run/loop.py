@@ -19,6 +19,7 @@ from resgen.train.device.engine import Engine
 from resgen.train.device.processes import World
 from resgen.train.recipe import Recipe
 from resgen.train.recipe.keys import Loss
+from resgen.train.recipe.optimizers import set_rate
 from resgen.train.run.counting import Count
 
 
@@ -70,8 +71,7 @@ class Stepper:
         DistributedDataParallel divides by the processes is multiplied back.
         On an asynchronous device the refusal shows later, in `first_bad`.
         """
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         scale = self.world.size / self.recipe.batch
         total = torch.zeros((), device=self.engine.device)

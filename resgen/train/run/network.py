@@ -7,19 +7,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from resgen.cost import cost
+from resgen.cost.books import cost_of_block, cost_of_layers
 from resgen.cost.memory import training_step
 from resgen.errors import CheckFailed, UserError, each
-from resgen.plan import Plan, resolve
+from resgen.plan import Layer, Plan, resolve
 from resgen.plan.layers import BatchNorm, EvoNormB0
 from resgen.proof import proof
 from resgen.spec import Spec, load_spec
 from resgen.spec.loading import CHECKPOINTS, RUN_SPEC, resolved_data
 from resgen.train.data.images import Wanted
 from resgen.train.data.seeds import derive
-from resgen.weights import init_from
+from resgen.train.recipe import Recipe
+from resgen.train.recipe.parts import ONE, Frozen, Part, Parts, frozen
+from resgen.weights import LoadReport, init_from
+from resgen.weights.loading import Head
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,13 +49,23 @@ class Network:
     """For one image of `train_size`."""
     least_images: int
     """At a time in training: two where a batch norm sees one value a channel of an image."""
-    step_bytes: Callable[[int, str, str], int] = field(repr=False)
-    """The closed form of a step's peak memory at a batch, precision and optimizer."""
+    step_bytes: Callable[..., int] = field(repr=False)
+    """The closed form of a step's peak memory at a batch, precision and optimizer, and of what
+    `freeze` names.
+    """
     make: Callable[[], nn.Module] = field(repr=False)
     prove: Callable[[nn.Module], list[tuple[bool, str]]] = field(repr=False)
     """(holds, sentence) for each part of the proof."""
-    init: Callable[[nn.Module, Path, Literal["keep", "drop"]], str] = field(repr=False)
-    """Gives a module the weights of a file; what became of each name, in a line."""
+    init: Callable[[nn.Module, Path, Head], LoadReport] = field(repr=False)
+    """Gives a module the weights of a file; what became of each name."""
+    parts: Parts = field(default=ONE, repr=False)
+    """From the input on; their MACs for one image of `train_size`."""
+    references: tuple[str, ...] = ()
+    """What its spec was checked against, before any overrides: `torchvision:resnet50`."""
+
+    def frozen(self, recipe: Recipe) -> Frozen:
+        """What a recipe freezes of it. Raises UserError where it has no such part."""
+        return frozen(recipe.freeze, self.parts, self.name)
 
     def wanted(self, data: Wanted) -> Wanted:
         """The data as this network takes it."""
@@ -74,13 +88,13 @@ class Network:
             torch.manual_seed(derive(seed, "weights"))
             return self.make()
 
-    def check_weights(self, path: Path, head: Literal["keep", "drop"]) -> None:
+    def check_weights(self, path: Path, head: Head) -> LoadReport:
         """Raises UserError where `init` would; the module takes no memory for it."""
         import torch
 
         with torch.device("meta"):
             module = self.make()
-        self.init(module, path, head)
+        return self.init(module, path, head)
 
     def verdict(self, module: nn.Module) -> str:
         """One line on the proof. Raises CheckFailed with the first difference."""
@@ -107,14 +121,21 @@ def load(
         train_size = (train_side, train_side)
         trained = at_size(spec, train_size, f"augment.size {train_side}")
 
-    def step_bytes(batch: int, precision: str, optimizer: str) -> int:
-        return training_step(trained, batch, precision, optimizer).peak
+    parts = parts_of(trained)
+
+    def step_bytes(batch: int, precision: str, optimizer: str, freeze: Sequence[str] = ()) -> int:
+        still = frozen(freeze, parts, spec.name)
+        step = training_step(
+            trained, batch, precision, optimizer,
+            frozen=still.leading(parts), still=still.holds,
+        )  # fmt: skip
+        return step.peak
 
     def prove(module: nn.Module) -> list[tuple[bool, str]]:
         return [(check.holds, check.text) for check in proof.prove(plan, module).checks]
 
-    def init(module: nn.Module, path: Path, head: Literal["keep", "drop"]) -> str:
-        return init_from(module, plan, path, head=head).text()
+    def init(module: nn.Module, path: Path, head: Head) -> LoadReport:
+        return init_from(module, plan, path, head=head, channels="adapt")
 
     def make() -> nn.Module:
         from resgen.source.module import build_module
@@ -130,14 +151,40 @@ def load(
         params=books.params,
         macs=books.macs,
         parameters=tuple((name, tuple(shape)) for name, shape in plan.named_parameters()),
+        parts=parts,
         train_size=train_size,
         train_macs=books.macs if trained is plan else cost(trained).macs,
         least_images=_least_images(trained),
         step_bytes=step_bytes,
         make=make,
+        references=(load_spec(path_or_name) if overrides else spec).reference,
         prove=prove,
         init=init,
     )
+
+
+def parts_of(plan: Plan) -> Parts:
+    """Stem, blocks and head of a Plan."""
+
+    def end(name: str, only: Plan, layers: tuple[Layer, ...]) -> Part:
+        names = tuple(each for each, _ in only.named_layers() if each)
+        parameters = tuple(each for each, _ in only.named_parameters())
+        return Part(name, names, parameters, cost_of_layers(layers).macs)
+
+    inside: dict[str, list[str]] = {}
+    for name, _ in replace(plan, stem=(), head=()).named_parameters():
+        stage, block, _ = name.split(".", 2)
+        inside.setdefault(f"{stage}.{block}", []).append(name)
+    blocks = [
+        Part(f"{stage.name}.{number}", (), tuple(inside.get(f"{stage.name}.{number}", ())), macs)
+        for stage in plan.stages
+        for run in stage.runs
+        for macs in [cost_of_block(run.block).macs]
+        for number in range(run.first, run.first + run.count)
+    ]
+    stem = end("stem", replace(plan, stages=(), head=()), plan.stem)
+    head = end("head", replace(plan, stages=(), stem=()), plan.head)
+    return Parts((stem, *blocks, head))
 
 
 def at_size(spec: Spec, size: tuple[int, int], said: str) -> Plan:

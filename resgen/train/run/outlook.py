@@ -13,10 +13,11 @@ from resgen.train.data.images import Wanted
 from resgen.train.data.order import Order, shares
 from resgen.train.recipe import Recipe
 from resgen.train.recipe.groups import groups
+from resgen.train.recipe.parts import trained
 from resgen.train.recipe.rate import Rate
 from resgen.train.recipe.said import augmentation, loss
 from resgen.train.run.network import Network
-from resgen.words import COLUMNS, hung, memory
+from resgen.words import COLUMNS, hung, joined, memory
 
 
 def known(wanted: Wanted) -> Facts:
@@ -30,14 +31,28 @@ def known(wanted: Wanted) -> Facts:
 
 
 def _groups(network: Network, recipe: Recipe) -> list[str]:
-    """One line for each parameter group."""
+    """One line for each parameter group, and one for what is frozen."""
     sizes = {name: prod(shape) for name, shape in network.parameters}
-    return [
-        f"{group.title}: {len(group.names)} tensors, "
-        f"{sum(sizes[name] for name in group.names):,} parameters, "
-        f"weight decay {group.weight_decay:g}"
-        for group in groups(network.parameters, recipe.optimizer)
+
+    def line(title: str, names: Sequence[str], more: str) -> str:
+        count = sum(sizes[name] for name in names)
+        return f"{title}: {len(names)} tensors, {count:,} parameters, {more}"
+
+    still = network.frozen(recipe)
+    found = groups(trained(network.parameters, still), recipe.optimizer, network.parts)
+    lines = [
+        line(
+            group.title,
+            group.names,
+            f"weight decay {group.weight_decay:g}"
+            + (f", rate x {group.scale:.4g}" if group.scale != 1 else ""),
+        )
+        for group in found
     ]
+    if recipe.freeze:
+        names = [name for name in sizes if still.holds(name)]
+        lines.append(line("frozen", names, f"no gradient: {joined(recipe.freeze)}"))
+    return lines
 
 
 class Run(NamedTuple):
@@ -86,10 +101,14 @@ def outlook(
     run = Run(rate.total, ceil(rate.total / rate.epoch_steps) * facts.heldout)
     for network in networks:
         # A backward pass costs two forward passes: gradients of inputs and of weights.
-        macs = 3 * network.train_macs * recipe.batch * rate.total
+        back = network.frozen(recipe).backward_macs(network.parts)
+        macs = (network.train_macs + back) * recipe.batch * rate.total
+        image = f"3 x {network.train_macs:,} MACs"
+        if recipe.freeze:
+            image = f"{network.train_macs:,} + {back:,} MACs (forward, and back)"
         told = [
             *_groups(network, recipe),
-            f"{recipe.batch * rate.total:,} images at 3 x {network.train_macs:,} MACs: "
+            f"{recipe.batch * rate.total:,} images at {image}: "
             f"{macs:.4g} MACs, {2 * macs:.4g} FLOPs",
             _memory(network, recipe, precision),
             *([expected(network, run)] if expected is not None else ()),
@@ -102,8 +121,9 @@ def outlook(
 def _memory(network: Network, recipe: Recipe, precision: str) -> str:
     """The closed form of a step's peak, in the precision asked for, or in both."""
     images = ceil(recipe.batch / recipe.accumulate)
+    state, freeze = recipe.optimizer.state, recipe.freeze
     each = [
-        f"{memory(network.step_bytes(images, kind, recipe.optimizer.state))} in {kind}"
+        f"{memory(network.step_bytes(images, kind, state, freeze))} in {kind}"
         for kind in (("fp32", "bf16") if precision == "auto" else (precision,))
     ]
     return f"memory: about {', '.join(each)} a step of {images} images at a time"

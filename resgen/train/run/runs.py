@@ -18,11 +18,13 @@ from resgen.train.run import board, figures, fit, metrics
 from resgen.train.run import folder as run_folder
 from resgen.train.run.agreement import agree
 from resgen.train.run.folder import Result
+from resgen.train.run.freezing import freeze
 from resgen.train.run.job import Job, facts, made_ready
 from resgen.train.run.log import Log, duration
 from resgen.train.run.network import Network
 from resgen.train.run.setup import Setup
 from resgen.train.run.signals import Stop
+from resgen.train.run.start import lines
 from resgen.train.run.state import data_facts, identity, same_run, start_random
 from resgen.train.run.trainer import Trainer
 from resgen.words import aligned, overridden
@@ -139,13 +141,17 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
     )
     found = _checkpoint(setup)
     agree(world, {"checkpoint": None if found is None else found["sha256"]})
-    if settings.init_from is not None and found is None:
-        said = network.init(module, settings.init_from, settings.head)
-        log.line(f"  {settings.init_from}: {said}")
+    if setup.start is not None and found is None:
+        report = network.init(module, setup.start.path, settings.head)
+        log.line(f"  {setup.start.title}: {report.text()}")
+        for line in lines(setup.start, settings):
+            log.line(f"  {line}")
     module = module.to(setup.engine.device, memory_format=setup.engine.memory_format)  # type: ignore[call-overload]
     if settings.recompute == "blocks":
         count = recompute_blocks(module)
         log.line(f"  {count} blocks are computed twice to save memory")
+    if setup.recipe.freeze:
+        log.line(f"  {freeze(module, network.frozen(setup.recipe))}")
     setup = _fitted(setup, module, found, log)
     trainer = Trainer(setup, module, log)
     if found is not None:
@@ -197,7 +203,9 @@ def _fitted(setup: Setup, module: torch.nn.Module, found: dict[str, Any] | None,
         # The closed form knows nothing of recomputed blocks; there the measurement serves.
         need.step(images)
         if need is not None
-        else setup.network.step_bytes(images, setup.engine.precision, setup.recipe.optimizer.state)
+        else setup.network.step_bytes(
+            images, setup.engine.precision, setup.recipe.optimizer.state, setup.recipe.freeze
+        )
     )
     log.line(f"  {fit.sentence(step, setup.engine)}")
     return setup

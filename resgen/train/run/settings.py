@@ -26,9 +26,12 @@ class Settings:
     """`blocks` keeps only block inputs in memory and computes the rest anew (checkpointing)."""
     tensorboard: Literal["off", "on"] = "off"
     init_from: Path | None = None
-    """Published weights to start from, in place of a draw."""
-    head: Literal["keep", "drop"] = "keep"
-    """`drop` leaves the classifier of `init_from` out."""
+    """Weights to start from, in place of a draw: a file, a run, or `reference`."""
+    head: Literal["auto", "keep", "drop"] = "auto"
+    """`drop` leaves the classifier of `init_from` out, `auto` one that does not fit."""
+    normalize: Literal["weights", "data"] = "weights"
+    """By which mean and deviation: those of the images `init_from` was trained on, or the data's.
+    """
     voice: Literal["full", "quiet"] = "full"
     command: str = ""
     recipe: str = ""

@@ -14,6 +14,7 @@ from resgen.train.recipe import Recipe
 from resgen.train.recipe.rate import Rate
 from resgen.train.run.network import Network
 from resgen.train.run.settings import Settings
+from resgen.train.run.start import Start
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Setup:
     world: World
     settings: Settings
     folder: Path
+    start: Start | None = None
+    """The weights to begin from; none where it goes on from a checkpoint."""
 
     @property
     def rate(self) -> Rate:

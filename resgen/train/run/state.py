@@ -20,7 +20,7 @@ from resgen.train.data.preparing import Preparation
 from resgen.train.data.roster import same_files
 from resgen.train.data.seeds import derive
 from resgen.train.device.engine import Engine
-from resgen.train.recipe import optimizers
+from resgen.train.recipe import Recipe, optimizers
 from resgen.train.run.agreement import differences
 from resgen.train.run.counting import Count
 from resgen.train.run.fitting import same_tensors
@@ -47,7 +47,9 @@ class State:
             if recipe.ema
             else None
         )
-        self.optimizer = optimizers.build(module, recipe.optimizer, device=engine.device)
+        self.optimizer = optimizers.build(
+            module, recipe.optimizer, setup.network.parts, device=engine.device
+        )
         self.step = 0
         self.warm = recipe.schedule.warmup_until_error is None
         self.best: tuple[float, int] = (float("inf"), 0)
@@ -62,6 +64,11 @@ class State:
     def judged(self) -> nn.Module:
         """What is evaluated: the averaged weights where they are kept."""
         return self.module if self.average is None else self.average.module
+
+    @property
+    def rate(self) -> float:
+        """The schedule's, in the last step."""
+        return optimizers.rate_of(self.optimizer)
 
     @property
     def in_epoch(self) -> int:
@@ -112,7 +119,7 @@ class State:
             )
         raise Diverged(
             f"{self.setup.network.name}: {bad} became NaN or infinite by step {self.step} at rate "
-            f"{self.optimizer.param_groups[0]['lr']:.4g}, its gradient being finite; the last good "
+            f"{self.rate:.4g}, its gradient being finite; the last good "
             f"checkpoint is {self.setup.folder / checkpoint.LAST}"
         )
 
@@ -234,6 +241,14 @@ def identity(setup: Setup) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def completed(saved: dict[str, Any]) -> dict[str, Any]:
+    """The recipe of a checkpoint with the keys that came later, at what they do by themselves."""
+    try:
+        return Recipe.model_validate(saved).model_dump(mode="json")
+    except ValueError:
+        return saved
+
+
 def start_random(seed: int) -> None:
     """Starts Python's, NumPy's and torch's generators anew, each at a value of its own."""
     random.seed(derive(seed, "python"))
@@ -274,7 +289,9 @@ def same_run(
     `files` are the names of this run's images: where one is gone its name says more than that
     there is one less.
     """
-    saved = {**saved, "network": written_out(saved["network"])}
+    saved = {
+        **saved, "network": written_out(saved["network"]), "recipe": completed(saved["recipe"])
+    }  # fmt: skip
     for key in ("network", "data", "seed", "recipe", "total"):
         if key == "data" and saved["data"]["name"] == mine["data"]["name"]:
             same_files(saved.get("files"), files, path)

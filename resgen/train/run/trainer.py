@@ -208,7 +208,7 @@ class Trainer:
         row = {
             "epoch": round(state.step / setup.order.steps, 4),
             "step": state.step,
-            "rate": state.optimizer.param_groups[0]["lr"],
+            "rate": state.rate,
             **metrics.named("train", train),
             **metrics.named("heldout", heldout),
             "images_per_second": round(self._speed(), 1),

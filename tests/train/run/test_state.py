@@ -21,6 +21,7 @@ from resgen.train.run.log import Log
 from resgen.train.run.loop import Stepper
 from resgen.train.run.state import State
 from resgen.train.run.trainer import Trainer
+from resgen.weights import LoadReport
 
 Make = Callable[..., runs.Job]
 
@@ -159,11 +160,16 @@ def test_large_numbers_are_numbers(job: Make) -> None:
     assert state.bad() is None
 
 
-def test_weights_to_start_from_that_are_no_numbers_are_refused_and_not_saved(job: Make) -> None:
-    def init(module: nn.Module, path: Path, head: str) -> str:
+def test_weights_to_start_from_that_are_no_numbers_are_refused_and_not_saved(
+    job: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"weight": torch.zeros(1)}, "their.pth")
+
+    def init(module: nn.Module, path: Path, head: str) -> LoadReport:
         with torch.no_grad():
             module.get_parameter("conv1.weight")[0] = float("nan")
-        return "loaded"
+        return LoadReport("", (), (), (), ())
 
     made = job(init_from=Path("their.pth"))
     made = replace(made, networks=[replace(made.networks[0], init=init)])

@@ -8,10 +8,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from resgen import load_spec, resolve
+from resgen.cost.memory import training_step
 from resgen.tensors import checkpoint
 from resgen.train.device.engine import Engine
 from resgen.train.device.recompute import recompute_blocks
 from resgen.train.run import fit, runs
+from resgen.train.run.freezing import freeze
 from resgen.train.run.network import Network
 from tests.training import recipe
 
@@ -53,6 +56,29 @@ def test_measured_memory_is_the_closed_forms(job: Make, spec: str, precision: st
     need = fit.measure(network.module(0), network, recipe(), motor)
     foreseen = network.step_bytes(256, precision, "momentum")
     assert need.step(256) == pytest.approx(foreseen, rel=0.1)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    "names", [["stem"], ["stem", "layer1"], ["stem", "layer1", "layer2.0"], ["backbone"]]
+)
+def test_measured_memory_with_frozen_parts_is_the_closed_forms(
+    job: Make, names: list[str], precision: str
+) -> None:
+    network = network_of(job, "cifar/resnet20")
+    motor = Engine(torch.device("cpu"), precision, "channels_last", "off")  # type: ignore[arg-type]
+    chosen, module = recipe(freeze=names), network.module(0)
+    still = network.frozen(chosen)
+    freeze(module, still)
+    need = fit.measure(module, network, chosen, motor)
+    step = training_step(
+        resolve(load_spec("cifar/resnet20")), 256, precision, "momentum",
+        frozen=still.leading(network.parts), still=still.holds,
+    )  # fmt: skip
+    assert need.image == pytest.approx(step.kept_image, rel=0.02, abs=64)  # the loss
+    assert need.fixed == step.weights + step.gradients + step.state
+    assert step.peak == network.step_bytes(256, precision, "momentum", names)
+    assert step.peak < network.step_bytes(256, precision, "momentum")
 
 
 def test_recomputing_with_an_average_trains_the_same_network(job: Make) -> None:
