@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,7 +47,6 @@ def train(
     """
     refuse(ctx, RULES, *task.said(), *start.said())
     from resgen.train.run import network, outlook
-    from resgen.train.run import start as weights
 
     name = task.named(start.folder(specs, task) if start.resume else None)
     recipe, notes = task.chosen(name)
@@ -56,9 +56,11 @@ def train(
     wanted = reading.wanted(task.data)
     networks = network.load_all(specs, overrides=typed, train_side=side)
     if start.init_from is not None:
+        from resgen.train.run import start as weights
+
         networks, more = weights.for_data(specs, networks, typed, wanted, side)
         notes += more
-    settings = _settings(specs, task, start, machine, reading, record, (task.title(name), notes))
+    said = (task.title(name), notes)
     if start.plan:
         for note in notes:
             typer.echo(f"note: {note}", err=True)
@@ -66,8 +68,11 @@ def train(
             networks, recipe, wanted, title=task.title(name),
             precision=machine.precision, expected=machine.expected(recipe, start.measure),
         )  # fmt: skip
-        lines = [line for each in networks for line in weights.told(each, settings, wanted)]
-        typer.echo("\n".join([told, *lines]))
+        if start.init_from is not None:
+            settings = _settings(specs, task, start, machine, reading, record, said)
+            more_lines = (weights.told(each, settings, wanted) for each in networks)
+            told = "\n".join([told, *chain.from_iterable(more_lines)])
+        typer.echo(told)
         return
 
     from resgen.train.device import engine, processes
@@ -78,6 +83,7 @@ def train(
     if record.deterministic:
         engine.make_deterministic()
     motor = machine.engine(processes.placed().local_rank)
+    settings = _settings(specs, task, start, machine, reading, record, said)
     with Stop(), processes.joined(motor.device) as world:
         ended = runs.train_each(Job(networks, recipe, wanted, settings, motor, world))
         if world.first and ended.results:
