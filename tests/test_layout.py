@@ -48,9 +48,10 @@ ROOMS = {
         "workers filefeed sources"
     ),
     "train.run": (
-        "log signals lock metrics board figures loop network fit fitting outlook settings folder "
-        "setup evaluation agreement state trainer job runs"
+        "log signals lock metrics differing board figures loop network fit fitting outlook settings setup "
+        "folder evaluation agreement state trainer job runs"
     ),
+    "compare": "spread record groups forms",
     "inference": "trained subject reading answers scores verdict forms figure predict",
     "cli": "streams options device build evaluate fit list predict sample summarize train",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,6 +13,7 @@ from typer import Option
 from resgen.cli.device import Device
 from resgen.cli.options import Apart, Needs, Overrides, grouped, refuse
 from resgen.errors import UserError
+from resgen.words import listed
 
 if TYPE_CHECKING:
     from resgen.train.data.images import Wanted
@@ -73,7 +75,17 @@ class Task:
 class Start:
     """Where a run lies, and what it starts from."""
 
-    seed: Annotated[int, Option(help="Weights, order, augmentation follow it.", min=0)] = 0
+    seed: Annotated[
+        list[str] | None,
+        Option(
+            metavar="N[,N...]",
+            help="Weights, order, augmentation follow it; several, as 0,1,2, are a run each.",
+            show_default="0",
+        ),
+    ] = None
+    seeds: Annotated[
+        int | None, Option(help="So many runs of each network: seeds 0, 1, ...", min=1, max=1000)
+    ] = None
     out: Annotated[Path | None, Option(help="The run folder.", show_default="runs/...")] = None
     plan: Annotated[
         bool, Option("--plan", help="Show schedule, groups and cost; train nothing.")
@@ -88,14 +100,41 @@ class Start:
         Literal["keep", "drop"], Option(help="Of --init-from; drop where the classes differ.")
     ] = "keep"
 
-    def folder(self, specs: list[str], task: Task) -> Path:
+    def chosen(self, specs: list[str]) -> tuple[int, ...]:
+        """The seeds of the command. Raises UserError for what is none."""
+        if self.seeds is not None:
+            return tuple(range(self.seeds))
+        typed = ",".join(self.seed or ["0"])
+        if self.seed and (bare := [each for each in specs if each.isdecimal()]):
+            if not any(Path(each).exists() for each in bare):
+                raise UserError(
+                    f"--seed {' '.join([typed, *bare])}: write several seeds with commas, "
+                    f"--seed {','.join([typed, *bare])}"
+                )
+        found = [each.strip() for each in typed.split(",")]
+        for each in found:
+            if not re.fullmatch(r"[0-9]{1,18}", each):
+                raise UserError(
+                    f"--seed {typed}: {each or 'nothing'} is no seed; give whole numbers from 0, "
+                    "several as 0,1,2"
+                )
+        seeds = tuple(map(int, found))
+        for seed in seeds:
+            if seeds.count(seed) > 1:
+                raise UserError(f"--seed {typed}: {seed} stands there twice; each is one run")
+        return seeds
+
+    def folder(self, specs: list[str], task: Task, seeds: tuple[int, ...]) -> Path:
         """The run folder: the one named, or one named after the run."""
         if self.out is not None:
             return self.out
         names = [_short(Path(spec).stem) for spec in specs]
         title = names[0] if len(names) == 1 else f"{names[0]}-and-{len(names) - 1}-more"
         data, recipe = task.data.partition(":")[0], _short(Path(task.recipe).stem)
-        return Path("runs") / "-".join([title, data, recipe, str(self.seed)])
+        last = str(seeds[0])
+        if len(seeds) > 1:
+            last = _short("seeds-" + listed(seeds).replace(", ", "-").replace(" ", "-"))
+        return Path("runs") / "-".join([title, data, recipe, last])
 
 
 def _short(name: str) -> str:
@@ -167,6 +206,7 @@ class Record:
 
 
 RULES = (
+    Apart("--seed", ("--seeds",), "the one names seeds, the other says how many; leave one out"),
     Apart("--resume", ("--force",), "the one goes on, the other starts over; leave one out"),
     Apart("--plan", ("--resume", "--force"), "nothing is trained; leave one out"),
     Apart("--epochs", ("--set length",), "both are the recipe's length; leave one out"),
@@ -194,9 +234,11 @@ def train(
     """Train networks on real images and draw their curves.
 
     Prints each network's cost and the verdict of its proof before the first step.
-    Several specs are trained one after another with the same recipe and drawn in one figure.
+    Several specs are trained one after another with the same recipe and drawn in one figure, and
+    with --seed 0,1,2 or --seeds 3 each of them once a seed, in a folder of its own.
     """
     refuse(ctx, RULES, *task.said())
+    seeds = start.chosen(specs)
     from resgen.train.run import network, outlook
 
     recipe, notes = task.chosen()
@@ -211,6 +253,8 @@ def train(
             for each in networks:
                 each.check_weights(start.init_from, start.head)
         typer.echo(told)
+        if len(seeds) > 1:
+            typer.echo(f"\nseeds {listed(seeds)}: each network is trained {len(seeds)} times")
         return
 
     from resgen.train.device import engine, processes
@@ -221,7 +265,7 @@ def train(
     if record.deterministic:
         engine.make_deterministic()
     motor = machine.engine(processes.placed().local_rank)
-    settings = _settings(specs, task, start, machine, reading, record, notes)
+    settings = _settings(specs, task, start, machine, reading, record, notes, seeds)
     wanted = reading.wanted(task.data)
     with Stop(), processes.joined(motor.device) as world:
         ended = runs.train_each(Job(networks, recipe, wanted, settings, motor, world))
@@ -238,14 +282,16 @@ def _settings(
     reading: Reading,
     record: Record,
     notes: tuple[str, ...],
+    seeds: tuple[int, ...],
 ) -> Settings:
     """What is asked of the run, in the words of the rooms below."""
     from resgen.train.run.folder import command_line
     from resgen.train.run.settings import Settings
 
     return Settings(
-        out=start.folder(specs, task),
-        seed=start.seed,
+        out=start.folder(specs, task, seeds),
+        seed=seeds[0],
+        seeds=seeds if len(seeds) > 1 else (),
         start="resume" if start.resume else "force" if start.force else "new",
         save_minutes=record.save_every,
         batch="auto" if task.batch == "auto" else "recipe",

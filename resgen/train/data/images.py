@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from resgen.errors import UserError
@@ -26,6 +26,10 @@ class Images:
     def channels(self) -> int:
         """1 for grey, 3 for colour."""
         return int(self.pixels.shape[1])
+
+    def to(self, device: torch.device) -> Images:
+        """The same on a device; themselves where they are there."""
+        return Images(self.pixels.to(device), self.labels.to(device))
 
     def pick(self, indices: torch.Tensor) -> Images:
         """The images of these indices, in this order."""
@@ -68,6 +72,12 @@ class Data:
     """Which files the training and held-out images are, packed by `roster.pack`."""
     place: str = ""
     """The name with the whole path, by which the images are found again."""
+
+    def to(self, device: torch.device) -> Data:
+        """The same with what is held in memory on a device."""
+        splits = {name: getattr(self, name) for name in ("train", "heldout", "test")}
+        held = {name: each.to(device) for name, each in splits.items() if isinstance(each, Images)}
+        return replace(self, **held)
 
     def describe(self) -> str:
         """`digits: 1,437 training, 360 held-out images, 10 classes`."""

@@ -16,6 +16,11 @@ from resgen.train.run.network import Network
 from resgen.train.run.settings import Settings
 
 
+def titled(name: str, settings: Settings) -> str:
+    """What a run is called beside the others of its command: `plain20`, `plain20 (seed 1)`."""
+    return f"{name} (seed {settings.seed})" if settings.seeds else name
+
+
 @dataclass(frozen=True)
 class Setup:
     """Nothing in it changes while the run goes on."""
@@ -29,6 +34,11 @@ class Setup:
     world: World
     settings: Settings
     folder: Path
+
+    @property
+    def title(self) -> str:
+        """The network's name; of several seeds also which."""
+        return titled(self.network.name, self.settings)
 
     @property
     def rate(self) -> Rate:

@@ -21,7 +21,7 @@ from resgen.train.data.roster import same_files
 from resgen.train.data.seeds import derive
 from resgen.train.device.engine import Engine
 from resgen.train.recipe import optimizers
-from resgen.train.run.agreement import differences
+from resgen.train.run.differing import differences
 from resgen.train.run.fitting import same_tensors
 from resgen.train.run.loop import Clock, Count
 from resgen.train.run.network import written_out
@@ -110,7 +110,7 @@ class State:
                 "nothing can be trained from it"
             )
         raise Diverged(
-            f"{self.setup.network.name}: {bad} became NaN or infinite by step {self.step} at rate "
+            f"{self.setup.title}: {bad} became NaN or infinite by step {self.step} at rate "
             f"{self.optimizer.param_groups[0]['lr']:.4g}, its gradient being finite; the last good "
             f"checkpoint is {self.setup.folder / checkpoint.LAST}"
         )
