@@ -48,12 +48,15 @@ ROOMS = {
         "workers filefeed sources"
     ),
     "train.run": (
-        "log signals lock metrics differing board figures loop network fit fitting outlook settings setup "
-        "folder evaluation agreement state trainer job runs"
+        "log signals lock metrics differing board figures loop network fit fitting outlook "
+        "settings setup folder evaluation agreement state trainer job runs"
     ),
     "compare": "spread record groups forms",
     "inference": "trained subject reading answers scores verdict forms figure predict",
-    "cli": "streams options device build evaluate fit list predict sample summarize train",
+    "cli": (
+        "streams options device pictures seeds trainings build evaluate fit list predict sample "
+        "summarize train"
+    ),
 }
 WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run", "inference"}
 # In rooms free of torch, the files that need it: loaded inside the functions that ask for them.

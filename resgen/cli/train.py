@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,6 +11,7 @@ from typer import Option
 
 from resgen.cli.device import Device
 from resgen.cli.options import Apart, Needs, Overrides, grouped, refuse
+from resgen.cli.seeds import Seeds, in_a_name
 from resgen.errors import UserError
 from resgen.words import listed
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from resgen.train.data.images import Wanted
     from resgen.train.device.engine import Engine
     from resgen.train.recipe import Recipe
+    from resgen.train.run.job import Job
     from resgen.train.run.settings import Settings
 
 
@@ -75,17 +76,6 @@ class Task:
 class Start:
     """Where a run lies, and what it starts from."""
 
-    seed: Annotated[
-        list[str] | None,
-        Option(
-            metavar="N[,N...]",
-            help="Weights, order, augmentation follow it; several, as 0,1,2, are a run each.",
-            show_default="0",
-        ),
-    ] = None
-    seeds: Annotated[
-        int | None, Option(help="So many runs of each network: seeds 0, 1, ...", min=1, max=1000)
-    ] = None
     out: Annotated[Path | None, Option(help="The run folder.", show_default="runs/...")] = None
     plan: Annotated[
         bool, Option("--plan", help="Show schedule, groups and cost; train nothing.")
@@ -100,30 +90,6 @@ class Start:
         Literal["keep", "drop"], Option(help="Of --init-from; drop where the classes differ.")
     ] = "keep"
 
-    def chosen(self, specs: list[str]) -> tuple[int, ...]:
-        """The seeds of the command. Raises UserError for what is none."""
-        if self.seeds is not None:
-            return tuple(range(self.seeds))
-        typed = ",".join(self.seed or ["0"])
-        if self.seed and (bare := [each for each in specs if each.isdecimal()]):
-            if not any(Path(each).exists() for each in bare):
-                raise UserError(
-                    f"--seed {' '.join([typed, *bare])}: write several seeds with commas, "
-                    f"--seed {','.join([typed, *bare])}"
-                )
-        found = [each.strip() for each in typed.split(",")]
-        for each in found:
-            if not re.fullmatch(r"[0-9]{1,18}", each):
-                raise UserError(
-                    f"--seed {typed}: {each or 'nothing'} is no seed; give whole numbers from 0, "
-                    "several as 0,1,2"
-                )
-        seeds = tuple(map(int, found))
-        for seed in seeds:
-            if seeds.count(seed) > 1:
-                raise UserError(f"--seed {typed}: {seed} stands there twice; each is one run")
-        return seeds
-
     def folder(self, specs: list[str], task: Task, seeds: tuple[int, ...]) -> Path:
         """The run folder: the one named, or one named after the run."""
         if self.out is not None:
@@ -131,10 +97,7 @@ class Start:
         names = [_short(Path(spec).stem) for spec in specs]
         title = names[0] if len(names) == 1 else f"{names[0]}-and-{len(names) - 1}-more"
         data, recipe = task.data.partition(":")[0], _short(Path(task.recipe).stem)
-        last = str(seeds[0])
-        if len(seeds) > 1:
-            last = _short("seeds-" + listed(seeds).replace(", ", "-").replace(" ", "-"))
-        return Path("runs") / "-".join([title, data, recipe, last])
+        return Path("runs") / "-".join([title, data, recipe, _short(in_a_name(seeds))])
 
 
 def _short(name: str) -> str:
@@ -226,6 +189,7 @@ def train(
         list[str], typer.Argument(metavar="SPEC", help="Spec files or shipped names.")
     ],
     task: Task,
+    drawn: Seeds,
     start: Start,
     machine: Machine,
     reading: Reading,
@@ -238,7 +202,7 @@ def train(
     with --seed 0,1,2 or --seeds 3 each of them once a seed, in a folder of its own.
     """
     refuse(ctx, RULES, *task.said())
-    seeds = start.chosen(specs)
+    seeds = drawn.chosen(specs)
     from resgen.train.run import network, outlook
 
     recipe, notes = task.chosen()
@@ -268,10 +232,21 @@ def train(
     settings = _settings(specs, task, start, machine, reading, record, notes, seeds)
     wanted = reading.wanted(task.data)
     with Stop(), processes.joined(motor.device) as world:
-        ended = runs.train_each(Job(networks, recipe, wanted, settings, motor, world))
+        job = Job(networks, recipe, wanted, settings, motor, world)
+        ended = runs.train_each(job)
         if world.first and ended.results:
             typer.echo(runs.table(ended.results, networks))
+            if len(seeds) > 1:
+                typer.echo("\n" + _over_seeds(job))
         ended.refuse_diverged()
+
+
+def _over_seeds(job: Job) -> str:
+    """Each network's errors over its seeds."""
+    from resgen.compare import forms, groups, record
+
+    folders = [one.folder(network) for one, network in job.each()]
+    return forms.table(groups.grouped([record.read(folder) for folder in folders]))
 
 
 def _settings(

@@ -137,10 +137,7 @@ def group_data(group: Group) -> dict[str, Any]:
             for run in (*group.others, *group.again)
         ],
         "folders": [str(run.folder) for run in group.runs],
-        "differs": [
-            {"key": key.lstrip("."), "first": before, "here": now}
-            for key, before, now in group.apart
-        ],
+        "differs": [{"key": key, "first": before, "here": now} for key, before, now in group.apart],
         "differences": {key: each._asdict() for key, each in group.differing.items()},
     }
 
@@ -187,7 +184,7 @@ def _group_rows(groups: Sequence[Group]) -> list[list[Any]]:
                 " ".join(str(run.seed) for run in group.runs),
                 *(part for each in spreads for part in (each[1:] if each else (None, None))),
                 group.measure, *(found or (None,) * 4),
-                " ".join(key.lstrip(".") for key, *_ in group.apart),
+                " ".join(key for key, *_ in group.apart),
             ]
         )  # fmt: skip
     return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from resgen.compare.record import MEASURES, Record
@@ -48,6 +49,11 @@ class Group:
             return more
         said = f"seed{'s' if len(known) > 1 else ''} {listed(known)}"
         return f"{said} and {more}" if more else said
+
+    @property
+    def folder(self) -> Path:
+        """That of one of its runs."""
+        return (*self.runs, *self.others, *self.again)[0].folder
 
     @property
     def measure(self) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from resgen.errors import UserError
 from resgen.spec import load_spec
-from resgen.spec.loading import resolved_data
+from resgen.spec.loading import RUN_SPEC, resolved_data, runs_in
 from resgen.spec.reading import read_document
 from resgen.train.recipe import Recipe, read_recipe
 from resgen.train.run import metrics
@@ -58,6 +58,27 @@ class Record:
         return {"": dict(self.spec), "recipe": recipe, "data": self.data, **self.place}
 
 
+def networks(sources: Sequence[str]) -> list[tuple[str, list[Path]]]:
+    """(what to load the spec from, its runs) of each network; a spec alone has no runs.
+
+    A folder of several runs stands for each of them; runs of one spec are together.
+    """
+    found: list[tuple[str, list[Path]]] = []
+    texts: dict[bytes, list[Path]] = {}
+    for source in sources:
+        folders = runs_in(Path(source))
+        if not folders:
+            found.append((source, []))
+        for folder in folders:
+            text = (folder / RUN_SPEC).read_bytes()
+            if text not in texts:
+                texts[text] = []
+                found.append((str(folder), texts[text]))
+            if folder not in texts[text]:
+                texts[text].append(folder)
+    return found
+
+
 def read(folder: Path) -> Record:
     """The run of a folder. Raises UserError for a folder of no run, and for damaged files."""
     spec = load_spec(folder)
@@ -78,7 +99,7 @@ def read(folder: Path) -> Record:
         folder, spec.name, resolved_data(spec), _recipe(folder),
         seed if type(seed) is int else None, _data(result, environment),
         _place(result, environment), state, why, errors if finished else {},
-        float(best) if _is_number(best) else None, rows,
+        best if isinstance(best, int | float) else None, rows,
     )  # fmt: skip
 
 

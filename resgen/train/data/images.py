@@ -47,6 +47,10 @@ class Files:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def to(self, device: torch.device) -> Files:
+        """Themselves: each batch is moved as it is decoded."""
+        return self
+
     def pick(self, indices: torch.Tensor) -> Files:
         """The files of these indices, in this order."""
         paths = tuple(self.paths[i] for i in indices.tolist())
@@ -75,9 +79,10 @@ class Data:
 
     def to(self, device: torch.device) -> Data:
         """The same with what is held in memory on a device."""
-        splits = {name: getattr(self, name) for name in ("train", "heldout", "test")}
-        held = {name: each.to(device) for name, each in splits.items() if isinstance(each, Images)}
-        return replace(self, **held)
+        test = None if self.test is None else self.test.to(device)
+        return replace(
+            self, train=self.train.to(device), heldout=self.heldout.to(device), test=test
+        )
 
     def describe(self) -> str:
         """`digits: 1,437 training, 360 held-out images, 10 classes`."""

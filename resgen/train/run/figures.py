@@ -13,7 +13,6 @@ from resgen.train.run.metrics import Row
 
 # Distinct for every kind of colour vision, and in grey print (Okabe and Ito).
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
-SUFFIXES = (".png", ".svg", ".pdf")
 _LINES = (("train_error", "--", 1.2), ("heldout_error", "-", 2.0))
 
 

@@ -17,7 +17,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -109,7 +109,7 @@ def _refuse_nothing(out: Path, settings: Settings) -> None:
         raise UserError(f"--out {out}: there is nothing to resume; leave --resume out")
 
 
-def _refuse_mixed(out: Path, settings: Settings, folders: Iterable[Path]) -> None:
+def _refuse_mixed(out: Path, settings: Settings, folders: Sequence[Path]) -> None:
     """Raises UserError where a resumed command would put runs into a run, or a run around runs."""
     for folder in folders if settings.start == "resume" else ():
         around = [each for each in folder.parents if each == out or out in each.parents]
