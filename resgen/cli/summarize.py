@@ -113,7 +113,7 @@ class Limits:
         return Budget.written(params=self.max_params, macs=self.max_macs, memory=self.max_memory)
 
 
-SEVERAL, NO_RUNS = "several networks", "specs alone"
+SEVERAL, RUNS = "several networks", "run folders"
 _STEP = ("--batch", "--memory", "--max-memory")
 _REPORT = (
     "--format", "--by", "--measure", "--convention", "--sort", "--batch", "--precision",
@@ -142,10 +142,7 @@ RULES: tuple[Apart | Needs, ...] = (
         Apart(option, _OF_NETWORKS, "trainings alone are listed; leave it out")
         for option in RUNS_ALONE
     ),
-    *(
-        Apart(option, (NO_RUNS,), "give run folders, or leave it out")
-        for option in (*RUNS_ALONE, "--curves")
-    ),
+    *(Needs(option, (RUNS,)) for option in (*RUNS_ALONE, "--curves")),
     Apart("--curves", ("--with",), "--with makes another network than was trained; leave one out"),
     Needs("--beside", ("--draw",)),
     Apart("--beside", (SEVERAL,), "two networks are drawn beside each other; leave it out"),
@@ -173,7 +170,7 @@ def summarize(
     """
     sources = networks(specs)
     said = [SEVERAL] if len(sources) > 1 else []
-    refuse(ctx, RULES, *said, *([] if any(runs for _, runs in sources) else [NO_RUNS]))
+    refuse(ctx, RULES, *said, *([RUNS] if any(runs for _, runs in sources) else []))
     training, budget = step.training(), limits.budget()
     ends = each(lambda source: outcomes(*source, with_), sources)
     pictures.check(len(sources), [end for own in ends for end in own])

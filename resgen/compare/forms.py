@@ -87,9 +87,12 @@ def _against(group: Group) -> list[str]:
         return [*lines, f"  not compared: {why}"]
     for measure in dict.fromkeys((group.measure, "train_error")):
         if measure in group.differing:
-            words = "test" if measure == "test_error" else MEASURES[measure]
+            words = _WORDS[measure]
             lines += hung("", f"{words} error: {said(group.differing[measure])}", 2)
     return lines
+
+
+_WORDS = {"train_error": "training", "last_error": "held-out", "test_error": "test"}
 
 
 def _value(value: Any) -> str:
