@@ -48,7 +48,7 @@ class Group:
         if not known:
             return more
         said = f"seed{'s' if len(known) > 1 else ''} {listed(known)}"
-        return f"{said} and {more}" if more else said
+        return f"{said}, {more}" if more else said
 
     @property
     def folder(self) -> Path:

@@ -179,7 +179,7 @@ def _typed(environment: Mapping[str, Any], option: str, default: str) -> str | N
     except ValueError:
         words = []
     found = default if words else None
-    for word, value in zip(words, [*words[1:], ""], strict=True):
+    for word, value in zip(words, [*words, ""][1:], strict=True):
         if word == option:
             found = value
         elif word.startswith(f"{option}="):
