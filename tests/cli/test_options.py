@@ -75,8 +75,8 @@ REFUSED = {
     "summarize --beside nothing": "--beside says nothing without --draw; add it, or leave it out",
     "summarize --beside plain --draw a.svg resnet34": "--beside and several networks exclude "
     "each other; two networks are drawn beside each other; leave it out",
-    "summarize --force": "--force says nothing without --draw, --plot or --curves; add one of them, or "
-    "leave it out",
+    "summarize --force": "--force says nothing without --draw, --plot or --curves; add one of "
+    "them, or leave it out",
     "summarize --batch 8 --format csv": "--batch and --format csv exclude each other; a training "
     "step has no rows; give --format json or table",
     "summarize --memory 8GiB --format markdown": "--memory and --format markdown exclude each "
