@@ -87,6 +87,21 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.+\-=,:{}\[\]/ ]{1,60}")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.\-\[\]]{0,60}")
 
 
+def listed(numbers: Sequence[int]) -> str:
+    """(0, 1, 2, 7) -> `0 to 2 and 7`: three or more in a row as a stretch; ascending."""
+    stretches: list[list[int]] = []
+    for number in sorted(numbers):
+        if stretches and stretches[-1][-1] == number - 1:
+            stretches[-1].append(number)
+        else:
+            stretches.append([number])
+    return joined(
+        part
+        for each in stretches
+        for part in ([f"{each[0]} to {each[-1]}"] if len(each) > 2 else map(str, each))
+    )
+
+
 def joined(parts: Iterable[str], word: str = "and") -> str:
     """One, two and three."""
     *some, last = parts

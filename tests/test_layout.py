@@ -51,13 +51,15 @@ ROOMS = {
         "workers filefeed sources"
     ),
     "train.run": (
-        "log signals lock counting metrics board figures loop network fit fitting measured outlook "
-        "settings start folder setup evaluation agreement freezing state trainer job runs"
+        "log signals lock counting metrics differing board figures loop network fit fitting "
+        "measured outlook settings start setup folder evaluation agreement freezing identity state "
+        "trainer job runs"
     ),
+    "compare": "spread record groups forms",
     "inference": "trained subject reading answers scores verdict forms figure predict",
     "cli": (
-        "streams options device build deepen evaluate fit list predict sample summarize training "
-        "train"
+        "streams options device pictures seeds trainings build deepen evaluate fit list predict "
+        "sample summarize training train"
     ),
 }
 WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run", "inference"}

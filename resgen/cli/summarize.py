@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from typer import Option
 
 from resgen.cli.options import Apart, Needs, Overrides, grouped, refuse
+from resgen.cli.pictures import Pictures
+from resgen.cli.trainings import groups_of, mean, outcomes
+from resgen.compare import forms
+from resgen.compare.record import networks
 from resgen.cost import cost
 from resgen.cost.budget import BYTES, Budget, amount, enforce
 from resgen.cost.conventions import CONVENTIONS
@@ -20,7 +22,6 @@ from resgen.errors import CheckFailed, UserError, each
 from resgen.plan import Plan, resolve
 from resgen.proof import Proof, effort
 from resgen.report.formats import SORTS, Entry, render
-from resgen.report.plots import Outcome, check_plot, outcome, plot_file
 from resgen.spec import load_spec
 
 
@@ -33,7 +34,8 @@ class View:
         Option("--format", help="How to print the report."),
     ] = "table"
     by: Annotated[
-        Literal["stage", "block", "layer"], Option("--by", help="How finely to list it.")
+        Literal["stage", "block", "layer", "run", "group"],
+        Option("--by", help="How finely to list it; run and group list only trainings."),
     ] = "stage"
     measure: Annotated[
         bool,
@@ -111,64 +113,40 @@ class Limits:
         return Budget.written(params=self.max_params, macs=self.max_macs, memory=self.max_memory)
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """The files to draw."""
-
-    draw: Annotated[
-        Path | None, Option(metavar="FILE.svg", help="Draw a network, or two side by side.")
-    ] = None
-    beside: Annotated[
-        Literal["plain", "nothing"],
-        Option(help="What to draw beside a single network: its plain twin."),
-    ] = "plain"
-    plot: Annotated[
-        Path | None,
-        Option(metavar="FILE", help="Plot the networks' params and MACs (png, svg, pdf)."),
-    ] = None
-    force: Annotated[bool, Option("--force", help="Overwrite output files.")] = False
-
-    def check(self, outcomes: Sequence[Outcome | None]) -> None:
-        """Raises UserError where one of the files could not be written."""
-        if self.draw is not None:
-            from resgen.report.draw import check_drawing
-
-            check_drawing(self.draw, len(outcomes), force=self.force)
-        if self.plot is not None:
-            check_plot(self.plot, outcomes, force=self.force)
-        if self.draw and self.plot and os.path.realpath(self.draw) == os.path.realpath(self.plot):
-            raise UserError(f"--draw and --plot: both are {self.plot}; name two files")
-
-    def write(self, plans: Sequence[Plan], outcomes: Sequence[Outcome | None]) -> None:
-        """Draws the networks and writes the files."""
-        if self.draw is not None:
-            from resgen.report.draw import draw_file
-
-            draw_file(plans, self.draw, beside=self.beside, force=self.force)
-        if self.plot is not None:
-            plot_file(plans, outcomes, self.plot, force=self.force)
-
-
-SEVERAL = "several networks"
+SEVERAL, RUNS = "several networks", "run folders"
 _STEP = ("--batch", "--memory", "--max-memory")
 _REPORT = (
     "--format", "--by", "--measure", "--convention", "--sort", "--batch", "--precision",
     "--optimizer", "--memory", "--max-params", "--max-macs", "--max-memory", "--draw", "--beside",
-    "--plot", "--force",
+    "--plot", "--curves", "--force",
 )  # fmt: skip
+RUNS_ALONE = ("--by run", "--by group")
+_OF_NETWORKS = (
+    "--with",
+    *(o for o in _REPORT if o not in ("--format", "--by", "--curves", "--force")),
+)
 _ROWS = ("--format csv", "--format markdown")
 _NO_STEP = "a training step has no rows; give --format json or table"
-RULES = (
+RULES: tuple[Apart | Needs, ...] = (
     Apart("--resolved", ("--explain", *_REPORT), "the spec is printed alone; leave one out"),
     Apart("--explain", _REPORT, "the formulas are printed alone; leave one out"),
     Apart("--memory", _ROWS, _NO_STEP),
     Apart("--batch", _ROWS, _NO_STEP, unless="--max-memory"),
     Needs("--precision", _STEP),
     Needs("--optimizer", _STEP),
-    Apart("--by", (SEVERAL,), "give one network, or --format json", unless="--format json"),
+    *(
+        Apart(f"--by {part}", (SEVERAL,), "give one network, or --format json", "--format json")
+        for part in ("stage", "block", "layer")
+    ),
+    *(
+        Apart(option, _OF_NETWORKS, "trainings alone are listed; leave it out")
+        for option in RUNS_ALONE
+    ),
+    *(Needs(option, (RUNS,)) for option in (*RUNS_ALONE, "--curves")),
+    Apart("--curves", ("--with",), "--with makes another network than was trained; leave one out"),
     Needs("--beside", ("--draw",)),
     Apart("--beside", (SEVERAL,), "two networks are drawn beside each other; leave it out"),
-    Needs("--force", ("--draw", "--plot")),
+    Needs("--force", ("--draw", "--plot", "--curves")),
 )
 
 
@@ -187,21 +165,30 @@ def summarize(
 ) -> None:
     """Report params and MACs; prove what the shortcuts cost.
 
-    Exits 1 where a proof fails or a budget (--max-...) is exceeded, with the amount.
+    Run folders are grouped by what they differ in but for the seed, with mean, deviation and the
+    differences. Exits 1 where a proof fails or a budget (--max-...) is exceeded, with the amount.
     """
-    refuse(ctx, RULES, *([SEVERAL] if len(specs) > 1 else []))
+    sources = networks(specs)
+    said = [SEVERAL] if len(sources) > 1 else []
+    refuse(ctx, RULES, *said, *([RUNS] if any(runs for _, runs in sources) else []))
     training, budget = step.training(), limits.budget()
-    read = each(lambda spec: _read(spec, with_), specs)
-    pictures.check([result for _, result in read])
+    ends = each(lambda source: outcomes(*source, with_), sources)
+    pictures.check(len(sources), [end for own in ends for end in own])
     if view.resolved:
         from resgen.spec.resolved import resolved_text
 
-        specs_ = each(lambda pair: load_spec(pair[0], with_ or ()), read)
+        specs_ = each(lambda source: load_spec(source[0], with_ or ()), sources)
         typer.echo("\n\n".join(map(resolved_text, specs_)))
         return
-    ended = each(lambda pair: (resolve(load_spec(pair[0], with_ or ())), pair[1]), read)
-    ended.sort(key=lambda pair: SORTS[view.sort](pair[0]))
-    plans = [plan for plan, _ in ended]
+    groups = groups_of(sources) if not with_ else []
+    if view.by in ("run", "group"):
+        typer.echo(forms.render(groups, view.form, view.by))
+        pictures.write_curves(groups)
+        return
+    made = each(lambda source: resolve(load_spec(source[0], with_ or ())), sources)
+    triples = list(zip(made, sources, ends, strict=True))
+    triples.sort(key=lambda each_: SORTS[view.sort](each_[0]))
+    plans = [plan for plan, *_ in triples]
     if view.explain is not None:
         from resgen.report.explain import explain
 
@@ -212,25 +199,18 @@ def summarize(
             plan,
             _proof(plan) if view.measure else None,
             *training.report(plan),
-            result.error if result else None,
+            mean([end.error for end in own if end]),
+            [forms.group_data(g) for g in groups if g.folder in runs] if runs and groups else None,
         )
-        for plan, result in ended
+        for plan, (_, runs), own in triples
     ]
     typer.echo(view.render(found))
-    pictures.write(plans, [result for _, result in ended])
+    if groups and view.form in ("table", "markdown"):
+        typer.echo("\n" + forms.render(groups, view.form, "group"))
+    pictures.write(plans, [(plan, end) for plan, _, own in triples for end in own])
+    pictures.write_curves(groups)
     _enforce_proofs(found)
     enforce([(plan.name, _over(plan, budget, training)) for plan in plans])
-
-
-def _read(spec: str, overrides: list[str] | None) -> tuple[str, Outcome | None]:
-    """What to load the spec from, and how its run ended, if it is of this network."""
-    found, result = outcome(spec)
-    if result is not None and overrides:
-        typer.echo(
-            f"note: {spec}: its run's error is left out: --with makes another network", err=True
-        )
-        return found, None
-    return found, result
 
 
 def _proof(plan: Plan) -> Proof:

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from resgen.cli.options import Apart, Needs, grouped, refuse
+from resgen.cli.seeds import Seeds
 from resgen.cli.training import Machine, Reading, Record, Start, Task
+from resgen.words import listed
 
 if TYPE_CHECKING:
+    from resgen.train.run.job import Job
     from resgen.train.run.settings import Settings
 
 RULES = (
+    Apart("--seed", ("--seeds",), "the one names seeds, the other says how many; leave one out"),
     Apart("--resume", ("--force",), "the one goes on, the other starts over; leave one out"),
     Apart("--plan", ("--resume", "--force"), "nothing is trained; leave one out"),
     Apart("--epochs", ("--set length",), "both are the recipe's length; leave one out"),
@@ -35,6 +39,7 @@ def train(
         list[str], typer.Argument(metavar="SPEC", help="Spec files or shipped names.")
     ],
     task: Task,
+    drawn: Seeds,
     start: Start,
     machine: Machine,
     reading: Reading,
@@ -43,12 +48,14 @@ def train(
     """Train networks on real images and draw their curves.
 
     Prints each network's cost and the verdict of its proof before the first step.
-    Several specs are trained one after another with the same recipe and drawn in one figure.
+    Several specs are trained one after another with the same recipe and drawn in one figure, and
+    with --seed 0,1,2 or --seeds 3 each of them once a seed, in a folder of its own.
     """
     refuse(ctx, RULES, *task.said(), *start.said())
+    seeds = drawn.chosen(specs)
     from resgen.train.run import network, outlook
 
-    name = task.named(start.folder(specs, task) if start.resume else None)
+    name = task.named(start.folder(specs, task, seeds) if start.resume else None)
     recipe, notes = task.chosen(name)
     if start.init_from is None and not start.resume:
         network.refuse_checkpoints(specs)
@@ -69,10 +76,12 @@ def train(
             precision=machine.precision, expected=machine.expected(recipe, start.measure),
         )  # fmt: skip
         if start.init_from is not None:
-            settings = _settings(specs, task, start, machine, reading, record, said)
+            settings = _settings(specs, task, start, machine, reading, record, said, seeds)
             more_lines = (weights.told(each, settings, wanted) for each in networks)
             told = "\n".join([told, *chain.from_iterable(more_lines)])
         typer.echo(told)
+        if len(seeds) > 1:
+            typer.echo(f"\nseeds {listed(seeds)}: each network is trained {len(seeds)} times")
         return
 
     from resgen.train.device import engine, processes
@@ -83,12 +92,23 @@ def train(
     if record.deterministic:
         engine.make_deterministic()
     motor = machine.engine(processes.placed().local_rank)
-    settings = _settings(specs, task, start, machine, reading, record, said)
+    settings = _settings(specs, task, start, machine, reading, record, said, seeds)
     with Stop(), processes.joined(motor.device) as world:
-        ended = runs.train_each(Job(networks, recipe, wanted, settings, motor, world))
+        job = Job(networks, recipe, wanted, settings, motor, world)
+        ended = runs.train_each(job)
         if world.first and ended.results:
             typer.echo(runs.table(ended.results, networks))
+            if len(seeds) > 1:
+                typer.echo("\n" + _over_seeds(job))
         ended.refuse_diverged()
+
+
+def _over_seeds(job: Job) -> str:
+    """Each network's errors over its seeds."""
+    from resgen.compare import forms, groups, record
+
+    folders = [one.folder(network) for one, network in job.each()]
+    return forms.table(groups.grouped([record.read(folder) for folder in folders]))
 
 
 def _settings(
@@ -99,14 +119,16 @@ def _settings(
     reading: Reading,
     record: Record,
     told: tuple[str, tuple[str, ...]],
+    seeds: tuple[int, ...],
 ) -> Settings:
     """What is asked of the run, in the words of the rooms below."""
     from resgen.train.run.folder import command_line
     from resgen.train.run.settings import Settings
 
     return Settings(
-        out=start.folder(specs, task),
-        seed=start.seed,
+        out=start.folder(specs, task, seeds),
+        seed=seeds[0],
+        seeds=seeds if len(seeds) > 1 else (),
         start="resume" if start.resume else "force" if start.force else "new",
         save_minutes=record.save_every,
         batch="auto" if task.batch == "auto" else "recipe",

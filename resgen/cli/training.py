@@ -11,6 +11,7 @@ from typer import Option
 
 from resgen.cli.device import Device
 from resgen.cli.options import Overrides
+from resgen.cli.seeds import in_a_name
 from resgen.errors import UserError
 
 if TYPE_CHECKING:
@@ -88,7 +89,6 @@ class Task:
 class Start:
     """Where a run lies, and what it starts from."""
 
-    seed: Annotated[int, Option(help="Weights, order, augmentation follow it.", min=0)] = 0
     out: Annotated[Path | None, Option(help="The run folder.", show_default="runs/...")] = None
     plan: Annotated[
         bool, Option("--plan", help="Show schedule, groups and cost; train nothing.")
@@ -119,14 +119,14 @@ class Start:
             [] if self.init_from is None else [f"--init-from {str(self.init_from).split(':')[0]}"]
         )
 
-    def folder(self, specs: list[str], task: Task) -> Path:
+    def folder(self, specs: list[str], task: Task, seeds: tuple[int, ...]) -> Path:
         """The run folder: the one named, or one named after the run."""
         if self.out is not None:
             return self.out
         names = [_short(Path(spec).stem) for spec in specs]
         title = names[0] if len(names) == 1 else f"{names[0]}-and-{len(names) - 1}-more"
         data, recipe = task.data.partition(":")[0], _short(Path(task.named(None)).stem)
-        return Path("runs") / "-".join([title, data, recipe, str(self.seed)])
+        return Path("runs") / "-".join([title, data, recipe, _short(in_a_name(seeds))])
 
 
 def _short(name: str) -> str:

@@ -25,7 +25,8 @@ class Entry(NamedTuple):
     """What is known of one network: its Plan, and its proof where it was measured.
 
     training: the memory of a training step as plain values; lines: the same as text.
-    error: what its run ended with, as a fraction, where it was trained.
+    error: what its run ended with, as a fraction, where it was trained; of several the mean.
+    runs: what is known of its runs, as plain values.
     """
 
     plan: Plan
@@ -33,6 +34,7 @@ class Entry(NamedTuple):
     training: dict[str, Any] | None = None
     lines: tuple[str, ...] = ()
     error: float | None = None
+    runs: list[dict[str, Any]] | None = None
 
 
 def as_data(
@@ -219,7 +221,11 @@ def _verdict(check: Any) -> str:
 def render(found: Sequence[Entry], form: str, by: str, convention: Convention | None = None) -> str:
     """One or several networks in the format asked for."""
     if form == "json":
-        data = [as_data(e.plan, e.proof, by, convention, e.training) for e in found]
+        data = [
+            as_data(e.plan, e.proof, by, convention, e.training)
+            | ({} if e.runs is None else {"runs": e.runs})
+            for e in found
+        ]
         return json.dumps(data[0] if len(data) == 1 else data, indent=2)
     if form == "csv":
         return as_csv(found, by, convention)

@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
 def outcome(source: str) -> tuple[str, Outcome | None]:
     """(what to load the spec from, how its run ended) of a spec or a run folder.
 
-    Raises UserError for a folder without a finished run.
+    Raises UserError for a folder of no run, and where how it ended is damaged.
     """
     folder = Path(source)
     if kind(folder) != "folder":
@@ -45,6 +45,8 @@ def outcome(source: str) -> tuple[str, Outcome | None]:
         raise UserError(f"{folder / RESULT}: cannot be read: {error.strerror}") from None
     except ValueError:
         found = None
+    if isinstance(found, dict) and isinstance(found.get("diverged"), str):
+        return spec, None
     for key, images in (("test_error", "test"), ("last_error", "held out")):
         error_ = found.get(key) if isinstance(found, dict) else None
         if isinstance(error_, int | float):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -110,17 +111,27 @@ def spec_file(path: Path) -> Path:
         return path
     if (path / RUN_SPEC).is_file():
         return path / RUN_SPEC
-    held = [each.name for each in runs_in(path)]
+    held = [each.relative_to(path).as_posix() for each in runs_in(path)]
     runs = f", with runs in it ({joined(held)}): name one of them" if held else ""
     way_out = runs or "; give a spec file or a run folder"
     raise UserError(f"{path}: a folder without {RUN_SPEC}{way_out}")
 
 
 def runs_in(path: Path) -> list[Path]:
-    """A run folder itself, or those side by side in a folder; none of what is neither."""
+    """A run folder itself, or those side by side in a folder; none of what is neither.
+
+    They lie there by network, by seed, or by network and in it by seed.
+    """
     if kind(path) != "folder" or (path / RUN_SPEC).is_file():
         return [path] if (path / RUN_SPEC).is_file() else []
-    return sorted(file.parent for file in path.glob(f"*/{RUN_SPEC}"))
+    found = [file.parent for depth in ("*", "*/*") for file in path.glob(f"{depth}/{RUN_SPEC}")]
+    return sorted(found, key=_in_order)
+
+
+def _in_order(path: Path) -> list[tuple[str, int]]:
+    """`seed-2` before `seed-10`."""
+    parts = re.findall(r"(\D*)(\d*)", str(path))
+    return [(word, int(number or 0)) for word, number in parts]
 
 
 def _with_base(document: Document, folder: Path) -> Document:

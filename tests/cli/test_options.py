@@ -47,7 +47,7 @@ def test_the_rules_name_options_that_there_are(command: str) -> None:
     known = options_of(command)
     for rule in RULES[command]:
         for name in (rule.option, *rule.others):
-            assert name.split()[0] in known or name == "several networks", name
+            assert name.split()[0] in known or name in ("several networks", "run folders"), name
 
 
 def test_whatever_reports_is_refused_beside_what_prints_one_thing_alone() -> None:
@@ -75,13 +75,13 @@ REFUSED = {
     "summarize --beside nothing": "--beside says nothing without --draw; add it, or leave it out",
     "summarize --beside plain --draw a.svg resnet34": "--beside and several networks exclude "
     "each other; two networks are drawn beside each other; leave it out",
-    "summarize --force": "--force says nothing without --draw or --plot; add one of them, or "
-    "leave it out",
+    "summarize --force": "--force says nothing without --draw, --plot or --curves; add one of "
+    "them, or leave it out",
     "summarize --batch 8 --format csv": "--batch and --format csv exclude each other; a training "
     "step has no rows; give --format json or table",
     "summarize --memory 8GiB --format markdown": "--memory and --format markdown exclude each "
     "other; a training step has no rows; give --format json or table",
-    "summarize --by layer resnet34": "--by and several networks exclude each other; give one "
+    "summarize --by layer resnet34": "--by layer and several networks exclude each other; give one "
     "network, or --format json",
     "build --force": "--force says nothing without --output; add it, or leave it out",
     "sample --force": "--force says nothing without --output; add it, or leave it out",

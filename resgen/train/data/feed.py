@@ -71,9 +71,7 @@ class MemoryFeed:
         """The data's images moved to the device."""
         found = {"train": data.train, "heldout": data.heldout, "test": data.test}
         splits = {
-            name: Images(split.pixels.to(device), split.labels.to(device))
-            for name, split in found.items()
-            if isinstance(split, Images)
+            name: split.to(device) for name, split in found.items() if isinstance(split, Images)
         }
         mean, std = (
             torch.tensor(values, device=device)[:, None, None] * 255

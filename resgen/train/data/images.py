@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from resgen.errors import UserError
@@ -27,6 +27,10 @@ class Images:
         """1 for grey, 3 for colour."""
         return int(self.pixels.shape[1])
 
+    def to(self, device: torch.device) -> Images:
+        """The same on a device; themselves where they are there."""
+        return Images(self.pixels.to(device), self.labels.to(device))
+
     def pick(self, indices: torch.Tensor) -> Images:
         """The images of these indices, in this order."""
         return Images(self.pixels[indices], self.labels[indices])
@@ -42,6 +46,10 @@ class Files:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def to(self, device: torch.device) -> Files:
+        """Themselves: each batch is moved as it is decoded."""
+        return self
 
     def pick(self, indices: torch.Tensor) -> Files:
         """The files of these indices, in this order."""
@@ -68,6 +76,13 @@ class Data:
     """Which files the training and held-out images are, packed by `roster.pack`."""
     place: str = ""
     """The name with the whole path, by which the images are found again."""
+
+    def to(self, device: torch.device) -> Data:
+        """The same with what is held in memory on a device."""
+        test = None if self.test is None else self.test.to(device)
+        return replace(
+            self, train=self.train.to(device), heldout=self.heldout.to(device), test=test
+        )
 
     def describe(self) -> str:
         """`digits: 1,437 training, 360 held-out images, 10 classes`."""

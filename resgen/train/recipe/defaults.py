@@ -27,11 +27,12 @@ def recipe_for(data: str) -> str:
 
 
 def begun_with(out: Path) -> str | None:
-    """The shipped recipe that the run in a folder, or one side by side in it, was begun with.
+    """The shipped recipe that the run in a folder, or one that lies in it, was begun with.
 
     It is known by its description, whatever else of it was changed.
     """
-    for path in (out / RUN_RECIPE, *sorted(out.glob(f"*/{RUN_RECIPE}"))):
+    inside = (path for depth in ("*", "*/*") for path in sorted(out.glob(f"{depth}/{RUN_RECIPE}")))
+    for path in (out / RUN_RECIPE, *inside):
         with suppress(UserError):
             description = read_recipe(str(path)).description
             for name in names("recipe"):

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from resgen.train.device.processes import World
-
-
-def differences(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(where, one's value, the other's) for each plain value that is not the same in both."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        for key in dict.fromkeys([*one, *other]):
-            where = f"{path}.{key}" if path else str(key)
-            yield from differences(one.get(key), other.get(key), where)
-    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        for number, (mine, its) in enumerate(zip(one, other, strict=True)):
-            yield from differences(mine, its, f"{path}[{number}]")
-    elif one != other:
-        yield path, one, other
+from resgen.train.run.differing import differences
 
 
 def agree(world: World, facts: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from resgen.files import write_whole
@@ -16,19 +17,23 @@ from resgen.train.run.metrics import Row
 TOP5 = "top5_error"
 # Distinct for every kind of colour vision, and in grey print (Okabe and Ito).
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
+_LINES = (("train", "--", 1.2), ("heldout", "-", 2.0))
 
 
-def draw_curves(runs: Mapping[str, Sequence[Row]], path: Path, *, title: str) -> None:
+def draw_curves(runs: Mapping[str, Sequence[Sequence[Row]]], path: Path, *, title: str) -> None:
     """One figure for all networks, as figure 6 of He et al. 2015: error in % over epochs.
 
-    Raises UserError where the file cannot be written.
+    Of several runs under a name: their mean, in a band of a standard deviation to each side; those
+    that ended before the longest are thin lines of their own. Raises UserError where the file
+    cannot be written.
     """
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     kinds = [("error", "error (%)")]
-    if any(f"heldout_{TOP5}" in row for rows in runs.values() for row in rows):
+    if any(f"heldout_{TOP5}" in row for each in runs.values() for rows in each for row in rows):
         kinds.append((TOP5, "top-5 error (%)"))
     figure = Figure(figsize=(7 * len(kinds), 4.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -42,25 +47,58 @@ def draw_curves(runs: Mapping[str, Sequence[Row]], path: Path, *, title: str) ->
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
     image = BytesIO()
-    figure.savefig(image, format="png", dpi=150)
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "resgen"}):
+        figure.savefig(image, format=path.suffix[1:], dpi=150)
     write_whole(path, image.getvalue())
 
 
-def _draw(axes: Any, runs: Mapping[str, Sequence[Row]], kind: str) -> None:
-    for number, (name, rows) in enumerate(runs.items()):
+def _draw(axes: Any, runs: Mapping[str, Sequence[Sequence[Row]]], kind: str) -> None:
+    """One panel: the lines of every name, and what the kinds of lines mean."""
+    bands = False
+    for number, (name, each) in enumerate(runs.items()):
         colour = _COLOURS[number % len(_COLOURS)]
-        for split, line, width, label in (("train", "--", 1.2, None), ("heldout", "-", 2.0, name)):
-            # An epoch that earlier runs did not count top-5 errors in has no point.
-            points = [
-                (row["epoch"], 100 * row[f"{split}_{kind}"])
-                for row in rows
-                if f"{split}_{kind}" in row
-            ]
-            # A run of one epoch has no line; a dot shows it.
-            dot = "o" if len(points) == 1 else None
-            axes.plot(
-                [epoch for epoch, _ in points], [error for _, error in points], line,
-                color=colour, linewidth=width, marker=dot, label=label,
-            )  # fmt: skip
+        whole, short = _whole(each)
+        bands = bands or len(whole) > 1
+        for split, dashes, width in _LINES:
+            key = f"{split}_{kind}"
+            said = f"{name}, {len(whole)} seeds" if len(whole) > 1 else name
+            _line(axes, whole, key, dashes, width, colour, said if split == "heldout" else None)
+            for rows in short:
+                _line(axes, [rows], key, dashes, 0.6, colour, None)
     axes.plot([], [], "--", color="grey", linewidth=1.2, label="training")
     axes.plot([], [], "-", color="grey", linewidth=2.0, label="held out")
+    if bands:
+        axes.fill_between([], [], [], color="grey", alpha=0.2, label="mean +/- deviation")
+
+
+def _whole(runs: Sequence[Sequence[Row]]) -> tuple[list[Sequence[Row]], list[Sequence[Row]]]:
+    """The runs with the epochs of the longest, and the others, which stopped before."""
+    epochs = [[row["epoch"] for row in rows] for rows in runs]
+    longest = max(epochs, key=len)
+    pairs = list(zip(runs, epochs, strict=True))
+    return (
+        [rows for rows, own in pairs if own == longest],
+        [rows for rows, own in pairs if own != longest],
+    )
+
+
+def _line(
+    axes: Any, runs: Sequence[Sequence[Row]], key: str, dashes: str, width: float,
+    colour: str, label: str | None,
+) -> None:  # fmt: skip
+    """The mean of runs of the same epochs, and the band around it."""
+    # An epoch that an earlier version counted no top-5 errors in has no point.
+    at = [rows for rows in zip(*runs, strict=True) if all(key in row for row in rows)]
+    epochs = [rows[0]["epoch"] for rows in at]
+    values = [[100 * row[key] for row in rows] for rows in at]
+    means = [fmean(each) for each in values]
+    # A run of one epoch has no line; a dot shows it.
+    dot = "o" if len(epochs) == 1 else None
+    axes.plot(epochs, means, dashes, color=colour, linewidth=width, marker=dot, label=label)
+    if len(runs) > 1:
+        spreads = [stdev(each) for each in values]
+        low, high = (
+            [mean + sign * spread for mean, spread in zip(means, spreads, strict=True)]
+            for sign in (-1, 1)
+        )
+        axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)

@@ -17,7 +17,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -26,7 +26,7 @@ from typing import Any
 
 from resgen.errors import UserError
 from resgen.files import check_folder, write_whole
-from resgen.spec.loading import RUN_SPEC
+from resgen.spec.loading import RUN_SPEC, runs_in
 from resgen.spec.writing import block_text
 from resgen.tensors import checkpoint
 from resgen.train.device.engine import Engine
@@ -35,6 +35,8 @@ from resgen.train.recipe.defaults import RUN_RECIPE
 from resgen.train.run import lock, metrics
 from resgen.train.run.network import Network
 from resgen.train.run.settings import Settings
+from resgen.train.run.setup import Setup
+from resgen.version import __version__
 
 SPEC, RECIPE, ENVIRONMENT = RUN_SPEC, RUN_RECIPE, "environment.json"
 RESULT, CURVES = "result.json", "curves.png"
@@ -52,6 +54,7 @@ def check(out: Path, settings: Settings, runs: Iterable[Path]) -> None:
     folders = list(dict.fromkeys([out, *runs]))
     with _said_of(out):
         _refuse_nothing(out, settings)
+        _refuse_mixed(out, settings, folders)
         for folder in folders:
             # Where a run is going on, that is what is wrong, and its lock says it.
             if not (folder.is_dir() and (folder / lock.NAME).exists()):
@@ -74,6 +77,7 @@ def prepared(out: Path, settings: Settings, runs: Iterable[Path]) -> Iterator[No
     with ExitStack() as locks:
         with _said_of(out):
             _refuse_nothing(out, settings)
+            _refuse_mixed(out, settings, folders)
             for folder in folders:
                 _take(folder, settings, locks)
             for folder in folders if settings.start == "force" else ():
@@ -106,6 +110,23 @@ def _refuse_nothing(out: Path, settings: Settings) -> None:
         raise UserError(f"--out {out}: there is nothing to resume; leave --resume out")
 
 
+def _refuse_mixed(out: Path, settings: Settings, folders: Sequence[Path]) -> None:
+    """Raises UserError where a resumed command would put runs into a run, or a run around runs."""
+    for folder in folders if settings.start == "resume" else ():
+        around = [each for each in folder.parents if each == out or out in each.parents]
+        for run in (each for each in around if (each / SPEC).is_file()):
+            raise UserError(
+                f"--out {run}: is a run itself, and this command's would lie in folders in it; "
+                "name another --out"
+            )
+        inside = [each for each in runs_in(folder) if each != folder]
+        if inside and (folder != out or len(folders) == 1):
+            raise UserError(
+                f"--out {folder}: holds {len(inside)} runs; resume with the command that made "
+                f"them, or one of them with --out {inside[0]}"
+            )
+
+
 def _refuse_used(folder: Path, settings: Settings) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder}: is a file; name a folder")
@@ -124,6 +145,7 @@ def write_record(folder: Path, network: Network, recipe: Recipe, record: dict[st
     """
     for name, plain in ((SPEC, network.spec), (RECIPE, recipe.model_dump(mode="json"))):
         write_whole(folder / name, block_text(plain))
+    (folder / RESULT).unlink(missing_ok=True)  # of a run that had diverged, and goes on
     records = [*_environments(folder / ENVIRONMENT), record]
     write_whole(folder / ENVIRONMENT, json.dumps(records, indent=2) + "\n")
 
@@ -190,6 +212,7 @@ class Result:
     last_top5_error: float | None = None
     best_top5_error: float | None = None
     test_top5_error: float | None = None
+    seed: int = 0
 
     def plain(self) -> dict[str, Any]:
         """What is in result.json: no word of top-5 errors where there are none."""
@@ -197,15 +220,46 @@ class Result:
         return {key: every[key] for key in every if "top5" not in key or every[key] is not None}
 
 
-def write_result(folder: Path, result: Result) -> None:
-    """result.json."""
-    write_whole(folder / RESULT, json.dumps(result.plain(), indent=2) + "\n")
+def write_result(setup: Setup, result: Result) -> None:
+    """result.json: how a run ended, and what it was a run of."""
+    _write_end(setup, result.plain())
 
 
-def finished(folder: Path) -> Result | None:
-    """How a run ended, if it did; None of a damaged file too, which is then made anew."""
+def write_diverged(setup: Setup, why: str) -> None:
+    """The same of a run that diverged; `--resume` does not take it for an end."""
+    _write_end(setup, {"name": setup.network.name, "diverged": why})
+
+
+def _write_end(setup: Setup, end: dict[str, Any]) -> None:
+    data, settings = setup.data, setup.settings
+    test = None if data.test is None else len(data.test)
+    said = {
+        "resgen": __version__,
+        "seed": settings.seed,
+        "params": setup.network.params,
+        "macs": setup.network.macs,
+        "epochs": setup.rate.total / setup.order.steps,
+        "data": {
+            "name": data.name, "classes": len(data.classes),
+            "train": len(data.train), "heldout": len(data.heldout), "test": test,
+        },
+        "recipe": setup.recipe.model_dump(mode="json"),
+        "init_from": None if settings.init_from is None else str(settings.init_from),
+        "head": settings.head,
+        "normalize": settings.normalize,
+        "device": setup.engine.device.type,
+        "precision": setup.engine.precision,
+    }  # fmt: skip
+    write_whole(setup.folder / RESULT, json.dumps({**end, **said}, indent=2) + "\n")
+
+
+def finished(folder: Path, seed: int) -> Result | None:
+    """How a run ended, if it did; None of a damaged file too, which is then made anew.
+
+    `seed` is the run's, which the first files of this name do not say.
+    """
     try:
-        found = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        found = {**json.loads((folder / RESULT).read_text(encoding="utf-8")), "seed": seed}
         keys = [field.name for field in fields(Result)]
         result = Result(**{key: found[key] for key in keys if key in found})
         numbers = [value for name, value in asdict(result).items() if name != "name"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,17 @@ class Job:
     engine: Engine
     world: World
 
+    def each(self) -> Iterator[tuple[Job, Network]]:
+        """Its runs: every network with every seed, those of a network one after another."""
+        for network in self.networks:
+            for seed in self.settings.seeds or (self.settings.seed,):
+                yield replace(self, settings=replace(self.settings, seed=seed)), network
+
     def folder(self, network: Network) -> Path:
-        """A single network's run lies in the folder itself, several lie side by side in it."""
-        out = self.settings.out
-        return out if len(self.networks) == 1 else out / network.name
+        """OUT, of several networks OUT/NAME; of several seeds a folder `seed-N` in it."""
+        settings = self.settings
+        out = settings.out if len(self.networks) == 1 else settings.out / network.name
+        return out / f"seed-{settings.seed}" if settings.seeds else out
 
 
 def facts(job: Job) -> dict[str, Any]:
@@ -54,7 +61,7 @@ def facts(job: Job) -> dict[str, Any]:
             "name": job.data.name, "heldout": job.data.heldout,
             "download": job.data.download, "bad_images": job.data.bad_images,
         },
-        "seed": settings.seed,
+        "seed": list(settings.seeds) or settings.seed,
         "start": settings.start,
         "batch": settings.batch,
         "sync_bn": settings.sync_bn,
@@ -78,7 +85,8 @@ def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
         # One process of each machine may download; the others read what it brought.
         if wanted.download == "allowed" and job.world.local_rank > 0:
             job.world.wait()
-        loaded[wanted] = sources.load(wanted)
+        # On the device once, however many runs there are.
+        loaded[wanted] = sources.load(wanted).to(job.engine.device)
         if wanted.download == "allowed" and job.world.local_rank == 0:
             job.world.wait()
     data = loaded[wanted]

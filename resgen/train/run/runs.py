@@ -19,15 +19,16 @@ from resgen.train.run import folder as run_folder
 from resgen.train.run.agreement import agree
 from resgen.train.run.folder import Result
 from resgen.train.run.freezing import freeze
+from resgen.train.run.identity import data_facts, identity, same_run
 from resgen.train.run.job import Job, facts, made_ready
 from resgen.train.run.log import Log, duration
 from resgen.train.run.network import Network
 from resgen.train.run.setup import Setup
 from resgen.train.run.signals import Stop
 from resgen.train.run.start import lines
-from resgen.train.run.state import data_facts, identity, same_run, start_random
+from resgen.train.run.state import start_random
 from resgen.train.run.trainer import Trainer
-from resgen.words import aligned, overridden
+from resgen.words import aligned, listed, overridden
 
 
 class Ended(NamedTuple):
@@ -35,6 +36,8 @@ class Ended(NamedTuple):
 
     results: list[Result]
     diverged: list[Diverged]
+    what: str = "networks"
+    """That were trained; `runs` where a network is trained with several seeds."""
 
     def refuse_diverged(self) -> None:
         """Raises Diverged, naming each network that did, where there are any."""
@@ -44,7 +47,7 @@ class Ended(NamedTuple):
             count = len(self.results) + len(self.diverged)
             names = ", ".join(str(each).partition(":")[0] for each in self.diverged)
             raise Diverged(
-                f"{len(self.diverged)} of {count} networks diverged: {names}; {self.diverged[0]}"
+                f"{len(self.diverged)} of {count} {self.what} diverged: {names}; {self.diverged[0]}"
             )
 
 
@@ -56,23 +59,23 @@ def train(job: Job) -> list[Result]:
 
 
 def train_each(job: Job) -> Ended:
-    """Trains the networks one after another; one figure shows them all.
+    """Trains the networks one after another, each with every seed; one figure shows them all.
 
-    Everything that can be wrong is looked at before the first network trains. A network that
-    diverges ends its own run; the others go on.
+    Everything that can be wrong is looked at before the first network trains. A run that
+    diverges ends alone; the others go on.
     """
     world, settings = job.world, job.settings
-    ended = Ended([], [])
+    ended = Ended([], [], "runs" if settings.seeds else "networks")
     if settings.tensorboard == "on":
         board.require()
     voice = settings.voice if world.first else "quiet"
     with Log(voice=voice) as log, Stop() as stop, ExitStack() as folders:
         loaded: dict[Wanted, Data] = {}
         agree(world, facts(job))
-        used = [job.folder(network) for network in job.networks]
+        used = [one.folder(network) for one, network in job.each()]
         if world.first:
             run_folder.check(settings.out, settings, used)
-        setups = [made_ready(job, network, loaded) for network in job.networks]
+        setups = [made_ready(one, network, loaded) for one, network in job.each()]
         agree(world, {"data": [data_facts(setup.data) for setup in setups]})
         if world.first:
             folders.enter_context(run_folder.prepared(settings.out, settings, used))
@@ -87,6 +90,9 @@ def train_each(job: Job) -> Ended:
             except Diverged as error:
                 # Without its traceback, which would keep the network's memory.
                 ended.diverged.append(Diverged(str(error)))
+                if world.first:
+                    with log.unless_missed():
+                        run_folder.write_diverged(setup, str(error))
                 if len(setups) > 1:
                     log.line(f"  {error}")
             if world.first:
@@ -98,7 +104,8 @@ def train_each(job: Job) -> Ended:
 def _introduce(job: Job, setups: Sequence[Setup], log: Log) -> None:
     """What is common to all networks: settings, recipe, data."""
     world, settings = job.world, job.settings
-    log.line(f"{settings.out}: seed {settings.seed}, {job.engine}")
+    which = f"seeds {listed(settings.seeds)}" if settings.seeds else f"seed {settings.seed}"
+    log.line(f"{settings.out}: {which}, {job.engine}")
     if settings.recipe:
         log.line(f"recipe {settings.recipe}")
     if settings.overrides:
@@ -136,7 +143,7 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
     start_random(settings.seed)
     module = network.module(settings.seed)
     log.line(
-        f"{network.name}: {network.params:,} parameters, {network.macs:,} MACs an image; "
+        f"{setup.title}: {network.params:,} parameters, {network.macs:,} MACs an image; "
         f"{network.verdict(module)}"
     )
     found = _checkpoint(setup)
@@ -158,7 +165,9 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
         trainer.resume(found)
         log.line(f"  resumed at step {trainer.state.step} of {trainer.rate.total}")
         ended = (
-            run_folder.finished(setup.folder) if trainer.state.step == trainer.rate.total else None
+            run_folder.finished(setup.folder, settings.seed)
+            if trainer.state.step == trainer.rate.total
+            else None
         )
         if ended is not None:  # the test set has been read; it is not read again
             return ended
@@ -168,7 +177,7 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
     result = trainer.fit(stop)
     if world.first:
         with log.unless_missed():
-            run_folder.write_result(setup.folder, result)
+            run_folder.write_result(setup, result)
     return result
 
 
@@ -212,26 +221,36 @@ def _fitted(setup: Setup, module: torch.nn.Module, found: dict[str, Any] | None,
 
 
 def _draw(job: Job, setups: Sequence[Setup]) -> None:
-    read = {setup.network.name: metrics.read(setup.folder) for setup in setups}
-    runs = {name: rows for name, rows in read.items() if rows}
+    runs: dict[str, list[list[metrics.Row]]] = {}
+    for setup in setups:
+        if rows := metrics.read(setup.folder):
+            runs.setdefault(setup.network.name, []).append(rows)
     if not runs:
         return
-    title = f"{setups[0].data.name}, seed {job.settings.seed}"
-    figures.draw_curves(runs, job.settings.out / run_folder.CURVES, title=title)
+    seeds = job.settings.seeds
+    which = f"seeds {listed(seeds)}" if seeds else f"seed {job.settings.seed}"
+    path = job.settings.out / run_folder.CURVES
+    figures.draw_curves(runs, path, title=f"{setups[0].data.name}, {which}")
 
 
 def table(results: Sequence[Result], networks: Sequence[Network]) -> str:
-    """The last table: errors in %, each labelled with the images it was counted on."""
-    header = ("network", "params", "training", "held-out", "best", "best", "test", "time")
+    """The last table: errors in %, each labelled with the images it was counted on.
+
+    Of several seeds it has the seed in place of the params.
+    """
+    seeds = len({result.seed for result in results}) > 1
+    second = "seed" if seeds else "params"
+    header = ("network", second, "training", "held-out", "best", "best", "test", "time")
     below = ("", "", "error", "error", "error", "epoch", "error", "")
     rows = []
     params = {network.name: network.params for network in networks}
     for result in results:
         rows.append(
             (
-                result.name, f"{params[result.name]:,}", percent(result.train_error),
-                percent(result.last_error), percent(result.best_error),
-                f"{result.best_epoch:.4g}", percent(result.test_error), duration(result.seconds),
+                result.name, str(result.seed) if seeds else f"{params[result.name]:,}",
+                percent(result.train_error), percent(result.last_error),
+                percent(result.best_error), f"{result.best_epoch:.4g}",
+                percent(result.test_error), duration(result.seconds),
             )
         )  # fmt: skip
         top5 = (

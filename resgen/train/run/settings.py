@@ -13,6 +13,8 @@ class Settings:
 
     out: Path
     seed: int = 0
+    seeds: tuple[int, ...] = ()
+    """All seeds of the command, each a run of its own; none where there is `seed` alone."""
     start: Literal["new", "resume", "force"] = "new"
     """What to do with a folder that holds a run: refuse it, continue it, or replace it."""
     save_minutes: float = 10.0

@@ -17,6 +17,11 @@ from resgen.train.run.settings import Settings
 from resgen.train.run.start import Start
 
 
+def titled(name: str, settings: Settings) -> str:
+    """What a run is called beside the others of its command: `plain20`, `plain20 (seed 1)`."""
+    return f"{name} (seed {settings.seed})" if settings.seeds else name
+
+
 @dataclass(frozen=True)
 class Setup:
     """Nothing in it changes while the run goes on."""
@@ -32,6 +37,11 @@ class Setup:
     folder: Path
     start: Start | None = None
     """The weights to begin from; none where it goes on from a checkpoint."""
+
+    @property
+    def title(self) -> str:
+        """The network's name; of several seeds also which."""
+        return titled(self.network.name, self.settings)
 
     @property
     def rate(self) -> Rate:

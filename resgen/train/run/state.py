@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,17 +14,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from resgen.errors import Diverged, UserError
 from resgen.tensors import checkpoint
-from resgen.train.data.images import Data
-from resgen.train.data.preparing import Preparation
-from resgen.train.data.roster import same_files
 from resgen.train.data.seeds import derive
 from resgen.train.device.engine import Engine
-from resgen.train.recipe import Recipe, optimizers
-from resgen.train.run.agreement import differences
+from resgen.train.recipe import optimizers
 from resgen.train.run.counting import Count
 from resgen.train.run.fitting import same_tensors
+from resgen.train.run.identity import identity, judged, same_run
 from resgen.train.run.loop import Clock
-from resgen.train.run.network import written_out
 from resgen.train.run.setup import Setup
 
 
@@ -118,9 +113,9 @@ class State:
                 "nothing can be trained from it"
             )
         raise Diverged(
-            f"{self.setup.network.name}: {bad} became NaN or infinite by step {self.step} at rate "
-            f"{self.rate:.4g}, its gradient being finite; the last good "
-            f"checkpoint is {self.setup.folder / checkpoint.LAST}"
+            f"{self.setup.title}: {bad} became NaN or infinite by step {self.step} at rate "
+            f"{self.rate:.4g}, its gradient being finite; the last good checkpoint is "
+            f"{self.setup.folder / checkpoint.LAST}"
         )
 
     def before_step(self) -> Callable[[], None]:
@@ -207,48 +202,6 @@ def by_process(count: torch.Tensor) -> torch.Tensor:
     return count.reshape(-1, count.shape[-1])
 
 
-def data_facts(data: Data) -> dict[str, Any]:
-    """What tells a data set from another, as plain values."""
-    return {
-        "name": data.name, "classes": list(data.classes),
-        "train": len(data.train), "heldout": len(data.heldout),
-        "mean": list(data.mean), "std": list(data.std),
-    }  # fmt: skip
-
-
-def judged(setup: Setup) -> dict[str, Any]:
-    """Where a run's images lie and how they are judged, for who judges its weights again."""
-    network, recipe = setup.network, setup.recipe
-    made = Preparation.of(
-        setup.data, size=network.size, channels=network.channels, crop=recipe.augment.test_crop
-    )
-    return {
-        "data": setup.data.place,
-        "crop": made.crop,
-        "precision": setup.engine.precision,
-    }
-
-
-def identity(setup: Setup) -> dict[str, Any]:
-    """What tells a run from others, as plain values."""
-    return {
-        "name": setup.network.name,
-        "network": setup.network.spec,
-        "recipe": setup.recipe.model_dump(mode="json"),
-        "data": data_facts(setup.data),
-        "seed": setup.settings.seed,
-        "total": setup.rate.total,
-    }  # fmt: skip
-
-
-def completed(saved: dict[str, Any]) -> dict[str, Any]:
-    """The recipe of a checkpoint with the keys that came later, at what they do by themselves."""
-    try:
-        return Recipe.model_validate(saved).model_dump(mode="json")
-    except ValueError:
-        return saved
-
-
 def start_random(seed: int) -> None:
     """Starts Python's, NumPy's and torch's generators anew, each at a value of its own."""
     random.seed(derive(seed, "python"))
@@ -279,24 +232,3 @@ def restore_random(states: dict[str, Any], engine: Engine) -> None:
     torch.set_rng_state(states["torch"])
     if states["cuda"] is not None and engine.device.type == "cuda":
         torch.cuda.set_rng_state(states["cuda"], engine.device)
-
-
-def same_run(
-    saved: dict[str, Any], mine: dict[str, Any], files: torch.Tensor | None, path: Path
-) -> None:
-    """Raises UserError where a checkpoint is of another network, recipe, data set or seed.
-
-    `files` are the names of this run's images: where one is gone its name says more than that
-    there is one less.
-    """
-    saved = {
-        **saved, "network": written_out(saved["network"]), "recipe": completed(saved["recipe"])
-    }  # fmt: skip
-    for key in ("network", "data", "seed", "recipe", "total"):
-        if key == "data" and saved["data"]["name"] == mine["data"]["name"]:
-            same_files(saved.get("files"), files, path)
-        for where, before, now in differences(saved[key], mine[key], key):
-            raise UserError(
-                f"{path}: of another run: {where} was {before} there and is {now} here; "
-                "resume with the same command, or start anew with another --out"
-            )

@@ -91,7 +91,7 @@ class Trainer:
         board = None
         if setup.settings.tensorboard == "on" and setup.world.first:
             board = Board(setup.folder, step=state.step)
-        self.log.open(setup.network.name, total=self.rate.total, done=state.step)
+        self.log.open(setup.title, total=self.rate.total, done=state.step)
         self.saved = time.monotonic()
         while self.unjudged or state.step < self.rate.total:
             for _ in () if self.unjudged else self._steps_of_epoch():
@@ -251,7 +251,7 @@ class Trainer:
         return Result(
             setup.network.name, last["train_error"], last["heldout_error"], self.state.best[0],
             self.state.best[1] / setup.order.steps, test.error if test else None,
-            round(sum(row["seconds"] for row in self.rows), 1),
+            round(sum(row["seconds"] for row in self.rows), 1), seed=setup.settings.seed,
             train_top5_error=last.get("train_top5_error"),
             last_top5_error=last.get("heldout_top5_error"),
             best_top5_error=best.get("heldout_top5_error"),
@@ -294,7 +294,7 @@ class Trainer:
         batch = next(setup.feed.train([Piece(step, share)]))
         where = first_bad_layer(self.state.module, batch, setup.recipe, setup.engine)
         raise Diverged(
-            f"{setup.network.name}: the loss or its gradient became NaN or infinite in step "
+            f"{setup.title}: the loss or its gradient became NaN or infinite in step "
             f"{step + 1} at rate {self.rate(step, warm=self.state.warm):.4g}; {where}; the weights "
             f"were not touched, the last good checkpoint is {setup.folder / checkpoint.LAST}"
         )

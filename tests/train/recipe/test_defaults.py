@@ -21,9 +21,9 @@ def test_every_data_set_has_a_shipped_recipe() -> None:
     assert recipe_for("digits") == "digits"
 
 
-@pytest.mark.parametrize("inside", ["", "net"])
+@pytest.mark.parametrize("inside", ["", "net", "net/seed-1"])
 def test_a_run_says_what_it_was_begun_with(tmp_path: Path, inside: str) -> None:
-    (tmp_path / inside).mkdir(exist_ok=True)
+    (tmp_path / inside).mkdir(parents=True, exist_ok=True)
     shipped = Path(__file__).parents[3] / "specs/recipes/he2015-cifar.yaml"
     text = shipped.read_text().replace("64000 steps", "10 steps")
     (tmp_path / inside / "recipe.yaml").write_text(text)

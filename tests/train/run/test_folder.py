@@ -226,7 +226,7 @@ def test_what_is_not_the_training_does_not_end_it(
         assert not path.exists()
     one, other = (checkpoint.load(tmp_path / out / "last.pt")["model"] for out in ("whole", "run"))
     assert checkpoint.digest(one) == checkpoint.digest(other)
-    assert result.last_error == folder.finished(tmp_path / "whole").last_error  # type: ignore[union-attr]
+    assert result.last_error == folder.finished(tmp_path / "whole", 0).last_error  # type: ignore[union-attr]
 
 
 def test_a_row_that_could_not_be_written_comes_with_the_next(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,9 @@ def test_the_networks_after_one_that_diverges_are_trained(
     assert (tmp_path / "run" / "curves.png").exists()
     state = checkpoint.load(tmp_path / "run" / "b" / "last.pt")
     assert state["step"] == 11
-    assert not (tmp_path / "run" / "b" / "result.json").exists()
+    end = json.loads((tmp_path / "run" / "b" / "result.json").read_text())
+    assert end["diverged"].startswith("b: the loss or its gradient became NaN")
+    assert run_folder.finished(tmp_path / "run" / "b", 0) is None
     table = runs.table(ended.results, made.networks)
     assert [line.split()[0] for line in table.splitlines()[2:4]] == ["a", "c"]
 

@@ -1,0 +1,79 @@
+"""The files that `resgen summarize` draws."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Literal
+
+from typer import Option
+
+from resgen.compare.groups import Group
+from resgen.errors import UserError
+from resgen.files import check_place
+from resgen.plan import Plan
+from resgen.report.plots import SUFFIXES, Outcome, check_plot, plot_file
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The files to draw."""
+
+    draw: Annotated[
+        Path | None, Option(metavar="FILE.svg", help="Draw a network, or two side by side.")
+    ] = None
+    beside: Annotated[
+        Literal["plain", "nothing"],
+        Option(help="What to draw beside a single network: its plain twin."),
+    ] = "plain"
+    plot: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="Plot the networks' params and MACs (png, svg, pdf)."),
+    ] = None
+    curves: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="Draw the errors of runs over epochs (png, svg, pdf)."),
+    ] = None
+    force: Annotated[bool, Option("--force", help="Overwrite output files.")] = False
+
+    def check(self, networks: int, outcomes: Sequence[Outcome | None]) -> None:
+        """Raises UserError where one of the files could not be written."""
+        if self.draw is not None:
+            from resgen.report.draw import check_drawing
+
+            check_drawing(self.draw, networks, force=self.force)
+        if self.curves is not None:
+            check_place(self.curves, force=self.force, endings=SUFFIXES)
+        if self.plot is not None:
+            check_plot(self.plot, outcomes, force=self.force)
+        given = [("--draw", self.draw), ("--plot", self.plot), ("--curves", self.curves)]
+        for (one, first), (other, second) in combinations(given, 2):
+            if first and second and os.path.realpath(first) == os.path.realpath(second):
+                raise UserError(f"{one} and {other}: both are {second}; name two files")
+
+    def write(self, plans: Sequence[Plan], ended: Sequence[tuple[Plan, Outcome | None]]) -> None:
+        """Draws the networks and writes the files; a point of the plot is a run."""
+        if self.draw is not None:
+            from resgen.report.draw import draw_file
+
+            draw_file(plans, self.draw, beside=self.beside, force=self.force)
+        if self.plot is not None:
+            points, outcomes = zip(*ended, strict=True)
+            plot_file(points, outcomes, self.plot, force=self.force)
+
+    def write_curves(self, groups: Sequence[Group]) -> None:
+        """The errors over epochs of every group. Raises UserError where no run has an epoch."""
+        path = self.curves
+        if path is None:
+            return
+        from resgen.train.run.figures import draw_curves
+
+        rows = {g.label: [run.rows for run in (*g.runs, *g.others) if run.rows] for g in groups}
+        shown = {label: own for label, own in rows.items() if own}
+        if not shown:
+            raise UserError(f"--curves {path}: none of the runs has come to the end of an epoch")
+        data = dict.fromkeys(str(run.data["name"]) for g in groups for run in g.runs if run.data)
+        draw_curves(shown, path, title=", ".join(data))

@@ -1,0 +1,19 @@
+"""Two records as plain values -> where they differ, by the names a user knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def differences(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(where, one's value, the other's) for each plain value that is not the same in both."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in dict.fromkeys([*one, *other]):
+            where = f"{path}.{key}" if path else str(key)
+            yield from differences(one.get(key), other.get(key), where)
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for number, (mine, its) in enumerate(zip(one, other, strict=True)):
+            yield from differences(mine, its, f"{path}[{number}]")
+    elif one != other:
+        yield path, one, other
