@@ -63,7 +63,7 @@ def test_several_networks_have_a_folder_each_around_their_seeds(
     assert folders(str(out)) == ["a/seed-0", "a/seed-1", "b/seed-0", "b/seed-1"]
     assert (out / "curves.png").is_file()
     printed = capsys.readouterr().out
-    assert [line.split()[:2] for line in printed.splitlines()[1:5]] == [
+    assert [line.split()[:2] for line in printed.splitlines()[2:6]] == [
         ["a", "0"], ["a", "1"], ["b", "0"], ["b", "1"],
     ]  # fmt: skip
     for name in ("a", "b"):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resgen.errors import UserError
 from resgen.files import write_whole
-from resgen.train.run.counting import Means
+
+if TYPE_CHECKING:
+    from resgen.train.run.counting import Means
 
 NAME = "metrics.jsonl"
 KEYS = (

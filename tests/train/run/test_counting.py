@@ -119,7 +119,7 @@ def test_a_run_of_twelve_classes_has_top_5_errors_everywhere(
     err = capsys.readouterr().err
     assert f"top-5 error {100 * rows[0]['train_top5_error']:.2f} %" in err
     assert "  top-5 error " in runs.table([result], made.networks)
-    assert run_folder.finished(out) == result
+    assert run_folder.finished(out, result.seed) == result
     _, ended = outcome(str(out))
     assert ended is not None
     assert ended.error == result.test_error
@@ -217,10 +217,10 @@ def test_results_of_before_are_read(job: Make) -> None:
     (result,) = runs.train(made)
     path = made.settings.out / "result.json"
     assert "top5" not in path.read_text() + (made.settings.out / "metrics.jsonl").read_text()
-    assert run_folder.finished(made.settings.out) == result
+    assert run_folder.finished(made.settings.out, result.seed) == result
     for text in ("[]", "3", '"name"', '{"name": "x"}'):
         path.write_text(text)
-        assert run_folder.finished(made.settings.out) is None
+        assert run_folder.finished(made.settings.out, result.seed) is None
 
 
 def test_top_5_errors_have_a_panel_of_their_own(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_top_5_errors_have_a_panel_of_their_own(tmp_path: Path) -> None:
     many = {**row, "train_top5_error": 0.2, "heldout_top5_error": 0.3}
     widths = []
     for name, rows in (("few", [row]), ("many", [many]), ("begun", [row, {**many, "epoch": 2}])):
-        figures.draw_curves({name: rows}, tmp_path / f"{name}.png", title=name)
+        figures.draw_curves({name: [rows]}, tmp_path / f"{name}.png", title=name)
         with Image.open(tmp_path / f"{name}.png") as figure:
             widths.append(figure.size[0])
     assert widths == [1050, 2100, 2100]
