@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,10 @@ from resgen.cli.training import Machine, Reading, Record, Start, Task
 from resgen.words import listed
 
 if TYPE_CHECKING:
+    from resgen.train.data.images import Wanted
+    from resgen.train.recipe import Recipe
     from resgen.train.run.job import Job
+    from resgen.train.run.network import Network
     from resgen.train.run.settings import Settings
 
 RULES = (
@@ -68,6 +72,7 @@ def train(
         networks, more = weights.for_data(specs, networks, typed, wanted, side)
         notes += more
     said = (task.title(name), notes)
+    asked = (specs, task, start, machine, reading, record, said, seeds)
     if start.plan:
         for note in notes:
             typer.echo(f"note: {note}", err=True)
@@ -76,14 +81,25 @@ def train(
             precision=machine.precision, expected=machine.expected(recipe, start.measure),
         )  # fmt: skip
         if start.init_from is not None:
-            settings = _settings(specs, task, start, machine, reading, record, said, seeds)
+            settings = _settings(*asked)
             more_lines = (weights.told(each, settings, wanted) for each in networks)
             told = "\n".join([told, *chain.from_iterable(more_lines)])
         typer.echo(told)
         if len(seeds) > 1:
             typer.echo(f"\nseeds {listed(seeds)}: each network is trained {len(seeds)} times")
         return
+    _run(networks, recipe, wanted, _settings(*asked), machine, record)
 
+
+def _run(
+    networks: Sequence[Network],
+    recipe: Recipe,
+    wanted: Wanted,
+    settings: Settings,
+    machine: Machine,
+    record: Record,
+) -> None:
+    """Trains them, and prints how they ended. Raises Diverged where one did."""
     from resgen.train.device import engine, processes
     from resgen.train.run import runs
     from resgen.train.run.job import Job
@@ -92,13 +108,12 @@ def train(
     if record.deterministic:
         engine.make_deterministic()
     motor = machine.engine(processes.placed().local_rank)
-    settings = _settings(specs, task, start, machine, reading, record, said, seeds)
     with Stop(), processes.joined(motor.device) as world:
         job = Job(networks, recipe, wanted, settings, motor, world)
         ended = runs.train_each(job)
         if world.first and ended.results:
             typer.echo(runs.table(ended.results, networks))
-            if len(seeds) > 1:
+            if settings.seeds:
                 typer.echo("\n" + _over_seeds(job))
         ended.refuse_diverged()
 

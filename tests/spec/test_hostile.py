@@ -194,7 +194,7 @@ def test_a_name_no_file_can_have_is_no_file(
         ("5=3", "--set 5=3: it has keys and no entries: description, length, batch, optimizer, "
          "schedule"),
         ("int=3", "--set int=3: int: unknown key; known here: description, length, batch, "
-         "accumulate, optimizer, schedule, augment, loss, ema, clip, precise_bn"),
+         "accumulate, optimizer, schedule, augment, loss, ema, clip, precise_bn, freeze"),
         ("batch='128'", "--set batch='128': batch: must be a whole number (got '128')"),
         ("clip=.inf", "--set clip=.inf: clip: must be a finite number (got inf)"),
     ],
