@@ -116,9 +116,11 @@ def labels(sources: Sequence[str]) -> list[str]:
 
 
 def _name(path: Path) -> str:
-    """`resnet20`, `resnet20/best.pt`."""
-    own = path.name in (checkpoint.LAST, checkpoint.PREVIOUS, checkpoint.BEST)
-    return f"{path.parent.name}/{path.name}" if own else path.name
+    """`resnet20`, `resnet20/best.pt`, `resnet20/seed-1`."""
+    of_all = path.name in (checkpoint.LAST, checkpoint.PREVIOUS, checkpoint.BEST)
+    if of_all or path.name.startswith("seed-"):
+        return f"{path.parent.name}/{path.name}"
+    return path.name
 
 
 def read(source: str, label: str = "") -> Trained:
