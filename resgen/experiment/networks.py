@@ -18,6 +18,8 @@ from resgen.spec.assigning import set_values
 from resgen.spec.loading import resolved_data
 from resgen.spec.reading import parse_document, validate
 from resgen.spec.text import plain, spec_text
+from resgen.train.data.facts import check, fixed, split_name
+from resgen.train.data.images import Wanted
 from resgen.train.recipe.keys import read_recipe
 from resgen.words import overridden
 
@@ -57,6 +59,7 @@ def made(around: Around, network: str) -> Made:
     try:
         spec, text = _spec(around, member)
         resolve(spec)
+        _check_data(spec, around.scale.data)
     except UserError as error:
         raise around.wrong(error, "networks", network, "spec") from None
     recipe = around.beside(around.scale.recipe)
@@ -101,6 +104,15 @@ def _fitted(spec: Spec, goal: Fit) -> tuple[Mapping[str, object], str]:
     found = fit(spec, amount(target, f"fit.{measure}"), measure, by=goal.by)
     name = f"{spec.name}-{target}".replace(",", "")
     return {**found.data, "name": name}, f"resgen fit --by {goal.by} --{measure} {target}"
+
+
+def _check_data(spec: Spec, data: str) -> None:
+    """Raises UserError where the network cannot learn the data, as far as one can see unread."""
+    kind_, _ = split_name(data)
+    if kind_ != "folder":
+        size = (spec.input.size[0], spec.input.size[1])
+        wanted = Wanted(data, channels=spec.input.channels, size=size, classes=spec.classes)
+        check(fixed(kind_, wanted), wanted)
 
 
 def _data(data: str) -> str:
