@@ -128,7 +128,10 @@ def digest(facts: Mapping[str, Any]) -> str:
 
 def each_once(planned: Iterable[Planned]) -> list[Planned]:
     """One for each folder: networks of an experiment may be the same under two names."""
-    return list({each.folder: each for each in reversed(list(planned))}.values())[::-1]
+    first: dict[Path, Planned] = {}
+    for each in planned:
+        first.setdefault(each.folder, each)
+    return list(first.values())
 
 
 def left(planned: Iterable[Planned]) -> list[Planned]:
