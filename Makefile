@@ -39,6 +39,7 @@ lint: $(VENV)/.installed-dev
 schema: $(VENV)/.installed
 	$(BIN)/python -m resgen.spec.pages --write
 	$(BIN)/python -m resgen.train.recipe.schema --write
+	$(BIN)/python -m resgen.experiment.schema --write
 
 clean:
 	rm -rf $(DEMO) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

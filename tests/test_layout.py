@@ -56,11 +56,13 @@ ROOMS = {
         "trainer job runs"
     ),
     "compare": "spread record groups forms",
-    "experiment": "model outcome",
+    "experiment": (
+        "model outcome schema checking networks runs commands planning worker running cluster"
+    ),
     "inference": "trained subject reading answers scores verdict forms figure predict",
     "cli": (
-        "streams options device pictures seeds trainings build deepen evaluate fit list predict "
-        "sample summarize training train"
+        "streams options device pictures seeds trainings build deepen evaluate experiment fit list "
+        "predict sample summarize training train"
     ),
 }
 WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run", "inference"}

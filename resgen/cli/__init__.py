@@ -12,6 +12,7 @@ from resgen.cli import streams
 from resgen.cli.build import build
 from resgen.cli.deepen import deepen
 from resgen.cli.evaluate import evaluate
+from resgen.cli.experiment import experiment
 from resgen.cli.fit import fit
 from resgen.cli.list import list_
 from resgen.cli.predict import predict
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(build)
 app.command()(deepen)
 app.command()(evaluate)
+app.command()(experiment)
 app.command()(fit)
 app.command("list")(list_)
 app.command()(predict)

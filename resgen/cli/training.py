@@ -145,9 +145,17 @@ class Machine(Device):
     sync_bn: Annotated[bool, Option("--sync-bn", help="Batch norm over all processes (CUDA).")] = (
         False
     )
+    threads: Annotated[
+        int | None,
+        Option(help="On the CPU; bits differ with them.", show_default="torch's choice", min=1),
+    ] = None
 
     def engine(self, local_rank: int) -> Engine:
         """The engine of this process. Raises UserError for a device that is not there."""
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
         chosen = self.chosen(self.compile, local_rank)
         if self.sync_bn and chosen.device.type != "cuda":
             raise UserError(f"--sync-bn: torch has it on CUDA only (this is {chosen.device})")

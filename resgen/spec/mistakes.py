@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_origin
 
 from pydantic import BaseModel
 
@@ -91,21 +91,24 @@ def noun(model: type[BaseModel]) -> str:
 
 
 def known_keys(model: type[BaseModel], path: Path_) -> list[str]:
-    """The keys a model knows at a path."""
-    return [key for each in models_at(model, path) for key in each.model_fields]
+    """The keys a model knows at a path, as they are written."""
+    fields = (field for each in models_at(model, path) for field in each.model_fields.items())
+    return [field.alias or key for key, field in fields]
 
 
 def models_at(model: type[BaseModel], path: Path_) -> list[type[BaseModel]]:
     """The models that may stand at a path, by walking a model's annotations."""
     models = [model]
+    named = False
     for part in path:
-        if not isinstance(part, int):
-            models = [
-                found
-                for each in models
-                if part in each.model_fields
-                for found in _models_in(each.model_fields[part].annotation)
+        if named:  # a name of the user's own: networks.plain20
+            named = False
+        elif not isinstance(part, int):
+            found = [
+                each.model_fields[part].annotation for each in models if part in each.model_fields
             ]
+            models = [inner for annotation in found for inner in _models_in(annotation)]
+            named = any(get_origin(annotation) is dict for annotation in found)
     return models
 
 

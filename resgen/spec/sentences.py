@@ -220,7 +220,7 @@ def sentence(each: Problem, model: type[BaseModel]) -> str:
         known = known_keys(model, each.path[:-1])
         return "unknown key" + (other.hint if other.text else nearest(str(each.path[-1]), known))
     if kind == "missing":
-        return f"this key is missing; a {noun(model)} needs it"
+        return f"this key is missing; {_a(noun(model))} needs it"
     if kind == "literal_error":
         words = re.findall(r"'([^']+)'", ctx["expected"])
         hint = guess(value, words) if isinstance(value, str) else ""
@@ -265,6 +265,11 @@ _BOUNDS = {
     "less_than": "less than",
     "less_than_equal": "at most",
 }
+
+
+def _a(word: str) -> str:
+    """A spec, an experiment."""
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
 def _form(path: Path_, value: Any, model: type[BaseModel]) -> str:

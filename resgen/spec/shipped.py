@@ -1,4 +1,4 @@
-"""The specs and recipes that come with resgen, found by path or by name."""
+"""The specs, recipes and experiments that come with resgen, found by path or by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from resgen.words import joined
 _INSIDE = Path(__file__).parents[1] / "specs"  # in an installed wheel
 _BESIDE = Path(__file__).parents[2] / "specs"  # in a checkout
 
-RECIPES = "recipes"
+KINDS = {"spec": "", "recipe": "recipes", "experiment": "experiments"}
+"""What is shipped, and its folder; specs lie in all the other folders."""
 
 
 def root() -> Path:
@@ -24,10 +25,11 @@ def root() -> Path:
 
 @cache
 def names(kind: str = "spec") -> tuple[str, ...]:
-    """Every shipped name of a kind ("spec" or "recipe"), a spec's with its folder."""
-    folder = root() / RECIPES if kind == "recipe" else root()
-    found = (path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
-    return tuple(sorted(n for n in found if kind == "recipe" or not n.startswith(f"{RECIPES}/")))
+    """Every shipped name of a kind (spec, recipe, experiment), a spec's with its folder."""
+    folder = root() / KINDS[kind]
+    others = {folder / each for each in KINDS.values() if each} - {folder}
+    found = (path for path in folder.rglob("*.yaml") if others.isdisjoint(path.parents))
+    return tuple(sorted(path.relative_to(folder).with_suffix("").as_posix() for path in found))
 
 
 def find(kind: str, name: str) -> Path:
@@ -39,7 +41,7 @@ def find(kind: str, name: str) -> Path:
     path = Path(name)
     if kind_of(path) != "nothing" or path.suffix in (".yaml", ".yml"):
         return path
-    folder = root() / RECIPES if kind == "recipe" else root()
+    folder = root() / KINDS[kind]
     known = names(kind)
     matches = [n for n in known if n == name] or [n for n in known if n.endswith(f"/{name}")]
     if len(matches) == 1:
@@ -48,7 +50,7 @@ def find(kind: str, name: str) -> Path:
         raise UserError(f"{name}: several {kind}s have this name: {', '.join(matches)}")
     if kind == "spec" and (others := _checked_against(name)):
         raise UserError(f"{name}: no spec of this name is shipped; the network is {others[0]}")
-    way_out = "`resgen list` shows them" if kind == "spec" else f"known are {joined(known)}"
+    way_out = "`resgen list` shows them" if kind == "spec" else f"known are {joined(known or ['none'])}"
     hint = f"did you mean {joined(found, 'or')}?" if (found := guesses(kind, name)) else way_out
     raise UserError(f"{name}: no such file, and no {kind} of this name is shipped; {hint}")
 

@@ -1,0 +1,35 @@
+"""The experiment's model -> experiment.schema.json, for editors.
+
+python -m resgen.experiment.schema --write     renews it
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from resgen.experiment.model import Experiment
+
+SCHEMA_FILE = Path(__file__).parents[1] / "experiment.schema.json"
+
+
+def schema_text() -> str:
+    """experiment.schema.json as it is committed."""
+    made = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Experiment.model_json_schema(),
+    }
+    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Prints the schema, or with --write renews the file."""
+    if sys.argv[1:] == ["--write"]:
+        SCHEMA_FILE.write_text(schema_text(), encoding="utf-8")
+    else:
+        sys.stdout.write(schema_text())
+
+
+if __name__ == "__main__":
+    main()
