@@ -56,7 +56,7 @@ ROOMS = {
         "trainer job runs"
     ),
     "compare": "spread record groups forms",
-    "experiment": "model outcome",
+    "experiment": "model outcome runs commands judging measures style figures forms conclusion",
     "inference": "trained subject reading answers scores verdict forms figure predict",
     "cli": (
         "streams options device pictures seeds trainings build deepen evaluate fit list predict "

@@ -14,6 +14,7 @@ Measure = Literal[
     "difference",
 ]  # fmt: skip
 Relation = Literal["above", "below", "not above", "not below", "equal"]
+Words = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 def _member(value: Any) -> Any:
@@ -33,11 +34,9 @@ class Member(Checked):
     """A network of an experiment; in YAML its spec's name alone, where nothing else is said."""
 
     spec: Annotated[str, Field(description="A shipped name, or a file beside the experiment's.")]
-    with_: Annotated[
-        tuple[str, ...], Field(alias="with", description="Changes the spec: order=preact.")
-    ] = ()
+    with_: Annotated[Words, Field(alias="with", description="Changes the spec: order=preact.")] = ()
     set_: Annotated[
-        tuple[str, ...], Field(alias="set", description="Changes the recipe for this network.")
+        Words, Field(alias="set", description="Changes the recipe for this network.")
     ] = ()
     fit: Annotated[Fit | None, Field(description="Scales the spec to a budget.")] = None
     deepens: Annotated[
@@ -46,7 +45,7 @@ class Member(Checked):
     ] = None
 
 
-Network = Annotated[Member, BeforeValidator(_member)]
+Network = Annotated[Member, BeforeValidator(_member, json_schema_input_type=str | Member)]
 
 
 class Scale(Checked):
@@ -54,7 +53,7 @@ class Scale(Checked):
 
     data: Annotated[str, Field(description="As `resgen train --data`; cifar10 needs a path.")]
     recipe: Annotated[str, Field(description="A shipped recipe, or a file.")]
-    set_: Annotated[tuple[str, ...], Field(alias="set", description="Changes the recipe.")] = ()
+    set_: Annotated[Words, Field(alias="set", description="Changes the recipe.")] = ()
     seeds: Annotated[int, Field(ge=1, le=1000, description="Runs of each network.")]
     networks: Annotated[dict[str, Network], Field(min_length=1, description="By their names.")]
 
@@ -79,12 +78,13 @@ class Expectation(Checked):
 
 
 class Published(Checked):
-    """A figure of the paper."""
+    """A figure of a paper."""
 
     network: str
-    value: float
-    what: str
-    where: str
+    value: Annotated[float, Field(description="Errors as fractions.")]
+    what: Annotated[str, Field(description="The measure, by its title: test error.")]
+    data: Annotated[str, Field(description="The data it was measured on: cifar10.")]
+    where: Annotated[str, Field(description="Paper and table.")]
 
 
 class Experiment(Checked):
@@ -97,18 +97,18 @@ class Experiment(Checked):
         str, Field(description="What is often said beyond it, and what the data do not show.")
     ] = ""
     series: Annotated[
-        dict[str, tuple[str, ...]],
+        dict[str, Words],
         Field(
             default_factory=dict,
             description="Networks that are drawn as one line, in order: plain, residual.",
         ),
     ]
-    measures: Annotated[tuple[Measure, ...], Field(min_length=1)] = ("train_error",)
+    measures: Annotated[tuple[Measure, ...], Field(strict=False, min_length=1)] = ("train_error",)
     reach: Annotated[
         float | None, Field(gt=0, lt=1, description="Of `steps`: the training error to reach.")
     ] = None
-    expect: Annotated[tuple[Expectation, ...], Field(min_length=1)]
-    published: tuple[Published, ...] = ()
+    expect: Annotated[tuple[Expectation, ...], Field(strict=False, min_length=1)]
+    published: Annotated[tuple[Published, ...], Field(strict=False)] = ()
     scales: Annotated[dict[str, Scale], Field(min_length=1)]
 
 

@@ -1,0 +1,216 @@
+"""Values of two networks' runs -> an expectation tested over seeds, and the verdict over all.
+
+The difference d is the looked at network's mean less the other's, or less a number:
+
+    above:      d >  margin        not above:  d <=  margin
+    below:      d < -margin        not below:  d >= -margin
+    equal:    |d| <= margin        without a margin: in every run, exactly
+
+An expectation holds where its whole interval says so, does not hold where its whole interval says
+the opposite, and is undecided else. Nothing holds by one seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from resgen.compare.spread import LEVEL, Difference, difference, spread, student
+from resgen.experiment.model import Expectation
+from resgen.experiment.outcome import Comparison, Verdict
+from resgen.words import joined
+
+WELCH = f"Welch's t interval, {LEVEL:.0%}".replace("%", " %")
+PAIRED = f"paired t interval, {LEVEL:.0%}".replace("%", " %")
+STUDENT = f"Student's t interval, {LEVEL:.0%}".replace("%", " %")
+EXACT = "equality in every run"
+
+
+class Sample(NamedTuple):
+    """A measure of one network, by the seeds of its runs.
+
+    at_least: seeds whose value is a lower bound, as the steps of a run that ended before it was
+    there. diverged: seeds without a value, which would be above all others. missing: how many
+    seeds are without a value for any other reason. absent: why the network is not there at all.
+    """
+
+    network: str
+    values: Mapping[int, float]
+    at_least: frozenset[int] = frozenset()
+    diverged: frozenset[int] = frozenset()
+    missing: int = 0
+    absent: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether its true mean can only be above that of its values."""
+        return bool(self.at_least or self.diverged)
+
+
+class _Rule(NamedTuple):
+    """Of an interval (low, high) and a margin: whether the relation holds, whether its opposite.
+
+    large: whether it holds by a large difference, or by a small one; None where by neither.
+    """
+
+    holds: Callable[[float, float, float], bool]
+    fails: Callable[[float, float, float], bool]
+    large: bool | None
+
+
+_RULES: dict[str, _Rule] = {
+    "above": _Rule(lambda low, _, m: low > m, lambda _, high, m: high <= m, True),
+    "not above": _Rule(lambda _, high, m: high <= m, lambda low, _, m: low > m, False),
+    "below": _Rule(lambda _, high, m: high < -m, lambda low, _, m: low >= -m, False),
+    "not below": _Rule(lambda low, _, m: low >= -m, lambda _, high, m: high < -m, True),
+    "equal": _Rule(
+        lambda low, high, m: -m <= low and high <= m,
+        lambda low, high, m: low > m or high < -m,
+        None,
+    ),
+}  # fmt: skip
+
+
+def judge(
+    expected: Expectation, of: Sample, than: Sample | None, *, sentence: str, paired: bool = False
+) -> Comparison:
+    """The expectation tested on the runs there are; `than` is None where it names a number.
+
+    Where seeds are independent draws: Welch 1947. paired: each run began as the other network's of
+    the same seed, so that their differences are one sample (Student 1908).
+    """
+    seeds = sorted(of.values.keys() & (than or of).values.keys())
+    rule, margin = _RULES[expected.relation], expected.margin
+    apart = [of.values[s] - (_number(expected) if than is None else than.values[s]) for s in seeds]
+    n = (len(of.values), 0 if than is None else len(than.values))
+    exact = expected.relation == "equal" and not margin
+    test = EXACT if exact else STUDENT if than is None else PAIRED if paired else WELCH
+    sides = [of] if than is None else [of, than]
+    found: Difference | None = None
+    verdict: Verdict = "undecided"
+    if absent := [each.absent for each in sides if each.absent]:
+        verdict, whys = "not tested", absent
+    elif empty := [each.network for each in sides if not each.values]:
+        whys = [f"no value of {joined(empty)}", *map(_told, sides)]
+    elif not seeds and test != WELCH:
+        whys = ["no seed has a run of both", *map(_told, sides)]
+    else:
+        if exact:
+            found, verdict, why = _exactly(apart)
+        else:
+            found = _interval(of, than, apart, test)
+            verdict, why = _decided(rule, margin, found, of, than)
+        whys = [why, *map(_told, sides)]
+    return Comparison(
+        sentence,
+        test,
+        n,
+        None if found is None else found.mean,
+        None if found is None else found.low,
+        None if found is None else found.high,
+        (sum(rule.holds(d, d, margin) for d in apart), len(seeds)),
+        verdict,
+        "; ".join(filter(None, whys)),
+        expected.measure,
+    )
+
+
+def _number(expected: Expectation) -> float:
+    assert expected.to is not None
+    return expected.to
+
+
+def _interval(of: Sample, than: Sample | None, apart: Sequence[float], test: str) -> Difference:
+    """The difference of means with the test's interval."""
+    if test == WELCH:
+        assert than is not None
+        first, second = spread([*than.values.values()]), spread([*of.values.values()])
+        assert first is not None
+        assert second is not None
+        return difference(first, second)
+    one = spread(apart)
+    assert one is not None
+    return student(one)
+
+
+def _exactly(apart: Sequence[float]) -> tuple[Difference, Verdict, str]:
+    """One run that differs is enough against it; one that does not is too few for it."""
+    found = Difference(sum(apart) / len(apart), None, None, "constant")
+    if any(apart):
+        worst = max(map(abs, apart))
+        return found, "does not hold", f"apart by up to {worst:.3g}"
+    if len(apart) < 2:
+        return found, "undecided", ONE
+    return found, "holds", ""
+
+
+ONE = "one seed says nothing of the spread"
+
+
+def _decided(
+    rule: _Rule, margin: float, found: Difference, of: Sample, than: Sample | None
+) -> tuple[Verdict, str]:
+    why = ""
+    low, high = found.low, found.high
+    if low is None or high is None:
+        if found.verdict == "unknown":
+            return "undecided", ONE
+        low = high = found.mean
+        why = "no run differs from its network's mean, so the difference stands without an interval"
+    holds, fails = rule.holds(low, high, margin), rule.fails(low, high, margin)
+    if not (holds or fails):
+        return "undecided", why or "the interval has room for both"
+    # What is left out is above the rest: of `than` it could make a large difference smaller, of
+    # `of` a small one larger.
+    large = low > margin if rule.large is None else rule.large == holds
+    for side in (of, than) if rule.large is None and holds else (than if large else of,):
+        if side is not None and side.open:
+            return "undecided", f"the true mean of {side.network} is above that of its values"
+    return ("holds" if holds else "does not hold"), why
+
+
+def _told(sample: Sample) -> str:
+    """What is not in a network's figures."""
+    parts = []
+    if sample.diverged:
+        parts.append(f"{len(sample.diverged)} diverged")
+    if sample.at_least:
+        parts.append(f"{len(sample.at_least)} had not reached it by the end")
+    if sample.missing:
+        parts.append(f"{sample.missing} without a value")
+    return f"of {sample.network}'s runs {joined(parts)}" if parts else ""
+
+
+def overall(comparisons: Iterable[Comparison]) -> tuple[Verdict, str]:
+    """The claim's verdict, and the same in words.
+
+    Holds where all that was tested does; does not where the opposite of one was found.
+    """
+    every = list(comparisons)
+    tested = [each for each in every if each.verdict != "not tested"]
+    counts = {
+        verdict: [each for each in tested if each.verdict == verdict]
+        for verdict in ("holds", "does not hold", "undecided")
+    }
+    rest = ""
+    if left := len(every) - len(tested):
+        rest = f" {left} more {'is' if left == 1 else 'are'} not tested at this scale."
+    if not tested:
+        return "not tested", "Not tested: no expectation's networks are at this scale."
+    of = f"of {len(tested)} expectation{'' if len(tested) == 1 else 's'}"
+    held = f"{len(counts['holds'])} {of} hold"
+    if against := counts["does not hold"]:
+        return "does not hold", (
+            f"Does not hold: of {len(against)} {of} the opposite was found "
+            f"({_list(against)}).{rest}"
+        )
+    if open_ := counts["undecided"]:
+        return "undecided", f"Undecided: {held}, undecided are: {_list(open_)}.{rest}"
+    everything = (
+        "the one expectation does" if len(tested) == 1 else f"all {len(tested)} expectations do"
+    )
+    return "holds", f"Holds: {everything}.{rest}"
+
+
+def _list(comparisons: Sequence[Comparison]) -> str:
+    return "; ".join(each.sentence for each in comparisons)
