@@ -167,11 +167,13 @@ def said(expected: Expectation, reach: float | None) -> str:
         other = f"{expected.than}'s"
     else:
         assert expected.to is not None
-        other = f"{100 * expected.to:g} %" if kind.unit == "%" else f"{expected.to:g}"
+        other = f"{kind.factor * expected.to:g}{' %' if kind.unit else ''}"
     margin = ""
     if expected.margin:
         words = "within" if expected.relation == "equal" else "by more than"
-        size = f"{100 * expected.margin:g} points" if kind.unit == "%" else f"{expected.margin:g}"
+        size = f"{kind.factor * expected.margin:g}"
+        if kind.unit == "%":
+            size += " point" if size == "1" else " points"
         margin = f", {words} {size}" if expected.relation == "equal" else f" {words} {size}"
     return f"{expected.of}'s {title} {verb} {relation} {other}{margin}"
 

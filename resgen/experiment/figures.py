@@ -120,7 +120,8 @@ def _curves(material: Material) -> Any:
         each.set_ylim(0, 100)
         each.xaxis.set_major_locator(MaxNLocator(integer=True))
         if parts:
-            each.legend(loc="upper right")
+            # Below: nowhere inside is free of lines for certain.
+            each.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
     if not parts:
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
     return figure
@@ -138,16 +139,26 @@ def _over(of: Callable[[Row], float], label: str, *, log: bool) -> Callable[[Mat
                 _series(each, material, measure, names, of, (COLOURS[number], DOTS[number], name))
             _known(each, material, measure, {n: of(row) for n, row in material.rows.items()})
             each.set(xlabel=label, ylabel=material.titles[measure])
-            each.set_ylim(bottom=min(0, each.get_ylim()[0]) if each.get_ylim()[0] < 0 else 0)
+            each.set_ylim(bottom=min(0, each.get_ylim()[0]))
             if log:
                 each.set_xscale("log")
                 _engineering(each.xaxis)
             else:
                 each.set_xticks(sorted({of(row) for row in material.rows.values()}))
-            each.legend()
+        figure.legend(*_legend(axes), loc="outside upper center", ncols=4)
         return figure
 
     return drawn
+
+
+def _legend(axes: Sequence[Any]) -> tuple[list[Any], list[str]]:
+    """What any of the panels shows, once."""
+    found = {
+        label: handle
+        for each in axes
+        for handle, label in zip(*each.get_legend_handles_labels(), strict=True)
+    }
+    return list(found.values()), list(found)
 
 
 def _series(

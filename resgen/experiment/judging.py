@@ -7,12 +7,15 @@ The difference d is the looked at network's mean less the other's, or less a num
     equal:    |d| <= margin        without a margin: in every run, exactly
 
 An expectation holds where its whole interval says so, does not hold where its whole interval says
-the opposite, and is undecided else. Nothing holds by one seed.
+the opposite, and is undecided else, also where two networks are equal and one was to be above the
+other. Nothing holds by one seed. A run that diverged has no error, but one that is above all others:
+means are those of the other runs, and where too few of these are left ranks are compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import comb, inf, isnan
 from typing import NamedTuple
 
 from resgen.compare.spread import LEVEL, Difference, difference, spread, student
@@ -23,6 +26,7 @@ from resgen.words import joined
 WELCH = f"Welch's t interval, {LEVEL:.0%}".replace("%", " %")
 PAIRED = f"paired t interval, {LEVEL:.0%}".replace("%", " %")
 STUDENT = f"Student's t interval, {LEVEL:.0%}".replace("%", " %")
+RANKS = f"Mann-Whitney test of ranks, {1 - LEVEL:.0%}".replace("%", " %")
 EXACT = "equality in every run"
 
 
@@ -30,7 +34,7 @@ class Sample(NamedTuple):
     """A measure of one network, by the seeds of its runs.
 
     at_least: seeds whose value is a lower bound, as the steps of a run that ended before it was
-    there. diverged: seeds without a value, which would be above all others. missing: how many
+    there. diverged: seeds without a value, which counts as above all others. missing: how many
     seeds are without a value for any other reason. absent: why the network is not there at all.
     """
 
@@ -40,6 +44,16 @@ class Sample(NamedTuple):
     diverged: frozenset[int] = frozenset()
     missing: int = 0
     absent: str = ""
+
+    @property
+    def ranked(self) -> dict[int, float]:
+        """The values, infinite where a run diverged."""
+        return {**self.values, **dict.fromkeys(self.diverged, inf)}
+
+    @property
+    def few(self) -> bool:
+        """Whether so many runs diverged that the others have no spread."""
+        return bool(self.diverged) and len(self.values) < 2
 
     @property
     def open(self) -> bool:
@@ -59,9 +73,9 @@ class _Rule(NamedTuple):
 
 
 _RULES: dict[str, _Rule] = {
-    "above": _Rule(lambda low, _, m: low > m, lambda _, high, m: high <= m, True),
+    "above": _Rule(lambda low, _, m: low > m, lambda _, high, m: high < m, True),
     "not above": _Rule(lambda _, high, m: high <= m, lambda low, _, m: low > m, False),
-    "below": _Rule(lambda _, high, m: high < -m, lambda low, _, m: low >= -m, False),
+    "below": _Rule(lambda _, high, m: high < -m, lambda low, _, m: low > -m, False),
     "not below": _Rule(lambda low, _, m: low >= -m, lambda _, high, m: high < -m, True),
     "equal": _Rule(
         lambda low, high, m: -m <= low and high <= m,
@@ -79,45 +93,72 @@ def judge(
     Where seeds are independent draws: Welch 1947. paired: each run began as the other network's of
     the same seed, so that their differences are one sample (Student 1908).
     """
-    seeds = sorted(of.values.keys() & (than or of).values.keys())
     rule, margin = _RULES[expected.relation], expected.margin
-    apart = [of.values[s] - (_number(expected) if than is None else than.values[s]) for s in seeds]
-    n = (len(of.values), 0 if than is None else len(than.values))
+    sides = [of] if than is None else [of, than]
+    apart = _apart(of.values, expected.to, than and than.values)
+    ranked = _apart(of.ranked, expected.to, than and than.ranked)
     exact = expected.relation == "equal" and not margin
     test = EXACT if exact else STUDENT if than is None else PAIRED if paired else WELCH
-    sides = [of] if than is None else [of, than]
     found: Difference | None = None
     verdict: Verdict = "undecided"
     if absent := [each.absent for each in sides if each.absent]:
         verdict, whys = "not tested", absent
+    elif than is not None and not exact and (of.few or than.few):
+        test = RANKS
+        verdict, why = _by_rank(rule, margin, of, than)
+        whys = [why, *map(_told, sides)]
     elif empty := [each.network for each in sides if not each.values]:
         whys = [f"no value of {joined(empty)}", *map(_told, sides)]
-    elif not seeds and test != WELCH:
+    elif not apart and test != WELCH:
         whys = ["no seed has a run of both", *map(_told, sides)]
+    elif exact:
+        found, verdict, why = _exactly(apart)
+        whys = [why, *map(_told, sides)]
     else:
-        if exact:
-            found, verdict, why = _exactly(apart)
-        else:
-            found = _interval(of, than, apart, test)
-            verdict, why = _decided(rule, margin, found, of, than)
+        found = _interval(of, than, apart, test)
+        verdict, why = _decided(rule, margin, found, of, than)
         whys = [why, *map(_told, sides)]
     return Comparison(
         sentence,
         test,
-        n,
+        (len(of.values), 0 if than is None else len(than.values)),
         None if found is None else found.mean,
         None if found is None else found.low,
         None if found is None else found.high,
-        (sum(rule.holds(d, d, margin) for d in apart), len(seeds)),
+        (sum(rule.holds(d, d, margin) for d in ranked), len(ranked)),
         verdict,
         "; ".join(filter(None, whys)),
         expected.measure,
     )
 
 
-def _number(expected: Expectation) -> float:
-    assert expected.to is not None
-    return expected.to
+def _apart(
+    of: Mapping[int, float], to: float | None, than: Mapping[int, float] | None
+) -> list[float]:
+    """The difference of each seed that both have."""
+    if to is not None:
+        return [value - to for value in of.values()]
+    assert than is not None
+    return [of[seed] - than[seed] for seed in sorted(of.keys() & than.keys())]
+
+
+def _by_rank(rule: _Rule, margin: float, of: Sample, than: Sample) -> tuple[Verdict, str]:
+    """Where every run of the one is above every run of the other: p = 2 / C(n1 + n2, n1)."""
+    mine, its = of.ranked.values(), than.ranked.values()
+    if not mine or not its:
+        return "undecided", f"no value of {than.network if mine else of.network}"
+    ends = (min(mine) - max(its), max(mine) - min(its))
+    # Both diverged: inf - inf is no number, and neither is above the other.
+    low, high = (0.0 if isnan(end) else end for end in ends)
+    chance = 2 / comb(len(mine) + len(its), len(mine))
+    told = f"by ranks alone, p = {chance:.2g} where all of one are above all of the other"
+    if chance > 1 - LEVEL:
+        return "undecided", f"{told}: too few runs"
+    if rule.holds(low, high, margin):
+        return "holds", told
+    if rule.fails(low, high, margin):
+        return "does not hold", told
+    return "undecided", f"{told}, which they are not"
 
 
 def _interval(of: Sample, than: Sample | None, apart: Sequence[float], test: str) -> Difference:
@@ -156,7 +197,9 @@ def _decided(
         if found.verdict == "unknown":
             return "undecided", ONE
         low = high = found.mean
-        why = "no run differs from its network's mean, so the difference stands without an interval"
+        why = "no run differs from its network's mean: there is no interval"
+        if not found.mean:
+            why = "equal in every run"
     holds, fails = rule.holds(low, high, margin), rule.fails(low, high, margin)
     if not (holds or fails):
         return "undecided", why or "the interval has room for both"
@@ -212,5 +255,11 @@ def overall(comparisons: Iterable[Comparison]) -> tuple[Verdict, str]:
     return "holds", f"Holds: {everything}.{rest}"
 
 
+_MOST = 4
+"""Expectations that are named in the verdict; the tables have all."""
+
+
 def _list(comparisons: Sequence[Comparison]) -> str:
-    return "; ".join(each.sentence for each in comparisons)
+    named = [each.sentence for each in comparisons[:_MOST]]
+    more = len(comparisons) - len(named)
+    return "; ".join([*named, f"and {more} more"] if more else named)

@@ -74,6 +74,10 @@ def save(figure: Any, stem: Path, caption: str) -> None:
     text = drawn.getvalue().decode().replace(INK, "currentColor")
     # Behind the XML head and the type of document, which a page cannot take in.
     text = text[text.index("<svg ") :]
+    # Nor does it want to know what drew it; and its rules are to hold for this figure alone.
+    before, _, rest = text.partition("<metadata>")
+    text = before.rstrip() + rest.partition("</metadata>")[2]
+    text = text.replace("*{stroke-linejoin", "#figure_1 *{stroke-linejoin")
     label = f'<svg role="img" aria-label="{escape(caption, quote=True)}" '
     text = text.replace("<svg ", label, 1)
     end = text.index(">") + 1
