@@ -56,7 +56,10 @@ ROOMS = {
         "trainer job runs"
     ),
     "compare": "spread record groups forms",
-    "experiment": "model outcome runs commands judging measures style figures forms conclusion",
+    "experiment": (
+        "model outcome runs commands judging measures style material plots charts figures forms "
+        "conclusion"
+    ),
     "inference": "trained subject reading answers scores verdict forms figure predict",
     "cli": (
         "streams options device pictures seeds trainings build deepen evaluate fit list predict "

@@ -18,8 +18,9 @@ from resgen.compare.spread import spread
 from resgen.cost import cost
 from resgen.errors import UserError
 from resgen.experiment import forms
-from resgen.experiment.figures import Material, draw
+from resgen.experiment.figures import draw
 from resgen.experiment.judging import Sample, judge, overall
+from resgen.experiment.material import Material
 from resgen.experiment.measures import KINDS, Measured, measured
 from resgen.experiment.model import Expectation, Experiment, Measure, Scale
 from resgen.experiment.outcome import Comparison, Outcome, Row, Run
@@ -51,7 +52,7 @@ def conclude(
         for measure in measures
     }  # fmt: skip
     tested = [
-        (expected.measure, _tested(experiment, expected, at, scale, samples))
+        (expected, _tested(experiment, expected, at, scale, samples))
         for expected in experiment.expect
     ]
     verdict, sentence = overall(each for _, each in tested)

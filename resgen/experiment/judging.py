@@ -8,7 +8,7 @@ The difference d is the looked at network's mean less the other's, or less a num
 
 An expectation holds where its whole interval says so, does not hold where its whole interval says
 the opposite, and is undecided else, also where two networks are equal and one was to be above the
-other. Nothing holds by one seed. A run that diverged has no error, but one that is above all others:
+other. Nothing holds by one seed. A run that diverged has no error and counts as above all others:
 means are those of the other runs, and where too few of these are left ranks are compared.
 """
 
@@ -95,41 +95,45 @@ def judge(
     """
     rule, margin = _RULES[expected.relation], expected.margin
     sides = [of] if than is None else [of, than]
-    apart = _apart(of.values, expected.to, than and than.values)
-    ranked = _apart(of.ranked, expected.to, than and than.ranked)
+    test, found, verdict, why = _tested(expected, of, than, paired)
+    counts = [len(each.ranked if test == RANKS else each.values) for each in sides]
+    apart = _apart(of.ranked, expected.to, than and than.ranked)
+    told = [] if verdict == "not tested" else map(_told, sides)
+    return Comparison(
+        sentence=sentence,
+        test=test,
+        n=(counts[0], 0 if than is None else counts[1]),
+        mean=None if found is None else found.mean,
+        low=None if found is None else found.low,
+        high=None if found is None else found.high,
+        agree=(sum(rule.holds(d, d, margin) for d in apart), len(apart)),
+        verdict=verdict,
+        why="; ".join(filter(None, [why, *told])),
+        measure=expected.measure,
+    )
+
+
+def _tested(
+    expected: Expectation, of: Sample, than: Sample | None, paired: bool
+) -> tuple[str, Difference | None, Verdict, str]:
+    """The test's name, the difference by it, the verdict and why."""
+    rule, margin = _RULES[expected.relation], expected.margin
     exact = expected.relation == "equal" and not margin
     test = EXACT if exact else STUDENT if than is None else PAIRED if paired else WELCH
-    found: Difference | None = None
-    verdict: Verdict = "undecided"
+    sides = [of] if than is None else [of, than]
+    apart = _apart(of.values, expected.to, than and than.values)
     if absent := [each.absent for each in sides if each.absent]:
-        verdict, whys = "not tested", absent
-    elif than is not None and not exact and (of.few or than.few):
-        test = RANKS
-        verdict, why = _by_rank(rule, margin, of, than)
-        whys = [why, *map(_told, sides)]
-    elif empty := [each.network for each in sides if not each.values]:
-        whys = [f"no value of {joined(empty)}", *map(_told, sides)]
-    elif not apart and test != WELCH:
-        whys = ["no seed has a run of both", *map(_told, sides)]
-    elif exact:
-        found, verdict, why = _exactly(apart)
-        whys = [why, *map(_told, sides)]
-    else:
-        found = _interval(of, than, apart, test)
-        verdict, why = _decided(rule, margin, found, of, than)
-        whys = [why, *map(_told, sides)]
-    return Comparison(
-        sentence,
-        test,
-        (len(of.values), 0 if than is None else len(than.values)),
-        None if found is None else found.mean,
-        None if found is None else found.low,
-        None if found is None else found.high,
-        (sum(rule.holds(d, d, margin) for d in ranked), len(ranked)),
-        verdict,
-        "; ".join(filter(None, whys)),
-        expected.measure,
-    )
+        return test, None, "not tested", joined(absent)
+    if than is not None and not exact and (of.few or than.few):
+        return RANKS, None, *_by_rank(rule, margin, of, than)
+    if empty := [each.network for each in sides if not each.values]:
+        return test, None, "undecided", f"no value of {joined(empty)}"
+    if not apart and test != WELCH:
+        return test, None, "undecided", "no seed has a run of both"
+    if exact:
+        return test, *_exactly(apart)
+    found = _interval(of, than, apart, test)
+    return test, found, *_decided(rule, margin, found, of, than)
 
 
 def _apart(

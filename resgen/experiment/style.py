@@ -20,7 +20,7 @@ INK, PAPER = "#1f2329", "#e6e9ef"
 """Of text and axes on white, and on dark."""
 DOTS = ("o", "s", "^", "D", "v", "P", "X", "<")
 DASHES = ("-", "--", "-.", ":")
-RIGHT, WRONG, OPEN = COLOURS[0], COLOURS[1], COLOURS[4]
+RIGHT, WRONG, OPEN = COLOURS[0], COLOURS[1], COLOURS[-1]
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "text.color": INK,

@@ -17,7 +17,7 @@ from resgen.train.run.metrics import Row
 TOP5 = "top5_error"
 # The first four are distinct for every kind of colour vision (Okabe and Ito); all stand out from
 # white and from near black by 3:1 or more.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#C46F9E", "#7F7F7F", "#A6761D", "#7D5FC0", "#5B8C2A")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#C46F9E", "#A6761D", "#7D5FC0", "#5B8C2A", "#7F7F7F")
 _LINES = (("train", "--", 1.2), ("heldout", "-", 2.0))
 
 
