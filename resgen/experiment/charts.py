@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from resgen.experiment.judging import EXACT
 from resgen.experiment.material import Material
 from resgen.experiment.measures import KINDS
 from resgen.experiment.model import Expectation, Measure
@@ -52,7 +53,7 @@ def comparisons(material: Material) -> Any:
     """Each difference with its interval, those of one measure in a panel."""
     shown: dict[Measure, list[tuple[Expectation, Comparison]]] = {}
     for expected, each in material.comparisons:
-        if each.mean is not None:
+        if each.mean is not None and each.test != EXACT:
             shown.setdefault(expected.measure, []).append((expected, each))
     counts = [len(each) for each in shown.values()]
     figure, axes = panels(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from resgen.experiment.charts import comparisons, gradients, responses
+from resgen.experiment.judging import EXACT
 from resgen.experiment.material import Material
 from resgen.experiment.plots import curves, networks, over
 from resgen.experiment.style import save, styled
@@ -72,7 +73,7 @@ FIGURES: dict[str, _Kind] = {
         "Gradient norm of each layer's weight at the first step: the mean over seeds.",
     ),
     "comparisons": _Kind(
-        lambda m: any(c.mean is not None for _, c in m.comparisons), comparisons,
+        lambda m: any(c.mean is not None and c.test != EXACT for _, c in m.comparisons), comparisons,
         "Differences of means with their 95 % intervals, each by itself.",
     ),
 }  # fmt: skip

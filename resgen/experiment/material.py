@@ -12,7 +12,7 @@ from resgen.experiment.judging import Sample
 from resgen.experiment.measures import KINDS, Measured
 from resgen.experiment.model import Expectation, Measure, Published
 from resgen.experiment.outcome import Comparison, Row
-from resgen.experiment.style import DASHES
+from resgen.experiment.style import DASHES, OF_SERIES
 from resgen.train.run.figures import COLOURS
 
 
@@ -43,7 +43,7 @@ class Material:
         for number, names in enumerate(self.series.values()):
             if network in names:
                 place = list(names).index(network)
-                return COLOURS[place % len(COLOURS)], DASHES[(number + 1) % len(DASHES)]
+                return COLOURS[place % len(COLOURS)], OF_SERIES[number % len(OF_SERIES)]
         place = list(self.rows).index(network)
         return COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)]
 

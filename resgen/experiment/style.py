@@ -20,6 +20,8 @@ INK, PAPER = "#1f2329", "#e6e9ef"
 """Of text and axes on white, and on dark."""
 DOTS = ("o", "s", "^", "D", "v", "P", "X", "<")
 DASHES = ("-", "--", "-.", ":")
+OF_SERIES = ("--", "-", "-.", ":")
+"""Plain networks are commonly the first series, residual ones the second."""
 RIGHT, WRONG, OPEN = COLOURS[0], COLOURS[1], COLOURS[-1]
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
