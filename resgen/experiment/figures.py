@@ -73,7 +73,8 @@ FIGURES: dict[str, _Kind] = {
         "Gradient norm of each layer's weight at the first step: the mean over seeds.",
     ),
     "comparisons": _Kind(
-        lambda m: any(c.mean is not None and c.test != EXACT for _, c in m.comparisons), comparisons,
+        lambda m: any(c.mean is not None and c.test != EXACT for _, c in m.comparisons),
+        comparisons,
         "Differences of means with their 95 % intervals, each by itself.",
     ),
 }  # fmt: skip

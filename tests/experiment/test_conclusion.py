@@ -161,7 +161,7 @@ def test_tables_say_the_same_in_three_forms(tmp_path: Path) -> None:
             row["train_error"] for row in full
         ]
     assert (tables / "networks.md").read_text().splitlines()[2] == (
-        "| deep | 6 | 5,778 | 161.4 k | 3 | 31.33 (3.51) |"
+        "| deep | 6 | 4,962 | 133.8 k | 3 | 31.33 (3.51) |"
     )
     lines = (tables / "comparisons.md").read_text().splitlines()
     assert lines[2].startswith("| deep's training error is above shallow's | +28.67 points | +2")
