@@ -1,4 +1,4 @@
-"""The experiments that are shipped: each network at each scale resolves, each name is one of them."""
+"""The experiments that are shipped: every network at every scale resolves, every name is known."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def plan_of(member: Member) -> Plan:
 
 
 def trained(scale: Scale, network: str) -> str:
-    """What makes a run another one, but for its seed: the network, the recipe, what it begins as."""
+    """What makes a run another one, but for its seed: network, recipe, what it begins as."""
     member = scale.networks[network]
     recipe = set_values(read_recipe(scale.recipe), (*scale.set_, *member.set_))
     begins = "" if member.deepens is None else trained(scale, member.deepens)
