@@ -57,7 +57,8 @@ ROOMS = {
     ),
     "compare": "spread record groups forms",
     "experiment": (
-        "model outcome schema checking networks runs commands planning worker running cluster"
+        "model outcome schema checking networks runs commands planning worker running cluster "
+        "judging measures style material plots charts figures forms conclusion"
     ),
     "inference": "trained subject reading answers scores verdict forms figure predict",
     "cli": (

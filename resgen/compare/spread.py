@@ -1,7 +1,8 @@
 """Values of several seeds -> their mean and deviation; two such -> Welch's interval.
 
 A difference is said to be beyond the spread where 0 lies outside its 95 % interval. Seeds are
-independent draws, not pairs: the same seed is another draw in another network.
+independent draws, not pairs: the same seed is another draw in another network. Where runs are
+pairs, one begun from the other, their differences are one sample, and its interval Student's.
 """
 
 from __future__ import annotations
@@ -65,3 +66,16 @@ def difference(first: Spread, second: Spread) -> Difference:
     half = float(stdtrit(df, (1 + LEVEL) / 2)) * sqrt(v1 + v2)
     low, high = apart - half, apart + half
     return Difference(apart, low, high, "within" if low <= 0 <= high else "beyond")
+
+
+def student(apart: Spread) -> Difference:
+    """Student 1908: m +/- t(n - 1) s / sqrt(n), of differences that are one sample."""
+    if apart.deviation is None:
+        return Difference(apart.mean, None, None, "unknown")
+    if apart.deviation == 0:
+        return Difference(apart.mean, None, None, "constant" if apart.mean else "equal")
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(apart.n - 1, (1 + LEVEL) / 2)) * apart.deviation / sqrt(apart.n)
+    low, high = apart.mean - half, apart.mean + half
+    return Difference(apart.mean, low, high, "within" if low <= 0 <= high else "beyond")

@@ -15,8 +15,9 @@ from resgen.files import write_whole
 from resgen.train.run.metrics import Row
 
 TOP5 = "top5_error"
-# Distinct for every kind of colour vision, and in grey print (Okabe and Ito).
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
+# The first four are distinct for every kind of colour vision (Okabe and Ito); all stand out from
+# white and from near black by 3:1 or more.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#C46F9E", "#A6761D", "#7D5FC0", "#5B8C2A", "#7F7F7F")
 _LINES = (("train", "--", 1.2), ("heldout", "-", 2.0))
 
 
@@ -40,7 +41,7 @@ def draw_curves(runs: Mapping[str, Sequence[Sequence[Row]]], path: Path, *, titl
     figure.suptitle(title)
     for number, (kind, label) in enumerate(kinds, 1):
         axes = figure.add_subplot(1, len(kinds), number)
-        _draw(axes, runs, kind)
+        draw_panel(axes, runs, kind)
         axes.set(xlabel="epoch", ylabel=label)
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -52,26 +53,26 @@ def draw_curves(runs: Mapping[str, Sequence[Sequence[Row]]], path: Path, *, titl
     write_whole(path, image.getvalue())
 
 
-def _draw(axes: Any, runs: Mapping[str, Sequence[Sequence[Row]]], kind: str) -> None:
+def draw_panel(axes: Any, runs: Mapping[str, Sequence[Sequence[Row]]], kind: str) -> None:
     """One panel: the lines of every name, and what the kinds of lines mean."""
     bands = False
     for number, (name, each) in enumerate(runs.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
-        whole, short = _whole(each)
-        bands = bands or len(whole) > 1
+        colour = COLOURS[number % len(COLOURS)]
+        ended, short = whole(each)
+        bands = bands or len(ended) > 1
         for split, dashes, width in _LINES:
             key = f"{split}_{kind}"
-            said = f"{name}, {len(whole)} seeds" if len(whole) > 1 else name
-            _line(axes, whole, key, dashes, width, colour, said if split == "heldout" else None)
+            said = f"{name}, {len(ended)} seeds" if len(ended) > 1 else name
+            draw_line(axes, ended, key, dashes, width, colour, said if split == "heldout" else None)
             for rows in short:
-                _line(axes, [rows], key, dashes, 0.6, colour, None)
+                draw_line(axes, [rows], key, dashes, 0.6, colour, None)
     axes.plot([], [], "--", color="grey", linewidth=1.2, label="training")
     axes.plot([], [], "-", color="grey", linewidth=2.0, label="held out")
     if bands:
         axes.fill_between([], [], [], color="grey", alpha=0.2, label="mean +/- deviation")
 
 
-def _whole(runs: Sequence[Sequence[Row]]) -> tuple[list[Sequence[Row]], list[Sequence[Row]]]:
+def whole(runs: Sequence[Sequence[Row]]) -> tuple[list[Sequence[Row]], list[Sequence[Row]]]:
     """The runs with the epochs of the longest, and the others, which stopped before."""
     epochs = [[row["epoch"] for row in rows] for rows in runs]
     longest = max(epochs, key=len)
@@ -82,7 +83,7 @@ def _whole(runs: Sequence[Sequence[Row]]) -> tuple[list[Sequence[Row]], list[Seq
     )
 
 
-def _line(
+def draw_line(
     axes: Any, runs: Sequence[Sequence[Row]], key: str, dashes: str, width: float,
     colour: str, label: str | None,
 ) -> None:  # fmt: skip
