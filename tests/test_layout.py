@@ -56,14 +56,23 @@ ROOMS = {
         "trainer job runs"
     ),
     "compare": "spread record groups forms",
-    "experiment": "model outcome",
     "inference": "trained subject reading answers scores verdict forms figure predict",
+    "analysis": "layers looking response gradient zeroing dropping differing",
+    "experiment": "model outcome",
     "cli": (
         "streams options device pictures seeds trainings build deepen evaluate fit list predict "
         "sample summarize training train"
     ),
 }
-WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run", "inference"}
+WITH_TORCH = {
+    "tensors",
+    "train.recipe",
+    "train.device",
+    "train.data",
+    "train.run",
+    "inference",
+    "analysis",
+}
 # In rooms free of torch, the files that need it: loaded inside the functions that ask for them.
 NEED_TORCH = {
     "source.module", "source.parts", "source.norm_parts", "source.attentions", "proof.measure",
