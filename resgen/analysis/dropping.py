@@ -5,13 +5,15 @@ y = after(shortcut(x)) in place of y = after(F(x) + shortcut(x)), one block at a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from resgen.analysis.layers import blocks, ends
 from resgen.analysis.looking import Asked, judging, pictures, subject
@@ -19,7 +21,7 @@ from resgen.errors import UserError
 from resgen.inference.answers import outputs
 from resgen.inference.scores import Rate
 from resgen.inference.trained import Trained, read
-from resgen.plan import Block
+from resgen.plan import Block, Plan
 from resgen.train.device.engine import Engine
 from resgen.weights.identity import Impossible
 
@@ -55,8 +57,6 @@ class Drops(NamedTuple):
     @property
     def median(self) -> float:
         """The median error without one block; NaN where none can be dropped."""
-        from statistics import median
-
         return median([each.rate.error for each in self.blocks if each.rate] or [float("nan")])
 
 
@@ -77,25 +77,68 @@ def drops(
         raise UserError(f"{run}: {trained.plan.name} has no blocks that could be dropped")
     shown = subject(trained, asked)
     module = trained.module(engine)
+    refused = dict(_refused(module, trained.plan))
+    wrong: Counter[str] = Counter()
     with torch.inference_mode():
-        seen = list(pictures(trained, shown, asked, engine))
+        for images, labels in pictures(trained, shown, asked, engine):
 
-        def rate() -> Rate:
-            wrong = 0
-            for images, labels in seen:
-                answers = outputs(module, images, engine, trained).argmax(1)
-                wrong += int((answers != labels).sum())
-            return Rate(wrong, len(shown.images))
+            def errors(images: Tensor = images, labels: Tensor = labels) -> int:
+                given = outputs(module, images, engine, trained)
+                return int((given.argmax(1) != labels).sum())
 
-        whole, found = rate(), []
-        for name, block in blocks(trained.plan):
-            left = block.shortcut.kind if block.shortcut.kind != "none" else "input"
-            try:
-                with dropped(module, name, block):
-                    found.append(Dropped(name, left, rate()))
-            except Impossible as reason:
-                found.append(Dropped(name, left, None, str(reason)))
+            wrong.update(dict(_wrong(module, trained.plan, errors, engine, refused)))
+    count = len(shown.images)
+    found = []
+    for name, block in blocks(trained.plan):
+        left = block.shortcut.kind if block.shortcut.kind != "none" else "input"
+        rate = None if name in refused else Rate(wrong[name], count)
+        found.append(Dropped(name, left, rate, refused.get(name, "")))
+    whole = Rate(wrong[""], count)
     return Drops(trained, shown.title, engine.precision, whole, tuple(found))
+
+
+def _refused(module: nn.Module, plan: Plan) -> Iterator[tuple[str, str]]:
+    """The blocks that cannot be dropped, and why."""
+    for name, block in blocks(plan):
+        try:
+            with dropped(module, name, block):
+                pass
+        except Impossible as reason:
+            yield name, str(reason)
+
+
+def _wrong(
+    module: nn.Module, plan: Plan, errors: Callable[[], int], engine: Engine,
+    refused: Mapping[str, str],
+) -> Iterator[tuple[str, int]]:  # fmt: skip
+    """(block, errors of a batch without it), first the whole network's under no name.
+
+    What stands before a block puts out the same with and without it, and is computed once.
+    """
+    row = [(name, module.get_submodule(name), block) for name, block in plan.named_blocks()]
+    entered: list[Tensor] = []
+    hook = row[0][1].register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0].clone()))
+    yield "", errors()
+    hook.remove()
+    (x,) = entered
+    droppable = {name for name, _ in blocks(plan)} - refused.keys()
+    try:
+        for name, made, block in row:
+            if name in droppable:
+                hook = made.register_forward_pre_hook(lambda _, __, x=x: (x.clone(),))
+                with dropped(module, name, block):
+                    yield name, errors()
+                hook.remove()
+            with engine.autocast():
+                x = made(x)
+            made.forward = _same
+    finally:
+        for _, made, _ in row:
+            made.__dict__.pop("forward", None)
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
 
 
 @contextmanager
