@@ -57,11 +57,11 @@ ROOMS = {
     ),
     "compare": "spread record groups forms",
     "inference": "trained subject reading answers scores verdict forms figure predict",
-    "analysis": "layers looking response gradient zeroing dropping differing",
+    "analysis": "layers looking response gradient zeroing dropping differing forms figures",
     "experiment": "model outcome",
     "cli": (
-        "streams options device pictures seeds trainings build deepen evaluate fit list predict "
-        "sample summarize training train"
+        "streams options device pictures seeds trainings analyze build deepen evaluate fit list "
+        "predict sample summarize training train"
     ),
 }
 WITH_TORCH = {

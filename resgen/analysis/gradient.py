@@ -62,6 +62,8 @@ class Gradients(NamedTuple):
     precision: str
     loss: float
     layers: tuple[Gradient, ...]
+    begun: str = ""
+    """The weights that the step begins with, where they were not drawn."""
 
     @property
     def first(self) -> float:
@@ -123,6 +125,7 @@ def _measured(source: str, module: nn.Module, setup: Setup) -> Gradients:
     return Gradients(
         labels([source])[0], setup.network.name, setup.settings.seed, setup.data.name,
         setup.recipe.batch, setup.engine.precision, loss, tuple(found),
+        setup.start.title if setup.start else "",
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from resgen.train.run.metrics import Row
 
 TOP5 = "top5_error"
 # Distinct for every kind of colour vision, and in grey print (Okabe and Ito).
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
 _LINES = (("train", "--", 1.2), ("heldout", "-", 2.0))
 
 
@@ -56,7 +56,7 @@ def _draw(axes: Any, runs: Mapping[str, Sequence[Sequence[Row]]], kind: str) -> 
     """One panel: the lines of every name, and what the kinds of lines mean."""
     bands = False
     for number, (name, each) in enumerate(runs.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         whole, short = _whole(each)
         bands = bands or len(whole) > 1
         for split, dashes, width in _LINES:
