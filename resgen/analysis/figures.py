@@ -74,9 +74,9 @@ def _responses(figure: Any, axes: Sequence[Any], found: Mapping[str, Responses])
         for panel, values in zip(axes, ([a.std for a in each.layers], each.sorted), strict=True):
             numbers = range(1, len(values) + 1)
             panel.plot(numbers, values, "-o", color=colour, ms=2.5, lw=1.2, label=f"{label}{own}")
-    where = "its norm" if kinds == {"norm"} else "the convolution"
-    behind = where if len(kinds) == 1 else "norm or convolution"
-    figure.suptitle(f"Responses of 3x3 layers, behind {behind}, before activation and addition")
+    behind = {"norm": "their norms", "convolution": "the convolutions"}
+    where = behind[kinds.pop()] if len(kinds) == 1 else "norms or convolutions"
+    figure.suptitle(f"Responses of 3x3 layers, behind {where}, before activation and addition")
     for panel, words in zip(axes, ("layer, in order", "layer, sorted by deviation"), strict=True):
         panel.set(xlabel=words, ylabel="standard deviation")
         panel.set_ylim(bottom=0)

@@ -91,7 +91,7 @@ def _text(key: str, value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        if key.endswith("error"):
+        if key.endswith(("error", "low", "high")):
             return f"{100 * value:.2f} %"
         return "0.0" if value == 0 else f"{value:#.4g}"
     return f"{value:,}" if isinstance(value, int) else one_line(str(value)) or "-"
@@ -181,7 +181,7 @@ def _drop_rows(found: Drops) -> list[Values]:
         low, high = rate.interval if rate else (None, None)
         rows.append(
             {"block": each.name, "left": each.left, "errors": rate and rate.errors,
-             "error": rate and rate.error, "low_error": low, "high_error": high, "why": each.why}
+             "error": rate and rate.error, "low": low, "high": high, "why": each.why}
         )  # fmt: skip
     return rows
 
