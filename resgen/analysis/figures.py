@@ -101,10 +101,12 @@ def _drops(figure: Any, axes: Sequence[Any], found: Mapping[str, Drops]) -> None
     for label, colour, each in _coloured(found):
         numbered = [(n, at) for n, at in enumerate(each.blocks, 1) if at.rate is not None]
         errors = [100 * at.rate.error for _, at in numbered if at.rate]
-        panel.plot([n for n, _ in numbered], errors, "o", color=colour, ms=5, label=label)
+        panel.plot(
+            [n for n, _ in numbered], errors, "o", color=colour, ms=5, label=label, clip_on=False
+        )
         panel.axhline(100 * each.whole.error, color=colour, lw=1.2, ls="--")
     panel.plot([], [], "--", color="grey", lw=1.2, label="the whole network")
-    panel.set(xlabel="block dropped", ylabel="error (%)")
+    panel.set(xlabel="block dropped, in order", ylabel="error (%)")
     panel.set_ylim(bottom=0)
     first = next(iter(found.values()))
     if len(found) == 1 and len(first.blocks) <= _MANY:
