@@ -56,17 +56,26 @@ ROOMS = {
         "trainer job runs"
     ),
     "compare": "spread record groups forms",
+    "inference": "trained subject reading answers scores verdict forms figure predict",
+    "analysis": "layers looking response gradient zeroing dropping differing forms figures",
     "experiment": (
         "model outcome schema checking networks runs commands planning worker running cluster "
         "judging measures style material plots charts figures forms conclusion"
     ),
-    "inference": "trained subject reading answers scores verdict forms figure predict",
     "cli": (
-        "streams options device pictures seeds trainings build deepen evaluate experiment fit list "
-        "predict sample summarize training train"
+        "streams options device pictures seeds trainings analyze build deepen evaluate experiment "
+        "fit list predict sample summarize training train"
     ),
 }
-WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run", "inference"}
+WITH_TORCH = {
+    "tensors",
+    "train.recipe",
+    "train.device",
+    "train.data",
+    "train.run",
+    "inference",
+    "analysis",
+}
 # In rooms free of torch, the files that need it: loaded inside the functions that ask for them.
 NEED_TORCH = {
     "source.module", "source.parts", "source.norm_parts", "source.attentions", "proof.measure",

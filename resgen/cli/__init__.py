@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from resgen.cli import streams
+from resgen.cli.analyze import analyze
 from resgen.cli.build import build
 from resgen.cli.deepen import deepen
 from resgen.cli.evaluate import evaluate
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(analyze)
 app.command()(build)
 app.command()(deepen)
 app.command()(evaluate)

@@ -49,7 +49,7 @@ def answers(
     unread: list[str] = []
     start = time.perf_counter()
     with torch.inference_mode():
-        for inputs, labels, failed in _batches(part, trained, batch, engine, processes):
+        for inputs, labels, failed in batches(part, trained, batch, engine, processes):
             if failed and bad_images == "refuse":
                 raise UserError(f"{failed[0]}; repair it, or leave such out: --skip-bad-images")
             unread += failed
@@ -95,7 +95,7 @@ def ranked(logits: Tensor, top: int) -> list[list[int]]:
     return rows
 
 
-def _batches(
+def batches(
     images: Split, trained: Trained, batch: int, engine: Engine, processes: int
 ) -> Iterator[tuple[Tensor, Tensor, list[str]]]:
     """(images on the device, labels, what could not be read)."""

@@ -27,13 +27,13 @@ class Impossible(Exception):
 
 
 _ABOVE_ZERO = (L.ReLU, L.LeakyReLU, L.ELU)
-_FLAT_AT_ZERO = (L.ReLU, L.ReLU6)
-_ZERO_AT_ZERO = (
+FLAT_AT_ZERO = (L.ReLU, L.ReLU6)
+ZERO_AT_ZERO = (
     L.SiLU, L.LeakyReLU, L.ELU, L.Hardswish, L.Mish, L.PReLU, L.Tanh, L.GELU, L.MaxPool, L.AvgPool,
     L.BlurPool, L.GlobalAvgPool, L.Flatten, L.EdgePad, L.ZeroPad, L.ChannelShuffle, L.Upsample,
     L.SpaceToDepth, L.Shift, L.Scale, *FREE,
 )  # fmt: skip
-_FACTORS = (
+FACTORS = (
     L.SqueezeExcitation, L.GatedSqueezeExcitation, L.EfficientChannelAttention, L.ChannelAttention,
     L.SpatialAttention, L.GlobalContextGate,
 )  # fmt: skip
@@ -142,7 +142,7 @@ class Writer:
         """`_zeroed`, of one layer."""
         name, op = join(prefix, layer.name), layer.op
         end = f"its residual path ends in {layer.name}"
-        if isinstance(op, _FLAT_AT_ZERO):
+        if isinstance(op, FLAT_AT_ZERO):
             raise Impossible(
                 f"its residual path ends in {type(op).__name__}, which has no gradient where it "
                 "puts out 0: the block would never learn"
@@ -172,7 +172,7 @@ class Writer:
             self._normal(name, op, list(range(op.num_features)))
         elif isinstance(op, L.Residual):
             raise Impossible("its residual path ends in another addition")
-        elif not isinstance(op, _ZERO_AT_ZERO + _FACTORS):
+        elif not isinstance(op, ZERO_AT_ZERO + FACTORS):
             raise Impossible(f"{end} ({type(op).__name__}), which is never 0")
         return False
 
@@ -269,7 +269,7 @@ def _refuse(called: str, op: L.Op) -> NoReturn:
             f"{called} takes its mean and deviation of each image, so no weights make it the "
             "identity"
         )
-    if isinstance(op, (*_FACTORS, L.ShortcutGate)):
+    if isinstance(op, (*FACTORS, L.ShortcutGate)):
         raise Impossible(f"{called} multiplies by a gate, which is never 1 and still learning")
     if isinstance(op, L.Scale):
         raise Impossible(f"{called} multiplies by {op.factor:g}, not by 1")
