@@ -42,7 +42,7 @@ ROOMS = {
         "ranges identity lifting channels widening deepening"
     ),
     "export": "compare tracing folding subject text weights programs deepening forms",
-    "report": "kinds boxes pen pieces compose draw rows formulas explain plots tables formats",
+    "report": "kinds boxes pen pieces compose draw rows bars formulas explain plots tables formats",
     "search": "catalog fit sample",
     "train.recipe": "keys defaults said parts groups lamb optimizers rate schema",
     "train.device": "engine machine meeting processes recompute",
@@ -58,9 +58,10 @@ ROOMS = {
     "compare": "spread record groups forms",
     "experiment": "model outcome",
     "inference": "trained subject reading answers scores verdict forms figure predict",
+    "page": "svg tables rendering sheet trained comparison experiment",
     "cli": (
-        "streams options device pictures seeds trainings build deepen evaluate fit list predict "
-        "sample summarize training train"
+        "streams options device proofs pictures seeds trainings build deepen evaluate fit list predict "
+        "report sample summarize training train"
     ),
 }
 WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run", "inference"}

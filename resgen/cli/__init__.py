@@ -15,6 +15,7 @@ from resgen.cli.evaluate import evaluate
 from resgen.cli.fit import fit
 from resgen.cli.list import list_
 from resgen.cli.predict import predict
+from resgen.cli.report import report
 from resgen.cli.sample import sample
 from resgen.cli.summarize import summarize
 from resgen.cli.train import train
@@ -35,6 +36,7 @@ app.command()(evaluate)
 app.command()(fit)
 app.command("list")(list_)
 app.command()(predict)
+app.command()(report)
 app.command()(sample)
 app.command()(summarize)
 app.command()(train)

@@ -59,6 +59,8 @@ class Comparison:
     """(seeds that agree, seeds)."""
     verdict: Verdict
     why: str = ""
+    measure: str = ""
+    """What was compared: of errors the differences are fractions."""
 
 
 @dataclass(frozen=True)

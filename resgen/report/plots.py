@@ -72,6 +72,11 @@ def plot_file(
     plans: Sequence[Plan], outcomes: Sequence[Outcome | None], path: Path, *, force: bool
 ) -> None:
     """Draws the networks as points and writes the figure."""
+    write_new(path, plot(plans, outcomes, path.suffix[1:]), force=force)
+
+
+def plot(plans: Sequence[Plan], outcomes: Sequence[Outcome | None], form: str) -> bytes:
+    """The networks as points: params against MACs, or where all were trained errors to both."""
     trained = [o for o in outcomes if o is not None]
     import matplotlib as mpl
 
@@ -102,9 +107,11 @@ def plot_file(
         figure.tight_layout(rect=(0, 0.03, 1, 1))
         _part_labels(figure)
         drawn = BytesIO()
-        figure.savefig(drawn, format=path.suffix[1:], dpi=160)
+        # Without the date, so that the same networks are the same file.
+        metadata = {"Date": None} if form == "svg" else {}
+        figure.savefig(drawn, format=form, dpi=160, metadata=metadata)
         plt.close(figure)
-    write_new(path, drawn.getvalue(), force=force)
+    return drawn.getvalue()
 
 
 _STYLE: dict[Any, Any] = {
