@@ -60,8 +60,8 @@ ROOMS = {
     "inference": "trained subject reading answers scores verdict forms figure predict",
     "page": "svg tables rendering sheet trained comparison experiment",
     "cli": (
-        "streams options device proofs pictures seeds trainings build deepen evaluate fit list predict "
-        "report sample summarize training train"
+        "streams options device proofs pictures seeds trainings build deepen evaluate fit list "
+        "predict report sample summarize training train"
     ),
 }
 WITH_TORCH = {"tensors", "train.recipe", "train.device", "train.data", "train.run", "inference"}

@@ -73,7 +73,8 @@ def report(
         return proofs[-1][1]
 
     measured = prove if measure else None
-    command = shlex.join(retyped(ctx, without=("force",)))
+    words = retyped(ctx, without=("output", "force"))
+    command = shlex.join([*words, "-o", str(output)])
     if experiments:
         text = page.experiment_page(Path(sources[0]), measured, command=command)
     elif len(found) == 1 and not found[0][1]:

@@ -17,7 +17,7 @@ from resgen.page.rendering import plain, rendered
 from resgen.page.sheet import Prove, Sheet, Typed, sheet_of
 from resgen.page.svg import Picture, picture
 from resgen.page.tables import Cell, Table
-from resgen.page.trained import Training, training
+from resgen.page.trained import training
 from resgen.plan import Plan, resolve
 from resgen.report.formats import change
 from resgen.report.plots import outcome, plot

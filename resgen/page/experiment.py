@@ -68,7 +68,7 @@ def _facts(found: Outcome) -> list[tuple[str, str, str]]:
     done = sum(run.state == "finished" for run in found.runs)
     seeds = len({run.seed for run in found.runs})
     return [
-        ("scale", found.scale, found.data),
+        ("scale", found.scale, ""),
         ("networks", f"{len(found.rows)}", ", ".join(found.series)),
         ("seeds", f"{seeds}", "of each network"),
         ("runs", f"{done}", "finished" if done == len(found.runs) else f"of {len(found.runs)}"),
@@ -82,7 +82,7 @@ def value_text(measure: str, value: float | None, *, sign: bool = False) -> str:
     """Errors are fractions and shown in %; anything else in four digits."""
     if value is None:
         return "\u2013"
-    plus = "+" if sign else ""
+    plus = "+" if sign and value else ""
     if measure.endswith("_error"):
         text = f"{100 * value:{plus}.2f}"
     elif float(value).is_integer() and abs(value) < 10**7:
@@ -124,14 +124,20 @@ def _tests(comparisons: Sequence[Comparison]) -> Table:
                 tables.number(" and ".join(map(str, one.n)) if len(set(one.n)) > 1
                               else str(one.n[0])),
                 tables.number("{} of {}".format(*one.agree)),
-                tables.word(one.test + (f". {one.why}" if one.why else "")),
+                tables.word(f"{one.test}: {one.why}" if one.why else one.test),
             )
         )  # fmt: skip
     heads = ("claim", "verdict", "difference", "interval", "n", "seeds agree", "test")
     points = any(one.measure.endswith("_error") for one in comparisons)
     note = "Differences of means, and their intervals; of errors, in points of a per cent."
     return Table(
-        "tests", "What was tested", heads, tuple(rows), sortable=False, note=note if points else ""
+        "tests",
+        "What was tested",
+        heads,
+        tuple(rows),
+        sortable=False,
+        kind="prose",
+        note=note if points else "",
     )
 
 
@@ -175,7 +181,7 @@ def _runs(found: Outcome) -> Table:
             tables.name(run.network), tables.count(run.seed),
             tables.badge(run.state, TONES[run.state]),
             *(tables.number(value_text(m, run.values.get(m)), run.values.get(m)) for m in measures),
-            tables.word(run.folder),
+            tables.path(run.folder),
         )
         for run in order
     )  # fmt: skip

@@ -12,14 +12,14 @@ from resgen.page import tables
 from resgen.page.rendering import rendered
 from resgen.page.svg import Picture, picture
 from resgen.page.tables import Cell, Table
-from resgen.plan import Plan, resolve
+from resgen.plan import Plan, elements, resolve
 from resgen.proof import Check, Proof
 from resgen.proof.proof import closed_form
 from resgen.report.bars import panels
 from resgen.report.draw import draw
 from resgen.report.kinds import in_paths
 from resgen.report.rows import Row, rows, total
-from resgen.report.tables import FORMATS, heading, others, path_rows, plainly
+from resgen.report.tables import FORMATS, PathRow, heading, others, path_rows, plainly
 from resgen.spec import Spec, load_spec
 from resgen.spec.resolved import resolved_text
 from resgen.spec.text import plain, spec_text
@@ -100,7 +100,8 @@ def sheet_of(
     books = cost(plan)
     proof = None if prove is None else prove(plan)
     added = shortcut_costs(plan)
-    about = " ".join(heading(plan).removeprefix(plan.name).split("   ")).strip()
+    about = ", ".join(heading(plan).split("   ")[1:])
+    about = about.replace("->", "\u2192").replace("none shortcuts", "no shortcuts")
     shortcuts = f"{added.identity} identity, {added.projection} projection shortcuts"
     drawing = picture(
         draw([plan]), f"{key}-drawing", title=f"Layers of {plan.name}",
@@ -113,7 +114,7 @@ def sheet_of(
     return Sheet(
         key,
         plan.name,
-        about.replace("->", "\u2192").replace(" classes ", " classes, "),
+        about,
         (
             ("params", f"{books.params:,}", short(books.params)),
             ("MACs", f"{books.macs:,}", short(books.macs)),
@@ -156,34 +157,30 @@ def _parts(key: str, caption: str, plan: Plan, by: str) -> Table:
 
 def _cells(row: Row, finer: bool) -> tuple[Cell, ...]:
     books = row.books
-    values = [tables.count(v) if v else tables.number("0", 0) for v in (
-        books.params, row.macs, 2 * row.macs, books.activations, books.residual_adds
-    )]  # fmt: skip
-    shape = tables.number(size(row.output).replace("x", "\u00d7"), _volume(row))
+    amounts = (books.params, row.macs, 2 * row.macs, books.activations, books.residual_adds)
+    values = map(tables.count, amounts)
+    shape = tables.number(size(row.output).replace("x", "\u00d7"), elements(row.output))
     if finer:
         return (tables.name(row.name), tables.word(plainly(row.kind)), shape, *values)
     blocks = tables.count(row.blocks) if row.blocks else tables.NONE
     return (tables.name(row.name), shape, blocks, *values)
 
 
-def _volume(row: Row) -> int:
-    volume = 1
-    for side in row.output:
-        volume *= side
-    return volume
-
-
 def _paths(key: str, plan: Plan) -> Table:
-    found, label = [], ""
-    for row in path_rows(plan, cost(plan)):
-        label = row.label or label
-        kind = label if row.label == "main path" else f"{row.kind} {label}".strip()
-        cells = (row.number, row.params, row.macs)
-        found.append((tables.name(kind), *map(tables.count, cells)))
+    found = [
+        (tables.name(_path(row)), *map(tables.count, (row.number, row.params, row.macs)))
+        for row in path_rows(plan, cost(plan))
+    ]
     return Table(
         key, "Main path and shortcuts", ("path", "number", "params", "MACs"), tuple(found),
         sortable=False,
     )  # fmt: skip
+
+
+def _path(row: PathRow) -> str:
+    if row.label == "main path" or row.kind.startswith("transition"):
+        return row.label or row.kind
+    return "blocks without" if row.kind == "none" else f"{row.kind} shortcuts"
 
 
 def _apart(key: str, plan: Plan) -> Table:
@@ -213,18 +210,18 @@ def _counted(key: str, plan: Plan) -> Table:
         found.append((tables.name(rule.name), tables.count(macs), tables.word(said)))
     return Table(
         key, "Its MACs as others count them", ("by", "MACs", "what that is"), tuple(found),
-        sortable=False,
+        sortable=False, kind="prose",
     )  # fmt: skip
 
 
-_DATA = {((1, 8, 8), 10): "digits", ((3, 32, 32), 10): "cifar10", ((3, 32, 32), 100): "cifar100"}
+_DATA = {("1x8x8", 10): "digits", ("3x32x32", 10): "cifar10", ("3x32x32", 100): "cifar100"}
 """Images of the network's own size."""
 
 
 def _commands(plan: Plan, typed: Typed | None) -> tuple[Command, ...]:
     if typed is None:
         return ()
-    data = _DATA.get((plan.input, plan.classes), "folder:PATH")
+    data = _DATA.get((size(plan.input), plan.classes), "folder:PATH")
     network, file = typed.words, plan.name.replace(" ", "-")
     found = (
         (["summarize", *network], "these figures and the proof, in the terminal"),

@@ -15,8 +15,11 @@ from markupsafe import Markup
 
 _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 DRAWING = frozenset(
-    "g defs path rect circle ellipse line polyline polygon text tspan use clipPath marker "
-    "linearGradient radialGradient stop mask pattern symbol image style".split()
+    [
+        *("g", "defs", "symbol", "use", "marker", "clipPath", "mask", "pattern", "style", "image"),
+        *("path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "text", "tspan"),
+        *("linearGradient", "radialGradient", "stop"),
+    ]
 )
 
 

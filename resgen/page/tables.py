@@ -17,7 +17,7 @@ class Cell:
     text: str | Markup
     value: float | None = None
     kind: str = ""
-    """A class of the style sheet: name, number, word, badge."""
+    """A class of the style sheet: name, number, word, path, mark."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,15 @@ class Table:
     foot: tuple[tuple[Cell, ...], ...] = ()
     sortable: bool = True
     note: str = ""
+    kind: str = ""
+    """A class of the style sheet: `narrow` is as wide as its words, `prose` has sentences."""
 
     @property
     def columns(self) -> list[tuple[str, bool]]:
         """(head, whether its cells are numbers, flush right)."""
         lines = (*self.rows, *self.foot)
         return [
-            (head, any(line[at].kind == "number" for line in lines))
+            (head, any(line[at].kind.startswith("number") for line in lines))
             for at, head in enumerate(self.heads)
         ]
 
@@ -52,6 +54,11 @@ def word(text: str | Markup) -> Cell:
     return Cell(text, kind="word")
 
 
+def path(text: str) -> Cell:
+    """The name of a file or a folder."""
+    return Cell(text, kind="path")
+
+
 def number(text: str, value: float | None = None) -> Cell:
     """A figure; without a value it sorts last."""
     return Cell(text, value, "number")
@@ -59,7 +66,7 @@ def number(text: str, value: float | None = None) -> Cell:
 
 def count(value: int) -> Cell:
     """Every digit: 25,557,032."""
-    return number(f"{value:,}", value)
+    return Cell(f"{value:,}", value, "number" if value else "number nothing")
 
 
 def rounded(value: int) -> Cell:
@@ -67,7 +74,7 @@ def rounded(value: int) -> Cell:
     return number(short(value), value)
 
 
-NONE = number("\u2013")
+NONE = Cell("\u2013", kind="number nothing")
 """Nothing to say."""
 
 
@@ -81,10 +88,10 @@ def percent(value: float | None, deviation: float | None = None) -> Cell:
 
 def badge(text: str, tone: str) -> Cell:
     """A verdict: tone is `good`, `bad`, `open` or `none`."""
-    return Cell(Markup('<span class="badge {}">{}</span>').format(tone, text), kind="badge")
+    return Cell(Markup('<span class="badge {}">{}</span>').format(tone, text), kind="mark")
 
 
 def facts(key: str, caption: str, pairs: Sequence[tuple[str, str]]) -> Table:
     """Two columns: what, and how it is."""
     rows = tuple((name(what), word(value)) for what, value in pairs)
-    return Table(key, caption, ("", ""), rows, sortable=False)
+    return Table(key, caption, ("", ""), rows, sortable=False, kind="narrow")

@@ -138,7 +138,7 @@ def _runs(groups: Sequence[Group]) -> Table:
             *(tables.percent(run.errors.get(measure)) for measure in measures),
             tables.NONE if run.best_epoch is None
             else tables.number(f"{run.best_epoch:g}", run.best_epoch),
-            tables.word(str(run.folder)),
+            tables.path(str(run.folder)),
         )
         for group, run, state in found
     )  # fmt: skip

@@ -27,7 +27,7 @@ AMOUNTS: tuple[tuple[str, Callable[[Cost], int]], ...] = (
     ("MACs", lambda books: books.macs),
     ("activations", lambda books: books.activations),
 )
-WIDTH, STEP, BAR, TOP = 300, 24, 15, 30
+WIDTH, STEP, BAR, TOP = 360, 24, 15, 30
 _STYLE = """.bar { stroke-width: 1; }
 .value { fill: var(--soft); font-size: 11.5px; }
 .base { stroke: var(--line); stroke-width: 1; }

@@ -196,7 +196,8 @@ def _engineering(axis: Any) -> None:
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     low, high = axis.get_view_interval()
-    subs = (1.0, 2.0, 5.0) if high / max(low, 1e-9) < 300 else (1.0,)
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(EngFormatter(places=0, sep=" "))
+    wide = high / max(low, 1e-9)
+    subs = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if wide < 8 else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=subs if wide < 300 else (1.0,)))
+    axis.set_major_formatter(EngFormatter(sep=" "))
     axis.set_minor_formatter(NullFormatter())
