@@ -15,6 +15,7 @@ from resgen.page.svg import Picture, picture
 from resgen.page.tables import Cell, Table
 from resgen.plan import resolve
 from resgen.spec import load_spec
+from resgen.words import joined
 
 TONES = {
     "holds": "good",
@@ -121,8 +122,7 @@ def _tests(comparisons: Sequence[Comparison]) -> Table:
                 tables.badge(one.verdict, TONES[one.verdict]),
                 tables.number(value_text(one.measure, one.mean, sign=True), one.mean),
                 tables.number(interval, one.low),
-                tables.number(" and ".join(map(str, one.n)) if len(set(one.n)) > 1
-                              else str(one.n[0])),
+                tables.number(" and ".join(map(str, dict.fromkeys(n for n in one.n if n)))),
                 tables.number("{} of {}".format(*one.agree)),
                 tables.word(f"{one.test}: {one.why}" if one.why else one.test),
             )
@@ -144,32 +144,46 @@ def _tests(comparisons: Sequence[Comparison]) -> Table:
 def _rows(found: Outcome) -> Table:
     """The networks over their seeds, beside what was published of them."""
     measures = [m for m in found.measures if any(m in row.means for row in found.rows)]
-    published = list(
-        dict.fromkeys((p.get("what", ""), p.get("where", "")) for p in found.published)
-    )
-    values = {
-        (p.get("network"), p.get("what", ""), p.get("where", "")): p["value"]
-        for p in found.published
-    }
+    published: dict[str, dict[str, float]] = {}
+    for each in found.published:
+        on = f", {each['data']}" if each.get("data") else ""
+        published.setdefault(f"published {each['what']}{on}", {})[each["network"]] = each["value"]
     rows = []
     for row in found.rows:
         cells = [
             tables.name(row.network), tables.count(row.layers), tables.count(row.params),
             tables.rounded(row.macs), tables.count(row.n),
             *(_mean(row, measure) for measure in measures),
+            *(_published(what, values.get(row.network)) for what, values in published.items()),
         ]  # fmt: skip
-        for what, where in published:
-            value = values.get((row.network, what, where))
-            cells.append(tables.NONE if value is None else tables.number(f"{value:g}", value))
         rows.append(tuple(cells))
     heads = (
         "network", "layers", "params", "MACs", "n", *(_head(found, each) for each in measures),
-        *(f"published: {what} ({where})" for what, where in published),
+        *(f"{what}, %" if "error" in what else what for what in published),
     )  # fmt: skip
+    note = "Mean \u00b1 standard deviation over the finished runs."
     return Table(
-        "rows", "The networks over their seeds", heads, tuple(rows),
-        note="Mean \u00b1 standard deviation over the finished runs.",
-    )  # fmt: skip
+        "rows",
+        "The networks over their seeds",
+        heads,
+        tuple(rows),
+        note=f"{note} {_sources(found)}",
+    )
+
+
+def _published(what: str, value: float | None) -> Cell:
+    measure = "test_error" if "error" in what else ""
+    return tables.NONE if value is None else tables.number(value_text(measure, value), value)
+
+
+def _sources(found: Outcome) -> str:
+    """Where published figures stand, and of which networks where there are several places."""
+    places: dict[str, list[str]] = {}
+    for each in found.published:
+        places.setdefault(str(each["where"]), []).append(str(each["network"]))
+    if len(places) == 1:
+        return f"Published: {next(iter(places))}."
+    return "".join(f"Published of {joined(of)}: {where}. " for where, of in places.items()).strip()
 
 
 def _runs(found: Outcome) -> Table:

@@ -106,9 +106,12 @@ def sheet_of(
     drawing = picture(
         draw([plan]), f"{key}-drawing", title=f"Layers of {plan.name}",
         description=f"{about}. {len(plan.stages)} stages, {plan.blocks} blocks; {shortcuts}.",
+        kind="drawn",
     )  # fmt: skip
     charts = [
-        picture(p.svg, f"{key}-chart-{n}", title=f"{p.title} by stage", description=p.said)
+        picture(
+            p.svg, f"{key}-chart-{n}", title=f"{p.title} by stage", description=p.said, kind="drawn"
+        )
         for n, p in enumerate(panels(plan), 1)
     ]
     return Sheet(

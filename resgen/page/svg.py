@@ -6,8 +6,10 @@ Figures come from files, so only what draws is taken: no scripts, no handlers, n
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from colorsys import rgb_to_hls
 from dataclasses import dataclass
+from typing import Literal
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
@@ -23,6 +25,10 @@ DRAWING = frozenset(
 )
 
 
+Kind = Literal["drawn", "plot"]
+"""A drawing is as large as it is; a plot is as wide as there is room."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """One SVG in a page: its element, and how wide it is by itself, in pixels."""
@@ -31,11 +37,14 @@ class Picture:
     width: float
 
 
-def picture(document: str, key: str, *, title: str, description: str = "") -> Picture | None:
+def picture(
+    document: str, key: str, *, title: str, description: str = "", kind: Kind = "plot"
+) -> Picture | None:
     """The document as an element under ids that begin with `key`; None of what is no SVG.
 
-    A grey is drawn as far between the page's paper and its ink as it was between white and black,
-    and text is darkened towards the ink: legible on either scheme, and in print.
+    One that has rules for a dark scheme keeps its colours. In any other a grey is as far between
+    the page's paper and its ink as it was between white and black, and coloured text is drawn
+    towards the ink: legible in either scheme, and in print.
     """
     try:
         root = ElementTree.fromstring(document)
@@ -45,10 +54,8 @@ def picture(document: str, key: str, *, title: str, description: str = "") -> Pi
         return None
     box = root.get("viewBox") or f"0 0 {_pixels(root.get('width'))} {_pixels(root.get('height'))}"
     width = _pixels(root.get("width")) or float(box.split()[2])
-    inside = _Inside(key, {each.get("id", "") for each in root.iter()})
+    inside = _Inside(key, root)
     named = f"{key}-title" + (f" {key}-desc" if description else "")
-    # A drawing brings its own style; what has none is a plot, whose text is the page's.
-    kind = "drawn" if any("--paper" in (each.text or "") for each in root.iter()) else "plot"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" id="{key}" class="{kind}" role="img" '
         f'aria-labelledby="{named}" viewBox={quoteattr(box)} style="--width: {width:g}px">',
@@ -67,10 +74,14 @@ def _pixels(length: str | None) -> float:
 
 
 class _Inside:
-    """What stands in one SVG: `ids` are those it defines."""
+    """What stands in one SVG: the ids it defines, and whether it knows a dark scheme."""
 
-    def __init__(self, key: str, ids: set[str]) -> None:
-        self.key, self.ids = key, ids
+    def __init__(self, key: str, root: ElementTree.Element) -> None:
+        self.key = key
+        self.ids = {each.get("id", "") for each in root.iter()}
+        self.classes = (root.get("class") or "").split()
+        styles = [each.text or "" for each in root.iter(f"{_SVG}style")]
+        self.dark = any("prefers-color-scheme" in each for each in styles)
 
     def written(self, element: ElementTree.Element) -> str:
         """The element as text, without what is not for drawing."""
@@ -78,7 +89,7 @@ class _Inside:
         if name not in DRAWING:
             return ""
         if name == "style":
-            rules = scoped(element.text or "", f"#{self.key}")
+            rules = scoped(element.text or "", f"#{self.key}", self.classes)
             return f"<style>{escape(self._references(rules))}</style>"
         words = name in ("text", "tspan")
         said = "".join(f" {k}={quoteattr(v)}" for k, v in self._attributes(element, words).items())
@@ -98,7 +109,8 @@ class _Inside:
                 elif re.match(r"data:image/(png|jpeg);base64,", value):
                     found["href"] = value
             elif not name.startswith(("{", "on")) and _loads_nothing(value):
-                found[name] = _toned(self._references(value), words=words)
+                text = self._references(value)
+                found[name] = text if self.dark else _toned(text, words=words)
         return found
 
     def _references(self, text: str) -> str:
@@ -114,18 +126,21 @@ def _loads_nothing(text: str) -> bool:
     return not re.search(r"@import|url\(\s*['\"]?(?!['\"]?#)|expression\(|javascript:", text, re.I)
 
 
-def scoped(rules: str, scope: str) -> str:
-    """CSS whose rules hold inside `scope` alone; those of a dark scheme on screens alone."""
+def scoped(rules: str, scope: str, classes: Sequence[str] = ()) -> str:
+    """CSS whose rules hold inside `scope` alone; those of a dark scheme on screens alone.
+
+    classes: what the document's root is called by, beside `svg` and `:root`.
+    """
     found = []
+    root = "|".join(["svg(?::root)?", ":root", *(re.escape(f".{each}") for each in classes)])
     for head, body in re.findall(r"([^{}]+)\{((?:[^{}]|\{[^{}]*\})*)\}", rules):
         head = head.strip()
         if head.startswith("@media"):
             media = head.replace("(prefers-color-scheme", "screen and (prefers-color-scheme")
-            found.append(f"{media} {{ {scoped(body, scope)} }}")
+            found.append(f"{media} {{ {scoped(body, scope, classes)} }}")
         elif not head.startswith("@") and _loads_nothing(body):
-            heads = (each.strip() for each in head.split(","))
-            own = (scope if each == "svg" else f"{scope} {each}" for each in heads)
-            found.append(f"{', '.join(own)} {{{body}}}")
+            heads = (re.sub(rf"^(?:{root})(?![\w-])", "", each.strip()) for each in head.split(","))
+            found.append(f"{', '.join(f'{scope} {each}'.strip() for each in heads)} {{{body}}}")
     return "\n".join(found)
 
 
