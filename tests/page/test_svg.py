@@ -77,7 +77,8 @@ def test_what_is_no_svg_is_none(text: str) -> None:
 def test_rules_hold_inside_their_own_picture_alone() -> None:
     rules = scoped(
         "svg { --a: 1 } text, .b { fill: red } @media (prefers-color-scheme: dark) { "
-        "svg { --a: 2 } .root .c { fill: blue } } @font-face { src: url(x) } svg:root { color: red }",
+        "svg { --a: 2 } .root .c { fill: blue } } @font-face { src: url(x) } "
+        "svg:root { color: red }",
         "#a", ["root"],
     )  # fmt: skip
     assert re.sub(r"\s+", " ", rules) == (
