@@ -51,6 +51,7 @@ class Comparison:
     test: str
     """Its name: `Welch's t interval, 95 %`."""
     n: tuple[int, int]
+    """Runs of the network, and of the other; 0 where it is compared with a number."""
     mean: float | None
     """Of the difference."""
     low: float | None
@@ -60,7 +61,7 @@ class Comparison:
     verdict: Verdict
     why: str = ""
     measure: str = ""
-    """What was compared: of errors the differences are fractions."""
+    """Whose difference it is."""
 
 
 @dataclass(frozen=True)
