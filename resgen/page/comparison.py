@@ -102,7 +102,7 @@ def _costs(found: Sequence[Network], sheets: Sequence[Sheet], groups: Sequence[G
             cells.append(tables.percent(error))
         rows.append((*cells, _proof(sheet)))
     heads = ("network", "input", "params", "+/\u2212", "MACs", "+/\u2212", "FLOPs", "activations",
-             "layers", *(["error, %"] if trained else []), "proof")  # fmt: skip
+             "layers", *(["error (%)"] if trained else []), "proof")  # fmt: skip
     error_note = " Errors are means over the finished runs: of the test images, or without any of "
     return Table(
         "costs", "What the networks cost", heads, tuple(rows),

@@ -146,8 +146,10 @@ def _rows(found: Outcome) -> Table:
     measures = [m for m in found.measures if any(m in row.means for row in found.rows)]
     published: dict[str, dict[str, float]] = {}
     for each in found.published:
+        unit = " (%)" if "error" in each["what"] else ""
         on = f", {each['data']}" if each.get("data") else ""
-        published.setdefault(f"published {each['what']}{on}", {})[each["network"]] = each["value"]
+        what = f"published {each['what']}{unit}{on}"
+        published.setdefault(what, {})[each["network"]] = each["value"]
     rows = []
     for row in found.rows:
         cells = [
@@ -159,7 +161,7 @@ def _rows(found: Outcome) -> Table:
         rows.append(tuple(cells))
     heads = (
         "network", "layers", "params", "MACs", "n", *(_head(found, each) for each in measures),
-        *(f"{what}, %" if "error" in what else what for what in published),
+        *published,
     )  # fmt: skip
     note = "Mean \u00b1 standard deviation over the finished runs."
     return Table(

@@ -84,7 +84,7 @@ def _errors(groups: Sequence[Group]) -> Table:
             (tables.name(group.label), tables.count(len(group.runs)), *cells,
              tables.word(about(group)))
         )  # fmt: skip
-    heads = ("runs", "n", *(f"{MEASURES[m]}, %" for m in measures), "what they are")
+    heads = ("runs", "n", *(f"{MEASURES[m]} (%)" for m in measures), "what they are")
     note = f"{NOTE[0].upper()}{NOTE[1:]} {RULE}" if len(groups) > 1 else NOTE
     note = f"{note[0].upper()}{note[1:]}"
     return Table("groups", "Errors over the seeds", heads, tuple(rows), note=note)
@@ -142,7 +142,7 @@ def _runs(groups: Sequence[Group]) -> Table:
         )
         for group, run, state in found
     )  # fmt: skip
-    heads = ("runs", "seed", "state", *(f"{MEASURES[m]}, %" for m in measures), "best epoch",
+    heads = ("runs", "seed", "state", *(f"{MEASURES[m]} (%)" for m in measures), "best epoch",
              "folder")  # fmt: skip
     return Table("runs", "Every run", heads, rows)
 

@@ -88,7 +88,7 @@ def outcome(**changes: Any) -> Outcome:
         ],
         "rows": [row(network) for network in ERRORS],
         "runs": runs(),
-        "measures": {"train_error": "training error, %", "heldout_error": "held-out error, %"},
+        "measures": {"train_error": "training error (%)", "heldout_error": "held-out error (%)"},
         "series": {"plain": ["plain20", "plain56"], "residual": ["resnet20", "resnet56"]},
         "published": [
             {"network": "resnet20", "value": 0.0875, "what": "test error", "data": "cifar10",
