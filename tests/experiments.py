@@ -70,9 +70,7 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 def study(experiment: Callable[..., str]) -> Callable[..., planning.Study]:
     """The experiment planned in tmp_path/experiments, its files written."""
 
-    def make(
-        choice: planning.Choice = planning.Choice(), **changes: Any
-    ) -> planning.Study:
+    def make(choice: planning.Choice = planning.Choice(), **changes: Any) -> planning.Study:
         made = planning.plan(experiment(**changes), choice, Path("experiments"), CPU)
         made.write()
         return made

@@ -42,7 +42,7 @@ ROOMS = {
         "ranges identity lifting channels widening deepening"
     ),
     "export": "compare tracing folding subject text weights programs deepening forms",
-    "report": "kinds boxes pen pieces compose draw rows formulas explain plots tables formats",
+    "report": "kinds boxes pen pieces compose draw rows bars formulas explain plots tables formats",
     "search": "catalog fit sample",
     "train.recipe": "keys defaults said parts groups lamb optimizers rate schema",
     "train.device": "engine machine meeting processes recompute",
@@ -62,9 +62,10 @@ ROOMS = {
         "model outcome schema checking networks runs commands planning worker running cluster "
         "judging measures style material plots charts figures forms conclusion"
     ),
+    "page": "svg tables rendering sheet trained comparison experiment",
     "cli": (
-        "streams options device pictures seeds trainings analyze build deepen evaluate experiment "
-        "fit list predict sample summarize training train"
+        "streams options device proofs pictures seeds trainings analyze build deepen evaluate "
+        "experiment fit list predict report sample summarize training train"
     ),
 }
 WITH_TORCH = {

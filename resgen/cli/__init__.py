@@ -17,6 +17,7 @@ from resgen.cli.experiment import experiment
 from resgen.cli.fit import fit
 from resgen.cli.list import list_
 from resgen.cli.predict import predict
+from resgen.cli.report import report
 from resgen.cli.sample import sample
 from resgen.cli.summarize import summarize
 from resgen.cli.train import train
@@ -39,6 +40,7 @@ app.command()(experiment)
 app.command()(fit)
 app.command("list")(list_)
 app.command()(predict)
+app.command()(report)
 app.command()(sample)
 app.command()(summarize)
 app.command()(train)

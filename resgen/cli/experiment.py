@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from resgen.experiment.outcome import Outcome
     from resgen.experiment.running import Ended
 
+REPORT = "report.html"
 RULES = (
     Apart("--list", ("--plan",), "the one prints commands, the other counts them; leave one out"),
     Apart("--list", ("--jobs", "--on ray"), "nothing is run; leave it out"),
@@ -133,15 +134,19 @@ def experiment(
             with closing(where.execute(left)) as ended:  # type: ignore[type-var]
                 for each in ended:
                     board.ended(each)
-    typer.echo("\n".join(_told(_concluded(study))))
+    typer.echo("\n".join([*_told(_concluded(study)), *hung("report", str(study.folder / REPORT))]))
     board.refuse_unfinished()
 
 
 def _concluded(study: planning.Study) -> Outcome:
     """Everything that is made of the runs."""
     from resgen.experiment.conclusion import conclude
+    from resgen.files import write_whole
+    from resgen.page import experiment_page
 
-    return conclude(study.experiment, study.name, study.scale, study.planned, study.folder)
+    found = conclude(study.experiment, study.name, study.scale, study.planned, study.folder)
+    write_whole(study.folder / REPORT, experiment_page(study.folder))
+    return found
 
 
 class _Board:

@@ -11,6 +11,7 @@ from typer import Option
 
 from resgen.cli.options import Apart, Needs, Overrides, grouped, refuse
 from resgen.cli.pictures import Pictures
+from resgen.cli.proofs import enforce_proofs, proved
 from resgen.cli.trainings import groups_of, mean, outcomes
 from resgen.compare import forms
 from resgen.compare.record import networks
@@ -18,9 +19,8 @@ from resgen.cost import cost
 from resgen.cost.budget import BYTES, Budget, amount, enforce
 from resgen.cost.conventions import CONVENTIONS
 from resgen.cost.memory import Training
-from resgen.errors import CheckFailed, UserError, each
+from resgen.errors import UserError, each
 from resgen.plan import Plan, resolve
-from resgen.proof import Proof, effort
 from resgen.report.formats import SORTS, Entry, render
 from resgen.spec import load_spec
 
@@ -197,7 +197,7 @@ def summarize(
     found = [
         Entry(
             plan,
-            _proof(plan) if view.measure else None,
+            proved(plan) if view.measure else None,
             *training.report(plan),
             mean([end.error for end in own if end]),
             [forms.group_data(g) for g in groups if g.folder in runs] if runs and groups else None,
@@ -209,25 +209,8 @@ def summarize(
         typer.echo("\n" + forms.render(groups, view.form, "group"))
     pictures.write(plans, [(plan, end) for plan, _, own in triples for end in own])
     pictures.write_curves(groups)
-    _enforce_proofs(found)
+    enforce_proofs((entry.plan, entry.proof) for entry in found)
     enforce([(plan.name, _over(plan, budget, training)) for plan in plans])
-
-
-def _proof(plan: Plan) -> Proof:
-    if line := effort.notice(plan):
-        typer.echo(line, err=True)
-    from resgen.proof import prove
-    from resgen.source.module import build_undrawn
-
-    return prove(plan, build_undrawn(plan))
-
-
-def _enforce_proofs(found: Sequence[Entry]) -> None:
-    """Raises CheckFailed for the first part of a proof that does not hold."""
-    for entry in found:
-        for check in entry.proof.checks if entry.proof else ():
-            if not check.holds:
-                raise CheckFailed(f"{entry.plan.name}: {check.name}: {check.text}")
 
 
 def _over(plan: Plan, budget: Budget, training: Training) -> list[str]:

@@ -15,11 +15,11 @@ from resgen.errors import one_line
 from resgen.words import COLUMNS, aligned, hung, wrapped
 
 SCHEMA_VERSION = 1
-_NOTE = (
+NOTE = (
     "errors in %, the mean over the seeds with its standard deviation: training with the weights "
     "of each step of the last epoch; held out and test with the last weights."
 )
-_RULE = (
+RULE = (
     "Differences of means in points, the group's less the first's, with Welch's 95 % interval, "
     "each by itself: within the spread where 0 lies in it."
 )
@@ -39,12 +39,12 @@ def table(groups: Sequence[Group]) -> str:
             lines += [row[0], f"  {cells}"]
     lines.append("")
     for group in groups:
-        lines += hung("", f"{group.label}: {_about(group)}", 0)
-        lines += [line for note in _notes(group) for line in hung("", note, 2)]
+        lines += hung("", f"{group.label}: {about(group)}", 0)
+        lines += [line for note in notes(group) for line in hung("", note, 2)]
     for group in groups[1:]:
         lines += ["", *wrapped(f"{group.label} against {groups[0].label}"), *_against(group)]
-    lines += ["", *wrapped(_NOTE)]
-    return "\n".join([*lines, *(wrapped(_RULE) if len(groups) > 1 else [])])
+    lines += ["", *wrapped(NOTE)]
+    return "\n".join([*lines, *(wrapped(RULE) if len(groups) > 1 else [])])
 
 
 def _cell(found: Spread | None) -> str:
@@ -56,14 +56,15 @@ def _cell(found: Spread | None) -> str:
     return f"{100 * found.mean:.2f} ({100 * found.deviation:.2f})"
 
 
-def _about(group: Group) -> str:
+def about(group: Group) -> str:
+    """Its seeds, data, device and precision."""
     one = (*group.runs, *group.others, *group.again)[0]
     data = "unknown data" if one.data is None else str(one.data.get("name"))
     place = ", ".join(str(one.place[key]) for key in ("device", "precision") if one.place[key])
     return ", ".join(part for part in (group.seeds, data, place) if part)
 
 
-def _notes(group: Group) -> list[str]:
+def notes(group: Group) -> list[str]:
     """What is not in the figures, and why."""
     found = []
     for run in group.others:
@@ -78,7 +79,7 @@ def _notes(group: Group) -> list[str]:
 def _against(group: Group) -> list[str]:
     lines = []
     for key, before, now in group.apart[:_MOST]:
-        lines += hung("", f"{key.lstrip('.')}: {_value(before)} -> {_value(now)}", 2)
+        lines += hung("", f"{key.lstrip('.')}: {value_text(before)} -> {value_text(now)}", 2)
     if len(group.apart) > _MOST:
         lines.append(f"  and {len(group.apart) - _MOST} more keys")
     if not group.differing:
@@ -87,15 +88,16 @@ def _against(group: Group) -> list[str]:
         return [*lines, f"  not compared: {why}"]
     for measure in dict.fromkeys((group.measure, "train_error")):
         if measure in group.differing:
-            words = _WORDS[measure]
+            words = WORDS[measure]
             lines += hung("", f"{words} error: {said(group.differing[measure])}", 2)
     return lines
 
 
-_WORDS = {"train_error": "training", "last_error": "held-out", "test_error": "test"}
+WORDS = {"train_error": "training", "last_error": "held-out", "test_error": "test"}
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A key's value in at most 40 letters."""
     text = "none" if value is None else json.dumps(value) if not isinstance(value, str) else value
     return one_line(text if len(text) <= 40 else f"{text[:37]}...")
 
@@ -166,11 +168,12 @@ def _run_rows(groups: Sequence[Group]) -> list[list[Any]]:
             *(run.errors.get(measure) for measure in MEASURES), run.best_epoch, str(run.folder),
         ]
         for group in groups
-        for run, state in _all_of(group)
+        for run, state in all_of(group)
     ]  # fmt: skip
 
 
-def _all_of(group: Group) -> Iterable[tuple[Record, str]]:
+def all_of(group: Group) -> Iterable[tuple[Record, str]]:
+    """Its runs, each with its state; `again` of those left out because their seed is there."""
     yield from ((run, run.state) for run in (*group.runs, *group.others))
     yield from ((run, "again") for run in group.again)
 
@@ -230,7 +233,7 @@ def run_table(groups: Sequence[Group]) -> str:
             *(f"{100 * run.errors[m]:.2f} %" if m in run.errors else "-" for m in MEASURES),
         )
         for group in groups
-        for run, state in _all_of(group)
+        for run, state in all_of(group)
     ]  # fmt: skip
     return "\n".join(aligned(header, rows))
 

@@ -133,9 +133,9 @@ def comparison(found: Sequence[Entry], convention: Convention | None = None) -> 
             [
                 plan.name,
                 f"{whole.books.params:,}",
-                _change(whole.books.params, first.books.params),
+                change(whole.books.params, first.books.params),
                 short(whole.macs),
-                _change(whole.macs, first.macs),
+                change(whole.macs, first.macs),
                 short(2 * whole.macs),
                 str(plan.weighted_layers),
                 verdict,
@@ -160,7 +160,8 @@ def comparison(found: Sequence[Entry], convention: Convention | None = None) -> 
     return "\n".join([*lines, *rule_lines([entry.plan for entry in found], convention)])
 
 
-def _change(count: int, first: int) -> str:
+def change(count: int, first: int) -> str:
+    """`+1.50%`, `x2.3`, `=`."""
     if count == first or not first:
         return "="
     change = count / first - 1

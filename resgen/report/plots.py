@@ -72,6 +72,11 @@ def plot_file(
     plans: Sequence[Plan], outcomes: Sequence[Outcome | None], path: Path, *, force: bool
 ) -> None:
     """Draws the networks as points and writes the figure."""
+    write_new(path, plot(plans, outcomes, path.suffix[1:]), force=force)
+
+
+def plot(plans: Sequence[Plan], outcomes: Sequence[Outcome | None], form: str) -> bytes:
+    """The networks as points: params against MACs, or where all were trained errors to both."""
     trained = [o for o in outcomes if o is not None]
     import matplotlib as mpl
 
@@ -102,9 +107,11 @@ def plot_file(
         figure.tight_layout(rect=(0, 0.03, 1, 1))
         _part_labels(figure)
         drawn = BytesIO()
-        figure.savefig(drawn, format=path.suffix[1:], dpi=160)
+        # Without the date, so that the same networks are the same file.
+        metadata = {"Date": None} if form == "svg" else {}
+        figure.savefig(drawn, format=form, dpi=160, metadata=metadata)
         plt.close(figure)
-    write_new(path, drawn.getvalue(), force=force)
+    return drawn.getvalue()
 
 
 _STYLE: dict[Any, Any] = {
@@ -189,7 +196,8 @@ def _engineering(axis: Any) -> None:
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     low, high = axis.get_view_interval()
-    subs = (1.0, 2.0, 5.0) if high / max(low, 1e-9) < 300 else (1.0,)
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(EngFormatter(places=0, sep=" "))
+    wide = high / max(low, 1e-9)
+    subs = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if wide < 8 else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=subs if wide < 300 else (1.0,)))
+    axis.set_major_formatter(EngFormatter(sep=" "))
     axis.set_minor_formatter(NullFormatter())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from resgen.cost import COUNTING, Cost, cost, cost_of_layers, shortcut_costs
 from resgen.cost.conventions import Convention
@@ -39,7 +40,7 @@ def heading(plan: Plan) -> str:
     said = dict(plan.about)
     out = f"{plan.classes} classes" if plan.classes else f"{plan.head[-1].output[0]} features"
     kinds = (run.block.kind for stage in plan.stages for run in stage.blocks)
-    blocks = joined(dict.fromkeys(map(_plainly, kinds))) if plan.blocks else "no"
+    blocks = joined(dict.fromkeys(map(plainly, kinds))) if plan.blocks else "no"
     words = f"{blocks} blocks, {said['shortcut']} shortcuts"
     if said["order"] != "original":
         words += f", {said['order']}"
@@ -69,7 +70,7 @@ def _cells(plan: Plan, by: str, convention: Convention | None) -> list[str]:
     header += [*(["blocks"] if not kinds else []), "params", "MACs", "FLOPs"]
     body = []
     for row in found:
-        kind = _plainly(row.kind).replace("identity-padded", "identity+pad")
+        kind = plainly(row.kind).replace("identity-padded", "identity+pad")
         cells = [row.name, *([kind] if kinds else []), size(row.output)]
         cells += [str(row.blocks or "-")] if not kinds else []
         body.append([*cells, f"{row.books.params:,}", short(row.macs), short(2 * row.macs)])
@@ -88,24 +89,37 @@ def _cells(plan: Plan, by: str, convention: Convention | None) -> list[str]:
     return lines
 
 
-def _plainly(kind: str) -> str:
+def plainly(kind: str) -> str:
+    """A kind of block without its order, which is said once."""
     return kind.removeprefix("preact_")
 
 
-def _paths(plan: Plan, books: Cost) -> list[str]:
-    """Main path against shortcuts, kind by kind, and what the weights weigh."""
+class PathRow(NamedTuple):
+    """Main path, transitions or a kind of shortcut: how many of what, and what they cost."""
+
+    label: str
+    number: int
+    kind: str
+    params: int
+    macs: int
+
+
+def path_rows(plan: Plan, books: Cost) -> list[PathRow]:
+    """Main path against shortcuts, kind by kind; a label stands in the first row of its own."""
     ends = cost_of_layers(without_shortcuts(plan.stem + plan.head))
     added = shortcut_costs(plan)
     between = [stage.runs[0].block.layers for stage in plan.stages if stage.before]
     before = cost_of_layers(without_shortcuts(tuple(layer for row in between for layer in row)))
     found = [
-        ("main path", plan.blocks, "blocks" if plan.blocks != 1 else "block",
-         books.params - ends.params - before.params - added.params,
-         books.macs - ends.macs - before.macs - added.macs)
+        PathRow(
+            "main path", plan.blocks, "blocks" if plan.blocks != 1 else "block",
+            books.params - ends.params - before.params - added.params,
+            books.macs - ends.macs - before.macs - added.macs,
+        )
     ]  # fmt: skip
     if between:
         word = "transitions" if len(between) > 1 else "transition"
-        found.append(("", len(between), word, before.params, before.macs))
+        found.append(PathRow("", len(between), word, before.params, before.macs))
     first = len(found)
     kinds: dict[str, list[int]] = {
         kind: [0, 0, 0] for kind in ("identity", "identity-padded", "projection", "none")
@@ -117,10 +131,15 @@ def _paths(plan: Plan, books: Cost) -> list[str]:
     for kind, (number, params, macs) in kinds.items():
         if number:
             label = "shortcuts" if len(found) == first else ""
-            found.append((label, number, kind.replace("-", ", "), params, macs))
+            found.append(PathRow(label, number, kind.replace("-", ", "), params, macs))
+    return found
+
+
+def _paths(plan: Plan, books: Cost) -> list[str]:
+    """Main path against shortcuts, kind by kind, and what the weights weigh."""
     lines = [
         f"{label:<11}{number:>4} {kind:<17}{params:>13,} params {macs:>17,} MACs"
-        for label, number, kind, params, macs in found
+        for label, number, kind, params, macs in path_rows(plan, books)
     ]
     weights = ", ".join(f"{memory(each * books.params)} {name}" for name, each in FORMATS)
     return [*lines, f"weights    {weights}"]
@@ -139,17 +158,22 @@ def _shortcuts(plan: Plan) -> Iterator[tuple[str, int, tuple[Layer, ...]]]:
                 yield "none", run.count, ()
 
 
+def others(books: Cost, paths: bool) -> list[tuple[str, int]]:
+    """The operations that are no multiply-adds of convolutions or linear layers, by their kind."""
+    found = (
+        ("norm", books.norm),
+        ("activation", books.activation),
+        ("pool", books.pool),
+        ("bias", books.bias),
+        ("products and sums" if paths else "products", books.elementwise),
+    )
+    return [(what, count) for what, count in found if count]
+
+
 def _apart(books: Cost, paths: bool) -> list[str]:
     """What is counted apart from the MACs."""
     share = f" ({books.residual_adds / books.macs:.2%} of the MACs)" if books.macs else ""
-    rest = [
-        (books.norm, "norm"),
-        (books.activation, "activation"),
-        (books.pool, "pool"),
-        (books.bias, "bias"),
-        (books.elementwise, "products and sums" if paths else "products"),
-    ]
-    named = ", ".join(f"{what} {short(count)}" for count, what in rest if count)
+    named = ", ".join(f"{what} {short(count)}" for what, count in others(books, paths))
     return [
         *hung(
             "additions",

@@ -50,7 +50,9 @@ def find(kind: str, name: str) -> Path:
         raise UserError(f"{name}: several {kind}s have this name: {', '.join(matches)}")
     if kind == "spec" and (others := _checked_against(name)):
         raise UserError(f"{name}: no spec of this name is shipped; the network is {others[0]}")
-    way_out = "`resgen list` shows them" if kind == "spec" else f"known are {joined(known or ['none'])}"
+    way_out = (
+        "`resgen list` shows them" if kind == "spec" else f"known are {joined(known or ['none'])}"
+    )
     hint = f"did you mean {joined(found, 'or')}?" if (found := guesses(kind, name)) else way_out
     raise UserError(f"{name}: no such file, and no {kind} of this name is shipped; {hint}")
 

@@ -134,7 +134,5 @@ def test_a_network_that_only_another_scale_has_is_said_to_be_untested(
     small = {**copy.deepcopy(SCALE), "networks": {"small": "small.yaml"}}
     path = experiment(scales={"digits": small, "large": copy.deepcopy(SCALE)})
     found = planning.plan(path, planning.Choice(), Path("experiments"), CPU)
-    assert found.notes == (
-        "digits has no network wide: what is expected of it is not tested here",
-    )
+    assert found.notes == ("digits has no network wide: what is expected of it is not tested here",)
     assert {each.network for each in found.planned} == {"small"}

@@ -50,8 +50,8 @@ def test_what_tells_runs_apart(study: Make) -> None:
         {"title": "Other", "claim": "Other."},
     ):
         assert folders(study(**same)) == before
-    changed = folders(study(networks={**NETWORKS, "small": {"spec": "small.yaml",
-                                                            "with": ["order=preact"]}}))  # fmt: skip
+    preact = {"spec": "small.yaml", "with": ["order=preact"]}
+    changed = folders(study(networks={**NETWORKS, "small": preact}))
     # What begins from another network is another run.
     assert changed["small"] != before["small"]
     assert changed["grown"] != before["grown"]

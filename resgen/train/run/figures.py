@@ -22,11 +22,15 @@ _LINES = (("train", "--", 1.2), ("heldout", "-", 2.0))
 
 
 def draw_curves(runs: Mapping[str, Sequence[Sequence[Row]]], path: Path, *, title: str) -> None:
+    """Writes the figure of `curves`. Raises UserError where the file cannot be written."""
+    write_whole(path, curves(runs, path.suffix[1:], title=title))
+
+
+def curves(runs: Mapping[str, Sequence[Sequence[Row]]], form: str, *, title: str) -> bytes:
     """One figure for all networks, as figure 6 of He et al. 2015: error in % over epochs.
 
     Of several runs under a name: their mean, in a band of a standard deviation to each side; those
-    that ended before the longest are thin lines of their own. Raises UserError where the file
-    cannot be written.
+    that ended before the longest are thin lines of their own.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -49,8 +53,10 @@ def draw_curves(runs: Mapping[str, Sequence[Sequence[Row]]], path: Path, *, titl
         axes.legend(frameon=False)
     image = BytesIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "resgen"}):
-        figure.savefig(image, format=path.suffix[1:], dpi=150)
-    write_whole(path, image.getvalue())
+        # Without the date, so that the same runs are the same file.
+        metadata = {"Date": None} if form == "svg" else {}
+        figure.savefig(image, format=form, dpi=150, metadata=metadata)
+    return image.getvalue()
 
 
 def draw_panel(axes: Any, runs: Mapping[str, Sequence[Sequence[Row]]], kind: str) -> None:
