@@ -269,7 +269,9 @@ def test_nothing_is_left_once_a_shell_has_executed_the_list(
     run("--list", **said)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.count(" && ") == 2
-    subprocess.run(["sh", "-c", line], check=True, capture_output=True)
+    Path("runs.txt").write_text(f"{line}\n")
+    spread = "tr '\\n' '\\0' < runs.txt | xargs -0 -n 1 -P 4 sh -c"
+    subprocess.run(["sh", "-c", spread], check=True, capture_output=True)
     run(**said)
     assert capsys.readouterr().err.splitlines() == [
         "experiments/width-digits: 2 runs, 2 of them already there"
