@@ -21,7 +21,8 @@ from resgen.experiment import planning, running
 from resgen.experiment.runs import Planned
 from resgen.experiment.worker import perform
 from resgen.train.run import metrics
-from tests.experiments import CPU, NETWORKS, instead, weights
+from tests.concluded import instead
+from tests.experiments import CPU, NETWORKS, weights
 from tests.training import typed_as
 
 TWO = {name: NETWORKS[name] for name in ("small", "wide")}
@@ -162,7 +163,7 @@ def test_without_ray_a_sentence_says_how_to_get_it(
 def started(*words: str, **more: Any) -> subprocess.Popen[str]:
     """The command, with workers, in a session of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.experiments", *words],
+        [sys.executable, "-m", "tests.concluded", *words],
         env={**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"},
         start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more,
     )  # fmt: skip
@@ -186,7 +187,7 @@ def trains(folder: Path) -> int:
 def test_interrupted_and_killed_it_goes_on_and_comes_to_the_same_end(
     experiment: Callable[..., str], tmp_path: Path
 ) -> None:
-    path = experiment(seeds=1, networks=TWO, set=["length=40 epochs"])
+    path = experiment(seeds=1, networks=TWO, set=["length=12 epochs"])
     alone = planning.plan(path, planning.Choice(), Path("alone"), CPU)
     alone.write()
     for each in alone.planned:
@@ -195,7 +196,7 @@ def test_interrupted_and_killed_it_goes_on_and_comes_to_the_same_end(
     words = ("experiment", path, "--device", "cpu", "--jobs", "1")
 
     first = started(*words)
-    reached(small.folder, 5, first)
+    reached(small.folder, 2, first)
     first.terminate()  # the command alone; it asks its workers to save
     _, err = first.communicate(timeout=240)
     assert first.returncode == 130, err
@@ -203,10 +204,10 @@ def test_interrupted_and_killed_it_goes_on_and_comes_to_the_same_end(
         "error: SIGTERM: what was going on is saved; the same command goes on"
     )
     assert small.standing.state == "missing"
-    assert 5 <= len(metrics.read(small.folder)) < 40
+    assert 2 <= len(metrics.read(small.folder)) < 12
 
     second = started(*words)
-    reached(wide.folder, 5, second)
+    reached(wide.folder, 2, second)
     os.killpg(second.pid, signal.SIGKILL)
     second.communicate(timeout=240)
     assert small.standing.state == "finished"
@@ -268,7 +269,9 @@ def test_nothing_is_left_once_a_shell_has_executed_the_list(
     run("--list", **said)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.count(" && ") == 2
-    subprocess.run(["sh", "-c", line], check=True, capture_output=True)
+    Path("runs.txt").write_text(f"{line}\n")
+    spread = "tr '\\n' '\\0' < runs.txt | xargs -0 -n 1 -P 4 sh -c"
+    subprocess.run(["sh", "-c", spread], check=True, capture_output=True)
     run(**said)
     assert capsys.readouterr().err.splitlines() == [
         "experiments/width-digits: 2 runs, 2 of them already there"
