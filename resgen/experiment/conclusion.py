@@ -211,17 +211,19 @@ def _run(run: Measured, folder: Path) -> Run:
 def _unfinished(found: Mapping[str, Sequence[Measured]]) -> list[str]:
     """What is not there yet, or never will be, in a sentence."""
     every = [run for each in found.values() for run in each]
-    counts = {
-        words: number
-        for state, words in (
-            ("diverged", "diverged"), ("failed", "failed"), ("missing", "are not finished"),
-        )
+    parts = [
+        f"{number} {words[number > 1]}"
+        for state, words in _UNFINISHED.items()
         if (number := sum(run.state == state for run in every))
-    }  # fmt: skip
-    if not counts:
-        return []
-    parts = joined(f"{number} {words}" for words, number in counts.items())
-    return [f"Of {len(every)} runs {parts}."]
+    ]
+    return [f"Of {len(every)} runs {joined(parts)}."] if parts else []
+
+
+_UNFINISHED = {
+    "diverged": ("diverged", "diverged"),
+    "failed": ("failed", "failed"),
+    "missing": ("is not finished", "are not finished"),
+}
 
 
 def environment(folders: Iterable[Path]) -> dict[str, Any]:

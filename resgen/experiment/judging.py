@@ -243,20 +243,18 @@ def overall(comparisons: Iterable[Comparison]) -> tuple[Verdict, str]:
     if left := len(every) - len(tested):
         rest = f" {left} more {'is' if left == 1 else 'are'} not tested at this scale."
     if not tested:
-        return "not tested", "Not tested: no expectation's networks are at this scale."
+        return "not tested", "No expectation's networks are at this scale."
     of = f"of {len(tested)} expectation{'' if len(tested) == 1 else 's'}"
-    held = f"{len(counts['holds'])} {of} hold"
     if against := counts["does not hold"]:
-        return "does not hold", (
-            f"Does not hold: of {len(against)} {of} the opposite was found "
-            f"({_list(against)}).{rest}"
-        )
+        said = f"The opposite of {len(against)} {of} was found: {_list(against)}.{rest}"
+        return "does not hold", said
     if open_ := counts["undecided"]:
-        return "undecided", f"Undecided: {held}, undecided are: {_list(open_)}.{rest}"
-    everything = (
-        "the one expectation does" if len(tested) == 1 else f"all {len(tested)} expectations do"
-    )
-    return "holds", f"Holds: {everything}.{rest}"
+        held = len(counts["holds"])
+        said = f"{held} {of} {'holds' if held == 1 else 'hold'}, undecided: {_list(open_)}.{rest}"
+        return "undecided", said
+    if len(tested) == 1:
+        return "holds", f"The one expectation holds.{rest}"
+    return "holds", f"All {len(tested)} expectations hold.{rest}"
 
 
 _MOST = 4

@@ -39,6 +39,8 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "legend.fontsize": 9,
+    # A name may hold a dollar sign.
+    "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "resgen",
 }

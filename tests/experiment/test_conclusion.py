@@ -42,7 +42,7 @@ def concluded(
 
 def test_a_whole_set(tmp_path: Path) -> None:
     made = concluded(tmp_path, study(tmp_path))
-    assert (made.verdict, made.sentence) == ("holds", "Holds: the one expectation does.")
+    assert (made.verdict, made.sentence) == ("holds", "The one expectation holds.")
     (comparison,) = made.comparisons
     assert comparison.sentence == "deep's training error is above shallow's"
     assert (comparison.measure, comparison.n, comparison.agree) == ("train_error", (3, 3), (3, 3))
@@ -81,7 +81,7 @@ def test_a_set_in_part_is_concluded_from_what_is_there(tmp_path: Path) -> None:
     runs = study(tmp_path)
     some = [*runs[:2], planned(tmp_path, "deep", 3), *runs[3:5], diverged(tmp_path, "shallow", 3)]
     made = concluded(tmp_path, some)
-    assert made.sentence.endswith(" Of 6 runs 1 diverged and 1 are not finished.")
+    assert made.sentence.endswith(" Of 6 runs 1 diverged and 1 is not finished.")
     assert [run.state for run in made.runs] == [
         "finished", "finished", "missing", "finished", "finished", "diverged",
     ]  # fmt: skip

@@ -247,21 +247,21 @@ def made(*verdicts: str) -> list[Comparison]:
 @pytest.mark.parametrize(
     ("verdicts", "verdict", "sentence"),
     [
-        (("holds", "holds"), "holds", "Holds: all 2 expectations do."),
-        (("holds",), "holds", "Holds: the one expectation does."),
+        (("holds", "holds"), "holds", "All 2 expectations hold."),
+        (("holds",), "holds", "The one expectation holds."),
         (
             ("holds", "not tested"), "holds",
-            "Holds: the one expectation does. 1 more is not tested at this scale.",
+            "The one expectation holds. 1 more is not tested at this scale.",
         ),
         (
             ("holds", "undecided"), "undecided",
-            "Undecided: 1 of 2 expectations hold, undecided are: claim 1.",
+            "1 of 2 expectations holds, undecided: claim 1.",
         ),
         (
             ("undecided", "does not hold", "holds"), "does not hold",
-            "Does not hold: of 1 of 3 expectations the opposite was found (claim 1).",
+            "The opposite of 1 of 3 expectations was found: claim 1.",
         ),
-        (("not tested",), "not tested", "Not tested: no expectation's networks are at this scale."),
+        (("not tested",), "not tested", "No expectation's networks are at this scale."),
     ],
 )  # fmt: skip
 def test_the_claim_holds_where_all_that_was_tested_does(

@@ -151,7 +151,18 @@ def test_the_digits_set_is_as_many_runs_as_the_documents_say() -> None:
         for network in shipped(name).scales["digits"].networks
     }
     named = sum(len(shipped(name).scales["digits"].networks) for name in NAMES)
-    assert (named, len(different)) == (55, 28)
+    assert (named, len(different)) == (55, 33)
+
+
+def test_the_decay_of_the_responses_digits_is_the_papers() -> None:
+    # Section 4.2: 64,000 steps at 0.1, from 32,000 and 48,000 on a tenth each, decay 1e-4.
+    from resgen.train.recipe.rate import Rate
+
+    scale = shipped("responses").scales["digits"]
+    recipe = set_values(read_recipe(scale.recipe), scale.set_)
+    rate = Rate(recipe, 1437 // recipe.batch)
+    total = sum(map(rate, range(rate.total))) * recipe.optimizer.weight_decay
+    assert total == pytest.approx(1e-4 * (32_000 * 0.1 + 16_000 * 0.01 + 16_000 * 0.001), rel=0.05)
 
 
 def test_the_short_scale_is_the_one_of_two_hours() -> None:
