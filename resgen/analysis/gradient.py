@@ -24,6 +24,7 @@ from resgen.plan import resolve
 from resgen.spec import load_spec
 from resgen.spec.loading import CHECKPOINTS
 from resgen.tensors import checkpoint
+from resgen.train.data.facts import split_name
 from resgen.train.data.feed import Piece
 from resgen.train.data.images import Wanted
 from resgen.train.data.order import shares
@@ -180,8 +181,11 @@ def _of_run(source: Path, download: str, engine: Engine) -> Setup:
     judged = state.get("judged")
     place = str(judged["data"] if judged else state["data"]["name"])
     settings = replace(_started(file.parent), seed=int(state["seed"]))
-    # Of a folder that has held-out images of its own the number says nothing.
-    wanted = Wanted(place, heldout=state["data"]["heldout"], download=download)
+    data, path = split_name(place)
+    # A folder may have held-out images of its own, of which none were cut.
+    own = data == "folder" and (Path(path) / "val").is_dir()
+    heldout = None if own else int(state["data"]["heldout"])
+    wanted = Wanted(place, heldout=heldout, download=download)
     setup = _setup(str(file), recipe, wanted, settings, engine)
     for where, before, now in differences(state["data"], data_facts(setup.data), "data"):
         raise UserError(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from resgen.analysis import gradients
 from resgen.errors import UserError
@@ -109,6 +112,29 @@ def test_a_run_that_began_with_weights(job: Job, tmp_path: Path, cpu: Engine) ->
     found = gradients(tmp_path / "second", engine=cpu)
     wanted = (before["conv1.weight"] - after["conv1.weight"]).norm().item() / row["rate"]
     assert found.first == pytest.approx(wanted, rel=1e-3)
+
+
+@pytest.mark.parametrize("splits", [("train",), ("train", "val")])
+def test_images_read_from_folders_must_be_what_they_were(
+    job: Job, tmp_path: Path, cpu: Engine, splits: tuple[str, ...]
+) -> None:
+    draw = np.random.default_rng(0)
+    for split, label, number in product(splits, "ab", range(8)):
+        place = tmp_path / "set" / split / label
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = draw.integers(0, 255, (9, 8 + number % 2), dtype=np.uint8)
+        Image.fromarray(pixels).save(place / f"{number}.png")
+    path, data = spec(tmp_path, classes="2"), Wanted(f"folder:{tmp_path / 'set'}")
+    recipe = {"length": "1 steps", "batch": 8, "optimizer": SGD, "schedule": {"kind": "constant"}}
+    runs.train(job(specs=[path], recipe_=recipe, data=data, workers=0))
+    after = checkpoint.load(tmp_path / "run" / "last.pt")["model"]["conv1.weight"]
+    before = load(path).module(0).state_dict()["conv1.weight"]
+    (row,) = metrics.read(tmp_path / "run")
+    wanted = (before - after).norm().item() / row["rate"]
+    assert gradients(tmp_path / "run", engine=cpu).first == pytest.approx(wanted, rel=1e-3)
+    (tmp_path / "set" / "train" / "a" / "3.png").unlink()
+    with pytest.raises(UserError, match="its images are others now: data"):
+        gradients(tmp_path / "run", engine=cpu)
 
 
 def test_frozen_layers_have_none(job: Job, tmp_path: Path, cpu: Engine) -> None:

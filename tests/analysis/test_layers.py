@@ -14,8 +14,8 @@ SPECS = (
     "imagenet/resnet50", "cifar/resnet110", "preact/resnetv2_50", "bit/resnetv2_50x1_bit",
     "res2net/res2net50_26w_4s", "resnest/resnest14d", "sknet/skresnet18", "cbam/bam_resnet18",
     "inception/inception_resnet_v2", "dla/dla34", "convnext/convnext_atto",
-    "shake/shake_shake26_2x32d",
-    "efficientnet/efficientnet_b0", "nfnet/dm_nfnet_f0", "poolformer/poolformer_s12",
+    "shake/shake_shake26_2x32d", "efficientnet/efficientnet_b0", "nfnet/dm_nfnet_f0",
+    "poolformer/poolformer_s12",
 )  # fmt: skip
 
 
