@@ -31,7 +31,7 @@ ROOMS = {
         "model numbers tables orders sliding pooling attentions makers space branches units paths "
         "attended blocks ends resolve folding forms"
     ),
-    "cost": "books budget conventions tape norms attended autograd memory",
+    "cost": "books budget conventions tape norms attended autograd traffic roofline memory",
     "source": (
         "parts norm_parts attentions writing forward shape words called classes naming network "
         "file module"

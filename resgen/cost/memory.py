@@ -10,12 +10,13 @@ allocator's rounding come on top.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from resgen.cost.autograd import forward
 from resgen.cost.books import cost
 from resgen.cost.conventions import conv_and_linear
 from resgen.cost.tape import FULL, backward_peak
+from resgen.cost.traffic import buffers
 from resgen.plan import Plan, elements
 from resgen.plan import layers as L
 from resgen.words import hung, memory, short
@@ -173,15 +174,6 @@ def largest_batch(plan: Plan, limit: int, precision: str, optimizer: str) -> int
 
 
 def _buffers(plan: Plan) -> int:
-    """What layers hold that is not trained."""
-    ops = (layer.op for _, layer in plan.named_layers())
-    return sum(_HELD[kind](op) for op in ops for kind in _HELD if isinstance(op, kind))
-
-
-# Running means and variances, the batches seen, a frozen norm's own scale and shift; filters.
-_HELD: dict[type, Callable[[Any], int]] = {
-    L.BatchNorm: lambda op: 2 * FULL * op.num_features + 8,
-    L.FrozenBatchNorm: lambda op: 4 * FULL * op.num_features,
-    L.EvoNormB0: lambda op: FULL * op.num_features,
-    L.BlurPool: lambda op: 9 * FULL * op.channels,
-}
+    """What layers hold that is not trained; a batch norm also counts the batches it has seen."""
+    ops = [layer.op for _, layer in plan.named_layers()]
+    return sum(FULL * buffers(op) + (8 if isinstance(op, L.BatchNorm) else 0) for op in ops)

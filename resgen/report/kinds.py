@@ -97,6 +97,7 @@ _SHORT = {
     "BatchNorm1d": "batch norm",
     "LayerNorm2d": "layer norm",
     "PixelNorm": "layer norm",
+    "BranchSoftmax": "softmax",
     "EvoNormB0": "evonorm b0",
     "EvoNormS0": "evonorm s0",
     "Residual": "residual unit",

@@ -11,17 +11,19 @@ from itertools import groupby
 from typing import NamedTuple
 
 from resgen.cost import Cost, cost_of_layers
+from resgen.cost.traffic import Traffic, traffic, traffic_of_branches, traffic_of_join
 from resgen.plan import Block, Layer, Plan, Shape, elements
 from resgen.plan import layers as L
 from resgen.report.kinds import alike, holds, kind_of
 
 Rule = Callable[[Layer], int]
+_Join = tuple[Cost, tuple[Traffic, ...]]
 
 
 class Row(NamedTuple):
     """One line of a report: a part of the network, its kind, and its books.
 
-    macs: multiply-adds by the report's counting convention.
+    macs: multiply-adds by the report's counting convention. moved: its operations, one by one.
     """
 
     name: str
@@ -30,11 +32,15 @@ class Row(NamedTuple):
     blocks: int
     books: Cost
     macs: int
+    moved: tuple[Traffic, ...] = ()
 
     def plus(self, other: Row, times: int = 1) -> Row:
-        """self with the other's books and MACs added to its own, `times` times."""
+        """self with the other's books, MACs and operations added to its own, `times` times."""
+        more = (each._replace(times=times * each.times) for each in other.moved)
         return self._replace(
-            books=self.books.plus(other.books, times), macs=self.macs + times * other.macs
+            books=self.books.plus(other.books, times),
+            macs=self.macs + times * other.macs,
+            moved=(*self.moved, *more) if times else self.moved,
         )
 
 
@@ -58,7 +64,7 @@ def rows(plan: Plan, by: str = "stage", rule: Rule | None = None) -> list[Row]:
             name = f"{stage.name}.{run.first}" + (f"-{last}" if run.count > 1 else "")
             blocks = 0 if stage.before and run is stage.runs[0] else run.count
             for part in _block_rows(name, run.block, by, rule):
-                empty = part._replace(books=Cost(), macs=0, blocks=part.blocks * blocks)
+                empty = part._replace(books=Cost(), macs=0, moved=(), blocks=part.blocks * blocks)
                 made.append(empty.plus(part, run.count))
     return [*made, *_ends("head", plan.head, by, rule)]
 
@@ -83,7 +89,7 @@ def _row(
 ) -> Row:
     books = cost_of_layers(layers)
     macs = books.macs if rule is None else sum(map(rule, _single(layers)))
-    return Row(name, kind, layers[-1].output, blocks, books, macs)
+    return Row(name, kind, layers[-1].output, blocks, books, macs, traffic(layers))
 
 
 def _single(layers: Iterable[Layer]) -> Iterator[Layer]:
@@ -103,7 +109,8 @@ def _block_rows(name: str, block: Block, by: str, rule: Rule | None) -> Iterable
         added = added._replace(elementwise=3 * elements(block.output))
     if by == "block":
         main = _row(name, block.kind, block.main + block.after, rule, 1)
-        yield main._replace(output=block.output, books=main.books.plus(added))
+        moved = (*main.moved, *traffic_of_join(block))
+        yield main._replace(output=block.output, books=main.books.plus(added), moved=moved)
         if kind != "none":
             shortcut = Row(f"{name} shortcut", kind, block.output, 0, Cost(), 0)
             if block.shortcut_layers:
@@ -113,7 +120,8 @@ def _block_rows(name: str, block: Block, by: str, rule: Rule | None) -> Iterable
     walk = _Walk(name, name, rule)
     yield from walk.rows(block.main)
     if kind != "none":
-        yield from walk.joined(kind, block.shortcut_layers, block.joined, added)
+        join = (added, traffic_of_join(block))
+        yield from walk.joined(kind, block.shortcut_layers, block.joined, join)
     yield from walk.rows(block.after)
 
 
@@ -134,18 +142,19 @@ class _Walk:
                 yield row.plus(row, times - 1)
 
     def joined(
-        self, kind: str, layers: tuple[Layer, ...], output: Shape, added: Cost
+        self, kind: str, layers: tuple[Layer, ...], output: Shape, join: _Join
     ) -> Iterator[Row]:
         """What a shortcut is: its kind, its layers, and the addition where it joins."""
         yield self._own("shortcut", kind, output)
         yield from self.rows(layers)
-        yield self._own("addition", "add", output, added)
+        yield self._own("addition", "add", output, join)
 
-    def _own(self, word: str, kind: str, output: Shape, books: Cost | None = None) -> Row:
+    def _own(self, word: str, kind: str, output: Shape, join: _Join = (Cost(), ())) -> Row:
         """A row for what is no module."""
         self.counts[word] += 1
         number = f" {self.counts[word]}" if self.counts[word] > 1 else ""
-        return Row(f"{self.name} {word}{number}", kind, output, 0, books or Cost(), 0)
+        books, moved = join
+        return Row(f"{self.name} {word}{number}", kind, output, 0, books, 0, moved)
 
     def _layer(self, layer: Layer, name: str) -> Iterator[Row]:
         op = layer.op
@@ -155,8 +164,8 @@ class _Walk:
             yield from self.rows(op.main)
             if op.shortcut.kind != "none":
                 parts = op.parts(layer.input)[len(op.main) + len(op.added) :]
-                added = cost_of_layers(parts)
-                yield from self.joined(op.shortcut.kind, op.added, op.output, added)
+                join = (cost_of_layers(parts), traffic(parts))
+                yield from self.joined(op.shortcut.kind, op.added, op.output, join)
         else:
             full = f"{self.prefix}.{name}" if self.prefix else name
             if isinstance(op, L.Part):
@@ -178,8 +187,10 @@ class _Walk:
         for is_carry, group in groupby(paths, key=lambda part: any(part is j for j in joins)):
             if is_carry:
                 for part in group:
-                    yield self._own("carry", "sum", part.output, cost_of_layers((part,)))
+                    join = (cost_of_layers((part,)), traffic((part,)))
+                    yield self._own("carry", "sum", part.output, join)
             else:
                 yield from self.rows(group)
         if not op.joiner:
-            yield self._own("join", kind_of(op), op.output, cost_of_layers(tuple(sums)))
+            join = (cost_of_layers(tuple(sums)), traffic_of_branches(op))
+            yield self._own("join", kind_of(op), op.output, join)

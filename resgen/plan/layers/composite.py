@@ -23,7 +23,7 @@ class Composite(SameShape):
         return 0
 
 
-class _WeightNorm(NoParams, NamedTuple("_WeightNorm", [("weight", Shape), ("each", int)])):
+class WeightNorm(NoParams, NamedTuple("_WeightNorm", [("weight", Shape), ("each", int)])):
     """w = (W - mean) / std of each output channel: so many operations a weight, none an image."""
 
     __slots__ = ()
@@ -53,7 +53,7 @@ class StandardizedConv(Conv):
 
     def parts(self, shape: Shape) -> tuple[Layer, ...]:
         conv = Conv(*self)
-        norm = _WeightNorm(conv.params()["weight"], self.each)
+        norm = WeightNorm(conv.params()["weight"], self.each)
         return (Layer("", norm, shape, shape), Layer("", conv, shape, conv.out(shape)))
 
 

@@ -100,7 +100,7 @@ class ChannelConv(Conv1d):
     torch: ClassVar[str] = "ChannelConv"
 
 
-class _Gain(NoParams, NamedTuple("_Gain", [("channels", int)])):
+class Gain(NoParams, NamedTuple("_Gain", [("channels", int)])):
     """The learned gain of each filter; its operations are those of its norm."""
 
     __slots__ = ()
@@ -127,7 +127,7 @@ class ScaledConv(StandardizedConv):
     each: ClassVar[int] = 5
 
     def parts(self, shape: Shape) -> tuple[Layer, ...]:
-        return (Layer("", _Gain(self.out_channels), shape, shape), *super().parts(shape))
+        return (Layer("", Gain(self.out_channels), shape, shape), *super().parts(shape))
 
 
 class _Joiner(SameShape):
@@ -156,7 +156,7 @@ class Shake(_Joiner, NoParams, NamedTuple("_Shake", [("branches", int)])):
         return 2 * self.branches * elements(out)
 
 
-class _Softmax(NoParams, SameShape, NamedTuple("_Softmax", [("branches", int)])):
+class BranchSoftmax(NoParams, SameShape, NamedTuple("_BranchSoftmax", [("branches", int)])):
     """Weights over branches and the weighted sum: two operations an element of each."""
 
     __slots__ = ()
@@ -205,5 +205,5 @@ class Select(_Joiner, _Select):
                 ("fc2", Conv(squeezed, self.branches * into, 1, bias=self.bias)),
                 ("", Sigmoid()),
             ),
-            Layer("", _Softmax(self.branches), shape, shape),
+            Layer("", BranchSoftmax(self.branches), shape, shape),
         )
