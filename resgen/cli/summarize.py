@@ -19,6 +19,7 @@ from resgen.cost import cost
 from resgen.cost.budget import BYTES, Budget, amount, enforce
 from resgen.cost.conventions import CONVENTIONS
 from resgen.cost.memory import Training
+from resgen.cost.roofline import Roofline, roofline
 from resgen.errors import UserError, each
 from resgen.plan import Plan, resolve
 from resgen.report.formats import SORTS, Entry, render
@@ -84,6 +85,14 @@ class StepOptions:
         str | None,
         Option(metavar="24GiB", help="Add the largest batch that trains in it."),
     ] = None
+    roofline: Annotated[
+        str | None,
+        Option(
+            metavar="FILE|FLOPS,BYTES",
+            help="With --by layer: which layers memory bounds, of --batch images (or 1), on the "
+            "device of a file of resgen bench or with these peaks a second (19.5T,1.5TB).",
+        ),
+    ] = None
 
     def training(self) -> Training:
         """The step in numbers. Raises UserError for what is none."""
@@ -91,6 +100,12 @@ class StepOptions:
             raise UserError(f"--batch {self.batch}: must be 1 or more images")
         limit = None if self.memory is None else amount(self.memory, "--memory", units=BYTES)
         return Training(self.batch, self.precision, self.optimizer, limit)
+
+    def roof(self) -> Roofline | None:
+        """The device that layers are held against. Raises UserError for what is none."""
+        if self.roofline is None:
+            return None
+        return roofline(self.roofline, self.precision)._replace(batch=self.batch or 1)
 
 
 @dataclass(frozen=True)
@@ -118,7 +133,7 @@ _STEP = ("--batch", "--memory", "--max-memory")
 _REPORT = (
     "--format", "--by", "--measure", "--convention", "--sort", "--batch", "--precision",
     "--optimizer", "--memory", "--max-params", "--max-macs", "--max-memory", "--draw", "--beside",
-    "--plot", "--curves", "--force",
+    "--plot", "--curves", "--force", "--roofline",
 )  # fmt: skip
 RUNS_ALONE = ("--by run", "--by group")
 _OF_NETWORKS = (
@@ -132,7 +147,8 @@ RULES: tuple[Apart | Needs, ...] = (
     Apart("--explain", _REPORT, "the formulas are printed alone; leave one out"),
     Apart("--memory", _ROWS, _NO_STEP),
     Apart("--batch", _ROWS, _NO_STEP, unless="--max-memory"),
-    Needs("--precision", _STEP),
+    Needs("--precision", (*_STEP, "--roofline")),
+    Needs("--roofline", ("--by layer",)),
     Needs("--optimizer", _STEP),
     *(
         Apart(f"--by {part}", (SEVERAL,), "give one network, or --format json", "--format json")
@@ -171,7 +187,7 @@ def summarize(
     sources = networks(specs)
     said = [SEVERAL] if len(sources) > 1 else []
     refuse(ctx, RULES, *said, *([RUNS] if any(runs for _, runs in sources) else []))
-    training, budget = step.training(), limits.budget()
+    training, roof, budget = step.training(), step.roof(), limits.budget()
     ends = each(lambda source: outcomes(*source, with_), sources)
     pictures.check(len(sources), [end for own in ends for end in own])
     if view.resolved:
@@ -201,6 +217,7 @@ def summarize(
             *training.report(plan),
             mean([end.error for end in own if end]),
             [forms.group_data(g) for g in groups if g.folder in runs] if runs and groups else None,
+            roof,
         )
         for plan, (_, runs), own in triples
     ]

@@ -21,31 +21,32 @@ OPTION = "--roofline"
 
 
 class Roofline(NamedTuple):
-    """A device's peaks in one precision: FLOPs and bytes a second."""
+    """A device's peaks in one precision, FLOPs and bytes a second, and the images at a time."""
 
     flops: float
     bytes: float
     precision: str = "fp32"
-    device: str = ""
+    device: str = "a device"
+    batch: int = 1
 
     @property
     def balance(self) -> float:
         """FLOPs it computes in the time of moving one byte."""
         return self.flops / self.bytes
 
-    def times(self, each: Traffic, batch: int) -> tuple[float, float]:
-        """(arithmetic's, memory's) seconds of an operation on a batch."""
-        moved = each.bytes(batch, WIDTHS[self.precision])
-        return each.computed(batch) / self.flops, moved / self.bytes
-
 
 class Bound(NamedTuple):
-    """Operations on a batch: their sums, the least seconds, and those of them memory bounds."""
+    """Of operations on a batch: FLOPs, bytes, the least seconds, how many there are.
+
+    by_memory, layers_by_memory: the seconds and the number of those that memory bounds.
+    """
 
     operations: int = 0
     bytes: int = 0
     seconds: float = 0.0
     by_memory: float = 0.0
+    layers: int = 0
+    layers_by_memory: int = 0
 
     @property
     def intensity(self) -> float | None:
@@ -60,17 +61,22 @@ class Bound(NamedTuple):
         return "memory" if 2 * self.by_memory > self.seconds else "compute"
 
 
-def bound(found: Iterable[Traffic], batch: int, roof: Roofline) -> Bound:
+def bound(found: Iterable[Traffic], roof: Roofline) -> Bound:
     """Of operations one after another; each takes the longer of its two times."""
-    operations = moved = 0
+    operations = moved = layers = layers_by_memory = 0
     seconds = by_memory = 0.0
     for each in found:
-        computing, moving = roof.times(each, batch)
-        operations += each.computed(batch)
-        moved += each.bytes(batch, WIDTHS[roof.precision])
+        computed = each.computed(roof.batch)
+        carried = each.bytes(roof.batch, WIDTHS[roof.precision])
+        computing, moving = computed / roof.flops, carried / roof.bytes
+        operations += computed
+        moved += carried
         seconds += max(computing, moving)
-        by_memory += moving if moving > computing else 0.0
-    return Bound(operations, moved, seconds, by_memory)
+        layers += each.times
+        if moving > computing:
+            by_memory += moving
+            layers_by_memory += each.times
+    return Bound(operations, moved, seconds, by_memory, layers, layers_by_memory)
 
 
 def roofline(text: str, precision: str) -> Roofline:
@@ -80,9 +86,7 @@ def roofline(text: str, precision: str) -> Roofline:
     """
     flops, comma, moved = text.partition(",")
     if comma and not Path(text).exists():
-        return Roofline(
-            amount(flops, OPTION), amount(moved, OPTION, units=BYTES), precision, "a device"
-        )
+        return Roofline(amount(flops, OPTION), amount(moved, OPTION, units=BYTES), precision)
     return peaks(Path(text)).of(precision, text)
 
 

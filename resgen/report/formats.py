@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from resgen.cost import COUNTING, cost, shortcut_costs
 from resgen.cost.conventions import Convention
+from resgen.cost.roofline import Roofline
 from resgen.plan import Plan
 from resgen.proof import Proof
+from resgen.report import roofline
 from resgen.report.rows import Row, rows, total
 from resgen.report.tables import FORMATS, heading, row_values, rule_lines, table
 from resgen.words import aligned, overridden, short, size
@@ -26,7 +28,7 @@ class Entry(NamedTuple):
 
     training: the memory of a training step as plain values; lines: the same as text.
     error: what its run ended with, as a fraction, where it was trained; of several the mean.
-    runs: what is known of its runs, as plain values.
+    runs: what is known of its runs, as plain values. roof: what its layers are held against.
     """
 
     plan: Plan
@@ -35,6 +37,7 @@ class Entry(NamedTuple):
     lines: tuple[str, ...] = ()
     error: float | None = None
     runs: list[dict[str, Any]] | None = None
+    roof: Roofline | None = None
 
 
 def as_data(
@@ -43,6 +46,7 @@ def as_data(
     by: str = "stage",
     convention: Convention | None = None,
     training: dict[str, Any] | None = None,
+    roof: Roofline | None = None,
 ) -> dict[str, Any]:
     """The report as plain values: exact integers, ready for JSON."""
     books, twin = cost(plan), cost(plan.plain())
@@ -74,7 +78,12 @@ def as_data(
         else {"ok": proof.ok, "checks": [check._asdict() for check in proof.checks]},
     }
     if by != "stage":
-        data[f"{by}s"] = [_row_data(row) for row in rows(plan, by)]
+        data[f"{by}s"] = [
+            _row_data(row) | (roofline.values(row.moved, roof) if roof else {})
+            for row in rows(plan, by)
+        ]
+    if roof:
+        data["roofline"] = roofline.summary(plan, roof)
     if convention:
         data["convention"] = {
             "name": convention.name,
@@ -174,6 +183,7 @@ _EXACT = (
     "network", "row", "kind", "output", "blocks",
     "params", "macs", "flops", "residual_adds", "activations",
 )  # fmt: skip
+_BOUND = ("bytes", "operations_per_byte", "bound")
 
 
 def _exact_rows(found: Sequence[Entry], by: str, convention: Convention | None) -> list[list[str]]:
@@ -181,8 +191,14 @@ def _exact_rows(found: Sequence[Entry], by: str, convention: Convention | None) 
     made = []
     for entry in found:
         parts = rows(entry.plan, by, rule) if len(found) == 1 else []
-        made += [[entry.plan.name, *row_values(row)] for row in (*parts, total(entry.plan, rule))]
+        for row in (*parts, total(entry.plan, rule)):
+            bounds = roofline.exact(row.moved, entry.roof) if entry.roof else []
+            made.append([entry.plan.name, *row_values(row), *bounds])
     return made
+
+
+def _exact_header(found: Sequence[Entry]) -> list[str]:
+    return [*_EXACT, *(_BOUND if found[0].roof else ())]
 
 
 def _counting(convention: Convention | None) -> str:
@@ -195,7 +211,7 @@ def as_csv(found: Sequence[Entry], by: str, convention: Convention | None = None
     writer = csv.writer(out, lineterminator="\n")
     inputs = {entry.plan.name: size(entry.plan.input) for entry in found}
     typed = overridden(found[0].plan.overrides) if found[0].plan.overrides else None
-    writer.writerow([*_EXACT, "input", "counting", *(["with"] if typed else [])])
+    writer.writerow([*_exact_header(found), "input", "counting", *(["with"] if typed else [])])
     for row in _exact_rows(found, by, convention):
         writer.writerow([*row, inputs[row[0]], _counting(convention), *([typed] if typed else [])])
     return out.getvalue().rstrip("\n")
@@ -203,7 +219,9 @@ def as_csv(found: Sequence[Entry], by: str, convention: Convention | None = None
 
 def as_markdown(found: Sequence[Entry], by: str, convention: Convention | None = None) -> str:
     """The CSV's rows as a Markdown table, with the counting rule below it."""
-    lines = [f"| {' | '.join(_EXACT)} |", "|" + "|".join([" --- "] * 4 + [" ---: "] * 6) + "|"]
+    header = _exact_header(found)
+    rule = [" --- "] * 4 + [" ---: "] * (len(header) - 4)
+    lines = [f"| {' | '.join(header)} |", "|" + "|".join(rule) + "|"]
     lines += [f"| {' | '.join(row)} |" for row in _exact_rows(found, by, convention)]
     inputs = ", ".join(dict.fromkeys(size(entry.plan.input) for entry in found))
     typed = found[0].plan.overrides
@@ -223,7 +241,7 @@ def render(found: Sequence[Entry], form: str, by: str, convention: Convention | 
     """One or several networks in the format asked for."""
     if form == "json":
         data = [
-            as_data(e.plan, e.proof, by, convention, e.training)
+            as_data(e.plan, e.proof, by, convention, e.training, e.roof)
             | ({} if e.runs is None else {"runs": e.runs})
             for e in found
         ]
@@ -235,4 +253,4 @@ def render(found: Sequence[Entry], form: str, by: str, convention: Convention | 
     if len(found) > 1:
         return comparison(found, convention)
     entry = found[0]
-    return table(entry.plan, entry.proof, by, convention, entry.lines)
+    return table(entry.plan, entry.proof, by, convention, entry.lines, entry.roof)

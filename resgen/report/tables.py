@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from resgen.cost import COUNTING, Cost, cost, cost_of_layers, shortcut_costs
 from resgen.cost.conventions import Convention
+from resgen.cost.roofline import Roofline
 from resgen.plan import Layer, Plan
 from resgen.plan.layers import residuals, without_shortcuts
 from resgen.proof import Check, Proof
+from resgen.report import roofline
 from resgen.report.kinds import in_paths
 from resgen.report.rows import Row, rows, total
 from resgen.words import COLUMNS, aligned, hung, joined, memory, overridden, short, size, wrapped
@@ -23,12 +25,17 @@ def table(
     by: str = "stage",
     convention: Convention | None = None,
     extra: Sequence[str] = (),
+    roof: Roofline | None = None,
 ) -> str:
-    """The report of one network; `extra` lines stand before the proof."""
+    """The report of one network; `extra` lines stand before the proof.
+
+    roof: the device under whose peaks the rows are looked at.
+    """
     books = cost(plan)
     lines = [*wrapped(heading(plan)), ""]
-    lines += _cells(plan, by, convention)
+    lines += _cells(plan, by, convention, roof)
     lines += ["", *_paths(plan, books), *_apart(books, in_paths(plan))]
+    lines += roofline.lines(plan, roof) if roof else []
     if extra:
         lines += ["", *extra]
     lines += ["", *proof_lines(proof), "", *rule_lines((plan,), convention)]
@@ -61,24 +68,30 @@ def rule_lines(plans: Sequence[Plan], convention: Convention | None) -> list[str
     return lines
 
 
-def _cells(plan: Plan, by: str, convention: Convention | None) -> list[str]:
-    """The table: by stage with the number of blocks, by block and layer with the kind."""
+def _cells(plan: Plan, by: str, convention: Convention | None, roof: Roofline | None) -> list[str]:
+    """The table: by stage with the number of blocks, by block and layer with the kind.
+
+    Under a roofline, what bounds a row stands in the place of its output and params.
+    """
     rule = convention.macs if convention else None
     found = [*rows(plan, by, rule), total(plan, rule)]
     kinds = by != "stage"
-    header = ["", *(["kind"] if kinds else []), "output"]
-    header += [*(["blocks"] if not kinds else []), "params", "MACs", "FLOPs"]
+    header = ["", *(["kind"] if kinds else []), *([] if roof else ["output"])]
+    header += [*(["blocks"] if not kinds else []), *([] if roof else ["params"]), "MACs"]
+    header += roofline.HEADER if roof else ["FLOPs"]
     body = []
     for row in found:
         kind = plainly(row.kind).replace("identity-padded", "identity+pad")
-        cells = [row.name, *([kind] if kinds else []), size(row.output)]
+        cells = [row.name, *([kind] if kinds else []), *([] if roof else [size(row.output)])]
         cells += [str(row.blocks or "-")] if not kinds else []
-        body.append([*cells, f"{row.books.params:,}", short(row.macs), short(2 * row.macs)])
+        cells += [*([] if roof else [f"{row.books.params:,}"]), short(row.macs)]
+        body.append([*cells, *(roofline.cells(row.moved, roof) if roof else [short(2 * row.macs)])])
     lines = aligned(header, body, 2 if kinds else 1)
     if not in_paths(plan) or max(map(len, lines)) <= COLUMNS:
         return lines
     # The longest names have a line of their own, and FLOPs go: they are 2 x MACs.
-    rest = aligned(header[1:-1], [cells[1:-1] for cells in body], 1 if kinds else 0)
+    last = None if roof else -1
+    rest = aligned(header[1:last], [cells[1:last] for cells in body], 1 if kinds else 0)
     room = COLUMNS - 2 - max(map(len, rest))
     names = ["", *(cells[0] for cells in body)]
     room = min(room, max(map(len, names)))

@@ -168,21 +168,28 @@ ROOF = Roofline(100.0, 10.0)
 def test_a_layer_is_bound_by_what_takes_longer() -> None:
     # 4 bytes each: 400 bytes take 40 s; 3,900 and 4,100 operations 39 and 41.
     slow, busy = Traffic(3900, 60, 40), Traffic(4100, 60, 40)
-    assert bound([slow], 1, ROOF) == (3900, 400, 40.0, 40.0)
-    assert bound([slow], 1, ROOF).by == "memory"
-    assert bound([busy], 1, ROOF) == (4100, 400, 41.0, 0.0)
-    assert bound([busy], 1, ROOF).by == "compute"
-    assert bound([slow, busy], 1, ROOF).seconds == 81.0
-    assert bound([slow, busy], 1, ROOF).by == "compute"
-    assert bound([], 1, ROOF).by == ""
-    assert bound([], 1, ROOF).intensity is None
+    assert bound([slow], ROOF) == (3900, 400, 40.0, 40.0, 1, 1)
+    assert bound([slow], ROOF).by == "memory"
+    assert bound([busy], ROOF) == (4100, 400, 41.0, 0.0, 1, 0)
+    assert bound([busy], ROOF).by == "compute"
+    assert bound([slow, busy._replace(times=2)], ROOF) == (12100, 1200, 122.0, 40.0, 3, 1)
+    assert bound([slow, busy], ROOF).by == "compute"
+    assert bound([slow, busy], ROOF).intensity == 10.0
+    assert bound([], ROOF).by == ""
+    assert bound([], ROOF).intensity is None
     assert ROOF.balance == 10.0
 
 
 def test_weights_read_once_a_batch_make_a_linear_layer_bound_by_arithmetic() -> None:
     layer = [one(L.Linear(2048, 1000), (2048,))]
-    assert bound(layer, 1, ROOF).by == "memory"
-    assert bound(layer, 4096, ROOF).by == "compute"
+    assert bound(layer, ROOF).by == "memory"
+    assert bound(layer, ROOF._replace(batch=4096)).by == "compute"
+
+
+def test_half_the_width_is_half_the_bytes() -> None:
+    layer = [one(L.BatchNorm(64))]
+    half = bound(layer, ROOF._replace(precision="bf16"))
+    assert 2 * half.bytes == bound(layer, ROOF).bytes
 
 
 def test_peaks_are_written_or_read(tmp_path: Path) -> None:
@@ -190,7 +197,7 @@ def test_peaks_are_written_or_read(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     peaks = {"device": "a card", "bytes_per_second": 2.5e11, "flops_per_second": {"fp32": 1e12}}
     file.write_text(json.dumps({"version": 1, "peaks": peaks}))
-    assert roofline(str(file), "fp32") == (1e12, 2.5e11, "fp32", "a card")
+    assert roofline(str(file), "fp32") == (1e12, 2.5e11, "fp32", "a card", 1)
     with pytest.raises(UserError, match="has no peak of bf16; it is measured by"):
         roofline(str(file), "bf16")
 
