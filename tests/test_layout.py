@@ -58,6 +58,7 @@ ROOMS = {
         "measured outlook settings start setup folder evaluation agreement freezing identity state "
         "trainer job runs"
     ),
+    "timing": "statistics memory environment peaks cases race bench forms figure",
     "compare": "spread record groups forms",
     "inference": "trained subject reading answers scores verdict forms figure predict",
     "analysis": "layers looking response gradient zeroing dropping differing forms figures",
@@ -67,7 +68,7 @@ ROOMS = {
     ),
     "page": "svg tables rendering sheet trained comparison experiment",
     "cli": (
-        "streams options device proofs pictures seeds trainings analyze build deepen evaluate "
+        "streams options device proofs pictures seeds trainings analyze bench build deepen evaluate "
         "experiment fit list predict report sample summarize training train"
     ),
 }
@@ -77,6 +78,7 @@ WITH_TORCH = {
     "train.device",
     "train.data",
     "train.run",
+    "timing",
     "inference",
     "analysis",
 }

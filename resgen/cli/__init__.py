@@ -10,6 +10,7 @@ import typer
 
 from resgen.cli import streams
 from resgen.cli.analyze import analyze
+from resgen.cli.bench import bench
 from resgen.cli.build import build
 from resgen.cli.deepen import deepen
 from resgen.cli.evaluate import evaluate
@@ -33,6 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(analyze)
+app.command()(bench)
 app.command()(build)
 app.command()(deepen)
 app.command()(evaluate)

@@ -9,7 +9,7 @@ balance, FLOP/s over bytes/s, and by arithmetic elsewhere.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,14 +80,28 @@ def bound(found: Iterable[Traffic], roof: Roofline) -> Bound:
 
 
 def roofline(text: str, precision: str) -> Roofline:
+    """The peaks of `given` in one precision. Raises UserError where it has none."""
+    return given(text, (precision,)).of(precision)
+
+
+def given(text: str, precisions: Sequence[str]) -> Peaks:
     """A device's peaks as they are written, `312T,2.0TB`, or from a file of `resgen bench`.
 
-    Raises UserError for what is neither, and for a file without the precision.
+    Raises UserError for what is neither, and for a file without one of the precisions.
     """
     flops, comma, moved = text.partition(",")
     if comma and not Path(text).exists():
-        return Roofline(amount(flops, OPTION), amount(moved, OPTION, units=BYTES), precision)
-    return peaks(Path(text)).of(precision, text)
+        most = float(amount(flops, OPTION))
+        found = dict.fromkeys(precisions, most)
+        return Peaks("a device", float(amount(moved, OPTION, units=BYTES)), found)
+    read = peaks(Path(text))
+    for precision in precisions:
+        if precision not in read.flops:
+            raise UserError(
+                f"{OPTION} {text}: has no peak of {precision}; it is measured by "
+                f"resgen bench --precision {precision} --format json"
+            )
+    return read
 
 
 class Peaks(NamedTuple):
@@ -97,13 +111,8 @@ class Peaks(NamedTuple):
     bytes: float
     flops: dict[str, float]
 
-    def of(self, precision: str, where: str) -> Roofline:
-        """Its peaks in one precision. Raises UserError where that was not measured."""
-        if precision not in self.flops:
-            raise UserError(
-                f"{OPTION} {where}: has no peak of {precision}; it is measured by "
-                f"resgen bench --precision {precision} --format json"
-            )
+    def of(self, precision: str) -> Roofline:
+        """Its peaks in one precision."""
         return Roofline(self.flops[precision], self.bytes, precision, self.device)
 
 

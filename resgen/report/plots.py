@@ -83,29 +83,29 @@ def plot(plans: Sequence[Plan], outcomes: Sequence[Outcome | None], form: str) -
     mpl.use("Agg")  # no display is needed, and labels are measured on it
     import matplotlib.pyplot as plt
 
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         params = [cost(plan).params for plan in plans]
         macs = [total(plan).macs for plan in plans]
         if trained:
             errors = [100 * o.error for o in trained]
             figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.6), sharey=True)
-            _points(left, macs, errors, plans, "MACs an image")
-            _points(right, params, errors, plans, "params")
+            points(left, macs, errors, plans, "MACs an image")
+            points(right, params, errors, plans, "params")
             images = " and ".join(dict.fromkeys(o.images for o in trained))
             left.set_ylabel(f"error on {images} images, %")
             figure.suptitle("Error against cost, one point a run", fontsize=12)
         else:
             figure, axes = plt.subplots(figsize=(7.2, 4.8))
-            _points(axes, params, macs, plans, "params")
+            points(axes, params, macs, plans, "params")
             axes.set_yscale("log")
             axes.set_ylabel("MACs an image")
-            _engineering(axes.yaxis)
+            engineering(axes.yaxis)
             axes.set_title("What the networks cost", fontsize=12)
         inputs = ", ".join(dict.fromkeys(size(plan.input) for plan in plans))
         note = f"input {inputs}; MACs of convolutions and linear layers, biases not counted"
         figure.text(0.01, 0.012, note, fontsize=8, color="#667085")
         figure.tight_layout(rect=(0, 0.03, 1, 1))
-        _part_labels(figure)
+        part_labels(figure)
         drawn = BytesIO()
         # Without the date, so that the same networks are the same file.
         metadata = {"Date": None} if form == "svg" else {}
@@ -114,7 +114,7 @@ def plot(plans: Sequence[Plan], outcomes: Sequence[Outcome | None], form: str) -
     return drawn.getvalue()
 
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -134,7 +134,7 @@ def _family(plan: Plan) -> tuple[str, str]:
     return name or plan.name, size(plan.input)
 
 
-def _points(
+def points(
     axes: Any, xs: Sequence[float], ys: Sequence[float], plans: Sequence[Plan], x: str
 ) -> None:
     """One point a network or run; a line through the means of each family."""
@@ -148,8 +148,7 @@ def _points(
                 runs.setdefault(plan.name, []).append((px, py))
                 axes.scatter(px, py, s=40, color=colour, zorder=3, edgecolor="white", linewidth=0.8)
         means = {
-            name: (points[0][0], sum(py for _, py in points) / len(points))
-            for name, points in runs.items()
+            name: (own[0][0], sum(py for _, py in own) / len(own)) for name, own in runs.items()
         }
         line = sorted(means.values())
         axes.plot(*zip(*line, strict=True), "-", color=colour, linewidth=1, alpha=0.45)
@@ -157,7 +156,7 @@ def _points(
     axes.set_xscale("log")
     axes.set_xlabel(x)
     axes.margins(x=0.2, y=0.14)
-    _engineering(axes.xaxis)
+    engineering(axes.xaxis)
     for name, (point, colour) in sorted(labelled.items(), key=lambda item: item[1]):
         axes.annotate(
             name, point, (7, 5), textcoords="offset points", fontsize=8.5, color=colour, zorder=4
@@ -171,11 +170,11 @@ _PLACES = [
 ]
 
 
-def _part_labels(figure: Any) -> None:
+def part_labels(figure: Any) -> None:
     """Moves each label to the first place around its point that nothing else takes."""
     renderer = figure.canvas.get_renderer()
     for axes in figure.axes:
-        points = [
+        drawn = [
             axes.transData.transform(xy) for dots in axes.collections for xy in dots.get_offsets()
         ]
         taken: list[Any] = []
@@ -186,12 +185,12 @@ def _part_labels(figure: Any) -> None:
                 box = label.get_window_extent(renderer)
                 if any(box.overlaps(other) for other in taken):
                     continue
-                if not any(box.padded(3).contains(*point) for point in points):
+                if not any(box.padded(3).contains(*point) for point in drawn):
                     break
             taken.append(label.get_window_extent(renderer))
 
 
-def _engineering(axis: Any) -> None:
+def engineering(axis: Any) -> None:
     """1 M, 2 M, 5 M, 10 M: few ticks, and every one with its number."""
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
