@@ -267,6 +267,8 @@ print("HEAVY", heavy, "CODE", code)
     [
         (["--help"], 0),
         (["train", "--help"], 0),
+        (["bench", "--help"], 0),
+        (["bench", "typo.yaml"], 2),
         (["summarize", "typo.yaml"], 2),
         (["summarize", "nothing-of-this-name"], 2),
         (["summarize", "--no-measure", "cifar/resnet1202"], 0),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from resgen.timing.bench import Asked
     from resgen.train.device.engine import Engine
 
-NETWORKS = "networks"
+NETWORK = "a network"
 LARGEST = 10**6
 """Images at a time that nothing holds any more."""
 
@@ -42,26 +42,28 @@ class What:
         str, Option(metavar="WORD[,WORD...]", help="auto, fp32, bf16: one or several.")
     ] = "auto"
     rounds: Annotated[
-        int, Option(help="How often each is timed; intervals need 6.", min=1, max=100_000)
+        int, Option(help="How often each is timed; intervals need 6.", min=1, max=10_000)
     ] = 20
     seed: Annotated[int, Option(help="The order of each round follows it.", min=0)] = 0
 
-    def asked(self, engine: Engine) -> Asked:
-        """All of it. Raises UserError for a word that is none."""
+    def asked(self, engine: Engine, *, alone: bool) -> Asked:
+        """All of it; `alone` stands the device. Raises UserError for a word that is none."""
         from resgen.timing.bench import Asked
         from resgen.timing.cases import MODES
 
         return Asked(
             _words("--mode", self.mode, MODES),
             [_count(word) for word in _words("--batch", self.batch)],
-            self.precisions(engine),
+            self._precisions(engine, alone),
             self.rounds,
             self.seed,
         )
 
-    def precisions(self, engine: Engine) -> list[str]:
-        """`auto` is the engine's own."""
+    def _precisions(self, engine: Engine, alone: bool) -> list[str]:
+        """`auto` is the engine's own, and of the device alone all."""
         found = _words("--precision", self.precision, ("auto", *WIDTHS))
+        if alone and found == ["auto"]:
+            return list(WIDTHS)
         return list(dict.fromkeys(engine.precision if each == "auto" else each for each in found))
 
 
@@ -110,7 +112,7 @@ class Shown:
 
 RULES = (
     *(
-        Needs(option, (NETWORKS,))
+        Needs(option, (NETWORK,))
         for option in ("--mode", "--batch", "--rounds", "--seed", "--plot", "--with")
     ),
     Needs("--force", ("--plot",)),
@@ -134,7 +136,7 @@ def bench(
     shows what the method can tell apart. Without a SPEC the device's peaks alone are measured;
     --format json keeps them for --roofline here and in summarize. Ctrl-C prints what there is.
     """
-    refuse(ctx, RULES, *([NETWORKS] if specs else []))
+    refuse(ctx, RULES, *([NETWORK] if specs else []))
     plans = each(lambda source: resolve(load_spec(source, with_ or ())), specs or [])
     kept = None if machine.roofline is None else given(machine.roofline, ())
     from resgen.timing import bench as timing
@@ -144,7 +146,7 @@ def bench(
     from resgen.train.run.signals import Stop
 
     engine = machine.engine()
-    asked = what.asked(engine)
+    asked = what.asked(engine, alone=not specs)
     if kept is not None:
         kept = given(str(machine.roofline), asked.precisions)
     if shown.plot is not None:
@@ -169,7 +171,7 @@ def bench(
 
         report = timing.bench(plans, asked, engine, ceiling, say=warmed, done=done)
     typer.echo(forms.render(report, shown.form))
-    if shown.plot is not None and not (report.stopped and not report.rounds):
+    if shown.plot is not None and any(found.seconds for found in report.results):
         figure.draw(report, shown.plot, force=shown.force)
     if report.stopped:
         raise Interrupted(

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from resgen.cost.budget import BYTES, amount
 from resgen.cost.traffic import WIDTHS, Traffic
 from resgen.errors import UserError
+from resgen.words import joined
 
 OPTION = "--roofline"
 
@@ -98,8 +99,9 @@ def given(text: str, precisions: Sequence[str]) -> Peaks:
     for precision in precisions:
         if precision not in read.flops:
             raise UserError(
-                f"{OPTION} {text}: has no peak of {precision}; it is measured by "
-                f"resgen bench --precision {precision} --format json"
+                f"{OPTION} {text}: has no peak of {precision}, only of "
+                f"{joined(read.flops)}: give --precision {next(iter(read.flops))}, or measure it "
+                f"with resgen bench --precision {precision} --format json"
             )
     return read
 
@@ -131,6 +133,7 @@ def peaks(path: Path) -> Peaks:
     flops = found.get("flops_per_second")
     if not (
         isinstance(flops, dict)
+        and flops
         and all(map(_is_rate, flops.values()))
         and _is_rate(found.get("bytes_per_second"))
     ):

@@ -80,13 +80,14 @@ class Report(NamedTuple):
     rounds: int
     stopped: bool
 
+    def first(self, result: Result) -> Result:
+        """The first network's result at the same mode, batch and precision."""
+        same = (each for each in self.results if each.case[1:] == result.case[1:])
+        return next(same)
+
     def ratio(self, result: Result) -> Estimate | None:
-        """How many times as fast as the first network at the same; None for that one itself."""
-        first = next(
-            each
-            for each in self.results
-            if each.case._replace(contender=result.case.contender) == result.case
-        )
+        """How many times as fast as the first network; None for that one itself."""
+        first = self.first(result)
         return None if first is result else ratio(result.by_round, first.by_round)
 
     def share(self, result: Result) -> float | None:

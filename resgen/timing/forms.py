@@ -162,11 +162,7 @@ def _timed(report: Report, results: Sequence[Result]) -> list[str]:
         factor = 1e3 if single else 1.0
         cells = [_number(factor * found.median), _between(found, factor, _number)]
         cells += [] if each.slow is None else [_number(factor * each.slow)]
-        if compared:
-            ratio = report.ratio(each)
-            cells += (
-                ["1", ""] if ratio is None else [_times(ratio.median), _between(ratio, 1.0, _times)]
-            )
+        cells += _ratio(report, each) if compared else []
         cells += ["-" if each.peak is None else memory(each.peak)]
         share = report.share(each)
         cells += [] if single else ["-" if share is None else f"{share:.1%}"]
@@ -176,6 +172,13 @@ def _timed(report: Report, results: Sequence[Result]) -> list[str]:
         if each.failed:
             lines += hung("", f"{each.case.contender.label}: {each.failed}", 0)
     return lines
+
+
+def _ratio(report: Report, each: Result) -> list[str]:
+    if report.first(each) is each:
+        return ["1", ""]
+    ratio = report.ratio(each)
+    return ["-", "-"] if ratio is None else [_times(ratio.median), _between(ratio, 1.0, _times)]
 
 
 def _times(ratio: float) -> str:

@@ -1,8 +1,8 @@
 """The peak memory of a step: what stands, and the most above it, by what the device can say.
 
 CUDA: bytes of torch's allocator. CPU under Linux: resident memory of this process, whose
-high-water mark is set back before the step; what earlier steps freed is given back first.
-Elsewhere it is not known.
+high-water mark is set back before the step, and which keeps nothing that is freed meanwhile:
+tensors, and the workspace of its kernels. Elsewhere it is not known.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -21,9 +21,10 @@ from resgen.cost.autograd import forward
 from resgen.cost.memory import training_step
 from resgen.cost.tape import FULL
 from resgen.plan import Plan, elements
-from resgen.train.device.engine import Engine
+from resgen.train.device.engine import Engine, keep_freed_memory
 
 _RESET_PEAK = "5"  # as in proc(5), of clear_refs
+_MMAP_THRESHOLD = -3  # as in malloc.h
 _PROCESS = Path("/proc/self")
 
 
@@ -38,20 +39,38 @@ def peak_above(step: Callable[[], None], engine: Engine) -> int | None:
         return torch.cuda.max_memory_allocated(engine.device) - before
     if engine.device.type != "cpu" or sys.platform != "linux":
         return None
-    try:
-        if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-            libc.malloc_trim(0)
-        (_PROCESS / "clear_refs").write_text(_RESET_PEAK)
-        before = _resident("VmRSS")
+    with _giving_back():
+        resident = _resident("VmRSS")
+        try:
+            (_PROCESS / "clear_refs").write_text(_RESET_PEAK)
+        except OSError:  # as in some containers
+            return None
         step()
-        return max(0, _resident("VmHWM") - before)
-    except (OSError, TypeError):
+        most = _resident("VmHWM")
+    return None if resident is None or most is None else max(0, most - resident)
+
+
+@contextmanager
+def _giving_back() -> Iterator[None]:
+    """Has glibc take tensors from the system and give them back at once, and then as before."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_MMAP_THRESHOLD, 2**16)
+        libc.malloc_trim(0)
+    try:
+        yield
+    finally:
+        keep_freed_memory()
+
+
+def _resident(word: str) -> int | None:
+    """A line of /proc/self/status in bytes; None where there is none."""
+    try:
+        text = (_PROCESS / "status").read_text()
+    except OSError:
         return None
-
-
-def _resident(word: str) -> int:
-    found = re.search(rf"^{word}:\s+(\d+) kB", (_PROCESS / "status").read_text(), re.MULTILINE)
-    return int(found[1]) * 1024  # type: ignore[index]
+    found = re.search(rf"^{word}:\s+(\d+) kB", text, re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
 
 
 def standing(tensors: Iterable[Tensor]) -> int:
@@ -61,13 +80,17 @@ def standing(tensors: Iterable[Tensor]) -> int:
 
 
 def foreseen(plan: Plan, batch: int, precision: str, *, trains: bool) -> int:
-    """About what a step takes, in closed form: for systems that grant memory they do not have."""
+    """About what a process needs for a step: for systems that grant memory they do not have.
+
+    The closed form of the tensors, and for what kernels and the heap take besides half of it in
+    training, and twice it in inference, which is more than was measured of several networks.
+    """
     if trains:
-        return training_step(plan, batch, precision).peak
+        return training_step(plan, batch, precision).peak * 3 // 2
     tape = forward(plan, batch, precision != "fp32", frozen=plan.blocks + len(plan.stages) + 1)
     weights = sum(elements(shape) for _, shape in plan.named_parameters())
     # A shortcut is alive beside what the main path takes in and puts out.
-    return FULL * (weights + batch * elements(plan.input)) + 2 * tape.passing
+    return 3 * (FULL * (weights + batch * elements(plan.input)) + 2 * tape.passing)
 
 
 def is_lack_of_memory(error: Exception) -> bool:

@@ -6,11 +6,10 @@ Times are skewed, with a tail of whatever else the machine did: no mean, no norm
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, comb, floor
+from functools import cache
+from math import ceil, floor
 from statistics import median
 from typing import NamedTuple
-
-LEVEL = 0.95
 
 
 class Estimate(NamedTuple):
@@ -43,14 +42,15 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(median(ordered), ordered[rank - 1], ordered[-rank])
 
 
-def enclosing_rank(n: int, level: float = LEVEL) -> int:
+@cache
+def enclosing_rank(n: int) -> int:
     """The k of `estimate`; 0 where there is none."""
-    below, rank = 0, 0
+    below, ways, rank = 0, 1, 0  # ways: n over k
     for k in range(n // 2):
-        below += comb(n, k)
-        if below > (1 - level) / 2 * 2**n:
+        below += ways
+        if 40 * below > 2**n:  # exact, of whole numbers
             break
-        rank = k + 1
+        rank, ways = k + 1, ways * (n - k) // (k + 1)
     return rank
 
 

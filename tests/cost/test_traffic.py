@@ -198,7 +198,7 @@ def test_peaks_are_written_or_read(tmp_path: Path) -> None:
     peaks = {"device": "a card", "bytes_per_second": 2.5e11, "flops_per_second": {"fp32": 1e12}}
     file.write_text(json.dumps({"version": 1, "peaks": peaks}))
     assert roofline(str(file), "fp32") == (1e12, 2.5e11, "fp32", "a card", 1)
-    with pytest.raises(UserError, match="has no peak of bf16; it is measured by"):
+    with pytest.raises(UserError, match="no peak of bf16, only of fp32: give --precision fp32"):
         roofline(str(file), "bf16")
 
 
