@@ -103,9 +103,9 @@ def test_a_training_step_is_forward_backward_and_an_update(monkeypatch: pytest.M
     seen: list[torch.Tensor] = []
     called: list[str] = []
     module.register_forward_hook(lambda m, given, out: seen.append(out))
-    hooks = [
-        each.register_hook(lambda g: called.append("gradient")) for each in module.parameters()
-    ]
+    weights = list(module.parameters())
+    for each in weights:
+        each.register_hook(lambda gradient: called.append("gradient"))
     real = torch.optim.SGD.step
     monkeypatch.setattr(
         torch.optim.SGD, "step", lambda self: (called.append("update"), real(self))[1]
