@@ -68,8 +68,8 @@ ROOMS = {
     ),
     "page": "svg tables rendering sheet trained comparison experiment",
     "cli": (
-        "streams options device proofs pictures seeds trainings analyze bench build deepen evaluate "
-        "experiment fit list predict report sample summarize training train"
+        "streams options device proofs pictures seeds trainings analyze bench build deepen "
+        "evaluate experiment fit list predict report sample summarize training train"
     ),
 }
 WITH_TORCH = {

@@ -59,7 +59,8 @@ def draw(report: Report, path: Path, *, force: bool) -> None:
         figure.tight_layout(rect=(0, 0.04, 1, 1))
         part_labels(figure)
         drawn = BytesIO()
-        figure.savefig(drawn, format=path.suffix[1:], dpi=160)
+        metadata = {"Date": None} if path.suffix == ".svg" else {}  # the note has it
+        figure.savefig(drawn, format=path.suffix[1:], dpi=160, metadata=metadata)
         plt.close(figure)
     write_new(path, drawn.getvalue(), force=force)
 
