@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 RULES = (
     Apart("--seed", ("--seeds",), "the one names seeds, the other says how many; leave one out"),
     Apart("--resume", ("--force",), "the one goes on, the other starts over; leave one out"),
-    Apart("--plan", ("--resume", "--force"), "nothing is trained; leave one out"),
+    Apart(
+        "--auto-resume",
+        ("--resume", "--force"),
+        "it goes on where there is something and starts where there is nothing; leave one out",
+    ),
+    Apart("--plan", ("--resume", "--auto-resume", "--force"), "nothing is trained; leave one out"),
     Apart("--epochs", ("--set length",), "both are the recipe's length; leave one out"),
     Apart(
         "--batch", ("--set batch",), "both are the recipe's batch; leave one out", "--batch auto"
@@ -59,7 +64,7 @@ def train(
     seeds = drawn.chosen(specs)
     from resgen.train.run import network, outlook
 
-    name = task.named(start.folder(specs, task, seeds) if start.resume else None)
+    name = task.named(start.folder(specs, task, seeds) if start.goes_on else None)
     recipe, notes = task.chosen(name)
     if start.init_from is None and not start.resume:
         network.refuse_checkpoints(specs)
@@ -144,7 +149,7 @@ def _settings(
         out=start.folder(specs, task, seeds),
         seed=seeds[0],
         seeds=seeds if len(seeds) > 1 else (),
-        start="resume" if start.resume else "force" if start.force else "new",
+        start=start.kind,
         save_minutes=record.save_every,
         batch="auto" if task.batch == "auto" else "recipe",
         workers=reading.workers,

@@ -108,7 +108,7 @@ def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
 
 def _goes_on(job: Job, network: Network) -> bool:
     """Whether it goes on from a checkpoint, and takes no weights from elsewhere."""
-    return job.settings.start == "resume" and (job.folder(network) / checkpoint.LAST).exists()
+    return job.settings.goes_on and (job.folder(network) / checkpoint.LAST).exists()
 
 
 def _fetch(job: Job, network: Network, first: start.Start) -> None:

@@ -14,7 +14,7 @@ from resgen.tensors import checkpoint
 from resgen.train.data.images import Data, Wanted
 from resgen.train.device import machine
 from resgen.train.device.recompute import recompute_blocks
-from resgen.train.run import board, figures, fit, metrics
+from resgen.train.run import board, claim, figures, fit, metrics
 from resgen.train.run import folder as run_folder
 from resgen.train.run.agreement import agree
 from resgen.train.run.folder import Result
@@ -74,11 +74,11 @@ def train_each(job: Job) -> Ended:
         agree(world, facts(job))
         used = [one.folder(network) for one, network in job.each()]
         if world.first:
-            run_folder.check(settings.out, settings, used)
+            claim.check(settings.out, settings, used)
         setups = [made_ready(one, network, loaded) for one, network in job.each()]
         agree(world, {"data": [data_facts(setup.data) for setup in setups]})
         if world.first:
-            folders.enter_context(run_folder.prepared(settings.out, settings, used))
+            folders.enter_context(claim.prepared(settings.out, settings, used))
         world.wait()
         if len(setups) > 1:
             for setup in setups:
@@ -124,7 +124,7 @@ def _introduce(job: Job, setups: Sequence[Setup], log: Log) -> None:
 def _checkpoint(setup: Setup) -> dict[str, Any] | None:
     """What to go on from, if there is something. Raises UserError where it is of another run."""
     last = setup.folder / checkpoint.LAST
-    if setup.settings.start != "resume":
+    if not setup.settings.goes_on:
         return None
     if not last.exists():
         if last.with_name(checkpoint.PREVIOUS).exists():
