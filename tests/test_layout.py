@@ -45,7 +45,7 @@ ROOMS = {
     "report": "kinds boxes pen pieces compose draw rows bars formulas explain plots tables formats",
     "search": "catalog fit sample",
     "train.recipe": "keys defaults said parts groups lamb optimizers rate schema",
-    "train.device": "engine machine meeting processes recompute",
+    "train.device": "place engine machine meeting voice processes recompute",
     "train.data": (
         "seeds images facts roster decoding listing cifar folder order augment preparing feed "
         "workers filefeed sources"

@@ -48,9 +48,9 @@ def predict(
     from resgen.inference import predict as room
     from resgen.inference import trained
     from resgen.inference.verdict import as_judged
-    from resgen.train.device import machine, processes
+    from resgen.train.device import machine, place
 
-    if processes.placed().size > 1:
+    if place.placed().size > 1:
         raise UserError("predict: works in one process; start it without torchrun or srun")
     size, crop = prepared.read()
     sources = trained.found([run])
