@@ -52,8 +52,8 @@ ROOMS = {
     ),
     "train.run": (
         "log signals lock counting metrics differing board figures loop network fit fitting "
-        "measured outlook settings start setup folder claim evaluation agreement freezing identity "
-        "state trainer job runs"
+        "measured outlook settings start setup folder claim seen evaluation agreement freezing "
+        "identity state trainer job runs"
     ),
     "compare": "spread record groups forms",
     "inference": "trained subject reading answers scores verdict forms figure predict",

@@ -61,7 +61,7 @@ def predict(
     motor = as_judged(device.chosen(), network, device.precision)
     found = room.predictions(
         network, paths, top=top, batch=batch or network.batch, engine=motor,
-        processes=machine.workers(1) if workers is None else workers,
+        processes=machine.workers() if workers is None else workers,
     )  # fmt: skip
     indent = min(WIDEST, 2 + max(len(one_line(path)) for path in paths))
     rows = csv.writer(sys.stdout, lineterminator="\n")

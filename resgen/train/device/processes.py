@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from resgen.train.device import machine
 from resgen.train.device.place import Place
 from resgen.train.device.voice import Lost, Voice
 
@@ -26,6 +27,8 @@ PATIENCE = timedelta(hours=2)
 class World(Place):
     """A process among `size` processes. Every method is called by all of them."""
 
+    cpus: int | None = None
+    """Processors that are this process's share of its machine; None where it is alone."""
     hosts: dist.ProcessGroup | None = None
     """Over which the processes talk without their devices, so that none waits for its own."""
 
@@ -90,12 +93,22 @@ def joined(device: torch.device, voice: Voice) -> Iterator[World]:
         )
         try:
             hosts = dist.new_group(backend="gloo", timeout=PATIENCE)
-            yield World(**asdict(place), hosts=cast(dist.ProcessGroup, hosts))
+            yield _settled(World(**asdict(place), hosts=cast(dist.ProcessGroup, hosts)))
         except BaseException as error:
             voice.claim(error)
             raise
         finally:
             dist.destroy_process_group()
+
+
+def _settled(world: World) -> World:
+    """The same with what the machines themselves say of who is where; launchers may not."""
+    everyone = [machine.Bound(*each) for each in world.gather(tuple(machine.bound()))]
+    here = [rank for rank, each in enumerate(everyone) if each[0] == everyone[world.rank][0]]
+    return replace(
+        world, local_rank=here.index(world.rank), local_size=len(here),
+        cpus=machine.share(world.rank, everyone),
+    )  # fmt: skip
 
 
 @contextmanager

@@ -100,7 +100,8 @@ def _refuse_foreign(out: Path, settings: Settings, folders: Sequence[Path]) -> N
 
 def _left_behind(name: str) -> bool:
     """Whether a run that was killed before its first checkpoint may leave such a file."""
-    return name in OURS or name.startswith((".resgen-", "events.out.")) or name.endswith(".new")
+    passing = name.startswith((".resgen-", ".seen-", "events.out.")) or name.endswith(".new")
+    return name in OURS or passing
 
 
 def _refuse_mixed(out: Path, settings: Settings, folders: Sequence[Path]) -> None:

@@ -138,5 +138,5 @@ def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:
         data, recipe=job.recipe.augment, order=order, channels=network.channels,
         size=network.size, train_size=network.train_size, device=engine.device,
         layout=engine.memory_format,
-        processes=machine.workers(job.world.local_size) if workers is None else workers,
+        processes=machine.workers(job.world.cpus) if workers is None else workers,
     )  # fmt: skip
