@@ -25,9 +25,7 @@ def check(out: Path, settings: Settings, runs: Iterable[Path]) -> None:
     """
     folders = list(dict.fromkeys([out, *runs]))
     with _said_of(out):
-        _refuse_nothing(out, settings)
-        _refuse_foreign(out, settings, folders)
-        _refuse_mixed(out, settings, folders)
+        _refuse_unfit(out, settings, folders)
         for folder in folders:
             # Where a run is going on, that is what is wrong, and its lock says it.
             if not (folder.is_dir() and (folder / lock.NAME).exists()):
@@ -49,9 +47,7 @@ def prepared(out: Path, settings: Settings, runs: Iterable[Path]) -> Iterator[No
     folders = list(dict.fromkeys([out, *runs]))
     with ExitStack() as locks:
         with _said_of(out):
-            _refuse_nothing(out, settings)
-            _refuse_foreign(out, settings, folders)
-            _refuse_mixed(out, settings, folders)
+            _refuse_unfit(out, settings, folders)
             for folder in folders:
                 _take(folder, settings, locks)
             for folder in folders if settings.start == "force" else ():
@@ -77,6 +73,22 @@ def _take(folder: Path, settings: Settings, locks: ExitStack) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     locks.enter_context(lock.held(folder))
     _refuse_used(folder, settings)
+
+
+def _refuse_unfit(out: Path, settings: Settings, folders: Sequence[Path]) -> None:
+    _refuse_nothing(out, settings)
+    _refuse_foreign(out, settings, folders)
+    _refuse_mixed(out, settings, folders)
+    _refuse_same(folders)
+
+
+def _refuse_same(folders: Sequence[Path]) -> None:
+    """Raises UserError where two of the runs would lie in one folder, and share its lock."""
+    real: dict[Path, Path] = {}
+    for folder in folders:
+        other = real.setdefault(folder.resolve(), folder)
+        if other != folder:
+            raise UserError(f"--out {folder}: is the same folder as {other}; remove the link")
 
 
 def _refuse_nothing(out: Path, settings: Settings) -> None:
