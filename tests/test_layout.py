@@ -48,15 +48,15 @@ ROOMS = {
     ),
     "search": "catalog fit sample",
     "train.recipe": "keys defaults said parts groups lamb optimizers rate schema",
-    "train.device": "engine machine meeting processes recompute",
+    "train.device": "place engine machine meeting voice processes recompute",
     "train.data": (
         "seeds images facts roster decoding listing cifar folder order augment preparing feed "
         "workers filefeed sources"
     ),
     "train.run": (
         "log signals lock counting metrics differing board figures loop network fit fitting "
-        "measured outlook settings start setup folder evaluation agreement freezing identity state "
-        "trainer job runs"
+        "measured outlook settings start setup folder claim seen evaluation agreement freezing "
+        "identity state trainer job runs"
     ),
     "timing": "statistics memory environment peaks cases race bench forms figure",
     "compare": "spread record groups forms",

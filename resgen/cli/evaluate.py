@@ -122,22 +122,24 @@ def evaluate(
     prepared as the run's own test images were. Classes are matched by name.
     """
     from resgen.inference import trained
+    from resgen.train.device.voice import together
 
-    sources = trained.found(runs)
-    refuse(ctx, RULES, *([SEVERAL] if len(sources) > 1 else []))
-    from resgen.inference import figure, forms, verdict
-    from resgen.train.device import processes
-    from resgen.train.run.log import Log
+    with together() as voice:
+        sources = trained.found(runs)
+        refuse(ctx, RULES, *([SEVERAL] if len(sources) > 1 else []))
+        from resgen.inference import figure, forms, verdict
+        from resgen.train.device import processes
+        from resgen.train.run.log import Log
 
-    if form.figure is not None:
-        figure.check_figure(form.figure, force=form.force)
-    asked = test.asked(prepared, device.precision)
-    motor = device.chosen(local_rank=processes.placed().local_rank)
-    with processes.joined(motor.device) as world:
-        with Log(voice="full" if world.first else "quiet") as log:
-            found = verdict.verdicts(sources, asked, motor, world, log.line)
-        if not world.first:
-            return
-        typer.echo(forms.render(found, form.form, form.by))
         if form.figure is not None:
-            figure.draw(found[0], form.figure, force=form.force)
+            figure.check_figure(form.figure, force=form.force)
+        asked = test.asked(prepared, device.precision)
+        motor = device.chosen(local_rank=voice.place.local_rank)
+        with processes.joined(motor.device, voice) as world:
+            with Log(voice="full" if world.first else "quiet") as log:
+                found = verdict.verdicts(sources, asked, motor, world, log.line)
+            if not world.first:
+                return
+            typer.echo(forms.render(found, form.form, form.by))
+            if form.figure is not None:
+                figure.draw(found[0], form.figure, force=form.force)

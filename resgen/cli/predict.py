@@ -48,9 +48,9 @@ def predict(
     from resgen.inference import predict as room
     from resgen.inference import trained
     from resgen.inference.verdict import as_judged
-    from resgen.train.device import machine, processes
+    from resgen.train.device import machine, place
 
-    if processes.placed().size > 1:
+    if place.placed().size > 1:
         raise UserError("predict: works in one process; start it without torchrun or srun")
     size, crop = prepared.read()
     sources = trained.found([run])
@@ -61,7 +61,7 @@ def predict(
     motor = as_judged(device.chosen(), network, device.precision)
     found = room.predictions(
         network, paths, top=top, batch=batch or network.batch, engine=motor,
-        processes=machine.workers(1) if workers is None else workers,
+        processes=machine.workers() if workers is None else workers,
     )  # fmt: skip
     indent = min(WIDEST, 2 + max(len(one_line(path)) for path in paths))
     rows = csv.writer(sys.stdout, lineterminator="\n")

@@ -97,6 +97,12 @@ class Start:
         bool, Option("--measure", help="With --plan: time a few steps, and so the whole run.")
     ] = False
     resume: Annotated[bool, Option("--resume", help="Go on where the folder stops.")] = False
+    auto_resume: Annotated[
+        bool,
+        Option(
+            "--auto-resume", help="Go on if the folder holds a run, else start: for schedulers."
+        ),
+    ] = False
     force: Annotated[bool, Option("--force", help="Start over in a used folder.")] = False
     init_from: Annotated[
         Path | None,
@@ -112,6 +118,17 @@ class Start:
     normalize: Annotated[
         Literal["weights", "data"], Option(help="By the mean and deviation of which images.")
     ] = "weights"
+
+    @property
+    def kind(self) -> Literal["new", "resume", "auto", "force"]:
+        """What to do with a folder that holds a run."""
+        asked = {"resume": self.resume, "auto": self.auto_resume, "force": self.force}
+        return next((word for word in ("resume", "auto", "force") if asked[word]), "new")
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a run that is there is taken up."""
+        return self.resume or self.auto_resume
 
     def said(self) -> list[str]:
         """What the rules about options know this by."""

@@ -49,7 +49,9 @@ def answers(
     unread: list[str] = []
     start = time.perf_counter()
     with torch.inference_mode():
-        for inputs, labels, failed in batches(part, trained, batch, engine, processes):
+        # Of fewer images than processes the last processes have none.
+        made = batches(part, trained, batch, engine, processes) if len(part) else ()
+        for inputs, labels, failed in made:
             if failed and bad_images == "refuse":
                 raise UserError(f"{failed[0]}; repair it, or leave such out: --skip-bad-images")
             unread += failed

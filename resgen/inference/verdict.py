@@ -78,7 +78,7 @@ def _verdict(
     trained: Trained, subject: Subject, asked: Asked, engine: Engine, world: World
 ) -> Verdict:
     engine = as_judged(engine, trained, asked.precision)
-    workers = machine.workers(world.local_size) if asked.workers is None else asked.workers
+    workers = machine.workers(world.cpus) if asked.workers is None else asked.workers
     given = answers(
         trained, subject.images, batch=asked.batch or trained.batch, engine=engine, world=world,
         processes=workers, bad_images=asked.bad_images,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import zlib
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,13 @@ def unpack(packed: Tensor) -> list[str]:
     """The names that were packed. Raises zlib.error for other bytes."""
     joined = zlib.decompress(packed.numpy().tobytes())
     return joined.decode(errors="surrogateescape").split("\0")
+
+
+def digest(packed: Tensor | None) -> str | None:
+    """A short word for the names, which differs where one of them does."""
+    if packed is None:
+        return None
+    return sha256("\0".join(unpack(packed)).encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def same_files(saved: Tensor | None, mine: Tensor | None, path: Path) -> None:

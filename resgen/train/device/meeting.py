@@ -7,10 +7,11 @@ import socket
 import time
 from datetime import timedelta
 
-from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]
+from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
 from resgen.errors import UserError
+from resgen.train.device import place
 
 PATIENCE = timedelta(minutes=5)
 """How long a process waits for the others to come."""
@@ -23,11 +24,13 @@ def meet(rank: int, size: int) -> Store:
     The waiting is done here and not in torch, where no signal would end it and what is wrong
     would be said after minutes, if at all. Raises UserError with who or what is missing.
     """
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-        # torchrun has a store of its own, and has started everyone.
+    if of_launcher():
+        # torchrun has a store of its own, and has started everyone. It keeps the store over its
+        # restarts, with what the processes before have written of where they are to be reached.
         store, _, _ = next(rendezvous("env://", rank, size, timeout=PATIENCE))
-        return store  # type: ignore[no-any-return]
-    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        return PrefixStore(f"resgen/attempt-{attempt}-of-{size}", store)
+    host, port = os.environ["MASTER_ADDR"], place.port()
     until = time.monotonic() + PATIENCE.total_seconds()
     if rank > 0:
         _reach(host, port, until)
@@ -51,6 +54,11 @@ def meet(rank: int, size: int) -> Store:
             f"sentence says why ({str(error).splitlines()[0]})"
         ) from None
     return store
+
+
+def of_launcher() -> bool:
+    """Whether the store is torchrun's own, and outlives the processes."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
 def _reach(host: str, port: int, until: float) -> None:

@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from resgen.errors import UserError
-from resgen.train.device import meeting
+from resgen.train.device import machine
+from resgen.train.device.place import Place
+from resgen.train.device.voice import Lost, Voice
 
 TIMEOUT = timedelta(minutes=5)
 """How long a process waits for the others' tensors before it takes them for dead."""
-PORT = "29500"
-"""Where the first process listens, unless MASTER_PORT says otherwise."""
 PATIENCE = timedelta(hours=2)
 """How long the hosts wait for each other: one of them may be downloading."""
 
 
 @dataclass(frozen=True)
-class World:
-    """A process's number among `size` processes. Every method is called by all of them."""
+class World(Place):
+    """A process among `size` processes. Every method is called by all of them."""
 
-    rank: int = 0
-    local_rank: int = 0
-    local_size: int = 1
-    size: int = 1
+    cpus: int | None = None
+    """Processors that are this process's share of its machine; None where it is alone."""
     hosts: dist.ProcessGroup | None = None
     """Over which the processes talk without their devices, so that none waits for its own."""
-
-    @property
-    def first(self) -> bool:
-        """Whether this process prints and writes."""
-        return self.rank == 0
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all processes, in place."""
@@ -74,14 +65,6 @@ class World:
         if self.size > 1:
             _done(dist.barrier(group=self.hosts, async_op=True))
 
-    def refuse(self, sentence: str) -> NoReturn:
-        """Ends all processes for what all of them have found; the first one says it."""
-        if self.first:
-            raise UserError(sentence)
-        # Launchers end all processes when one ends; the first must have spoken before.
-        time.sleep(1)
-        raise SystemExit(UserError.exit_code)
-
 
 def _done(work: Any) -> None:
     """Waits for the others as Python does, so that a signal is answered meanwhile."""
@@ -92,73 +75,40 @@ def _done(work: Any) -> None:
     work.wait()
 
 
-def placed(env: Mapping[str, str] = os.environ) -> World:
-    """This process's place, from the variables of torchrun or of a SLURM job step.
-
-    Raises UserError with the first variable that is missing or wrong.
-    """
-    if "RANK" in env:
-        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    elif "SLURM_PROCID" in env and "MASTER_ADDR" in env and env.get("SLURM_NTASKS", "1") != "1":
-        names = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE")
-    elif env.get("WORLD_SIZE", "1") != "1":
-        raise UserError(
-            f"WORLD_SIZE is {env['WORLD_SIZE']} and RANK is not set: start with torchrun, or set "
-            "RANK in each process"
-        )
-    else:
-        return World()
-    size = _number(env, names[1], at_least=1)
-    rank = _number(env, names[0], below=(names[1], size))
-    local_size = _number(env, names[3], at_least=1, default="1")
-    within = (names[3], local_size) if names[3] in env else None
-    local_rank = _number(env, names[2], below=within, default="0")
-    if size > 1:
-        if not env.get("MASTER_ADDR"):
-            raise UserError(
-                f"{names[1]} is {size} and MASTER_ADDR is not set: it names the machine of "
-                f"{names[0]} 0, as 127.0.0.1; torchrun sets it"
-            )
-        _number(env, "MASTER_PORT", at_least=1, below=("the number of ports", 65536), default=PORT)
-    return World(rank=rank, local_rank=local_rank, local_size=local_size, size=size)
-
-
-def _number(
-    env: Mapping[str, str], name: str, *,
-    at_least: int = 0, below: tuple[str, int] | None = None, default: str | None = None,
-) -> int:  # fmt: skip
-    text = env.get(name, default)
-    if text is None:
-        raise UserError(f"{name} is not set: the launcher of several processes sets it")
-    if not text.isdecimal() or int(text) < at_least:
-        raise UserError(f"{name} {text}: must be a whole number of at least {at_least}")
-    if below is not None and int(text) >= below[1]:
-        raise UserError(f"{name} {text}: must be below {below[0]}, which is {below[1]}")
-    return int(text)
-
-
 @contextmanager
-def joined(device: torch.device) -> Iterator[World]:
-    """Joins the process group, and leaves it at the end."""
-    world = placed()
-    if world.size == 1:
-        yield world
+def joined(device: torch.device, voice: Voice) -> Iterator[World]:
+    """Joins the process group of those who have met, and leaves it at the end."""
+    place = voice.place
+    if place.size == 1:
+        yield World()
         return
-    os.environ.setdefault("MASTER_PORT", PORT)
-    store = meeting.meet(world.rank, world.size)
+    voice.ready()
     with _others_lost():
         dist.init_process_group(
             "nccl" if device.type == "cuda" else "gloo",
-            store=store,
-            rank=world.rank,
-            world_size=world.size,
+            store=voice.store,
+            rank=place.rank,
+            world_size=place.size,
             timeout=TIMEOUT,
         )
         try:
             hosts = dist.new_group(backend="gloo", timeout=PATIENCE)
-            yield replace(world, hosts=cast(dist.ProcessGroup, hosts))
+            yield _settled(World(**asdict(place), hosts=cast(dist.ProcessGroup, hosts)))
+        except BaseException as error:
+            voice.claim(error)
+            raise
         finally:
             dist.destroy_process_group()
+
+
+def _settled(world: World) -> World:
+    """The same with what the machines themselves say of who is where; launchers may not."""
+    everyone = [machine.Bound(*each) for each in world.gather(tuple(machine.bound()))]
+    here = [rank for rank, each in enumerate(everyone) if each[0] == everyone[world.rank][0]]
+    return replace(
+        world, local_rank=here.index(world.rank), local_size=len(here),
+        cpus=machine.share(world.rank, everyone),
+    )  # fmt: skip
 
 
 @contextmanager
@@ -169,7 +119,8 @@ def _others_lost() -> Iterator[None]:
     except RuntimeError as error:
         if not (isinstance(error, dist.DistError) or "gloo" in str(error)):
             raise
-        raise UserError(
-            "another process of this run ended, or cannot be reached: its own sentence says why; "
-            "what was saved is there for --resume"
+        raise Lost(
+            "another process of this run ended without a word, or cannot be reached: it may have "
+            "been killed, for want of memory or with its machine; what was saved is there to go "
+            "on from"
         ) from None

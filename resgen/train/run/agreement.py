@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from resgen.errors import UserError
 from resgen.train.device.processes import World
 from resgen.train.run.differing import differences
 
@@ -16,7 +17,7 @@ def agree(world: World, facts: dict[str, Any]) -> None:
     everyone = world.gather(facts)
     for rank, theirs in enumerate(everyone):
         for where, first, its in differences(everyone[0], theirs):
-            world.refuse(
+            raise UserError(
                 f"process {rank} has {where} {its} and process 0 has {first}: "
                 "all must be started with the same command, on the same data and versions"
             )

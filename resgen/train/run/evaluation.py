@@ -54,7 +54,8 @@ def evaluate(
     modes = {each: each.training for each in module.modules()}
     module.eval()
     with torch.inference_mode():
-        for images, labels in feed.still(which, torch.split(mine, batch)):
+        # Of fewer images than processes the last processes have none.
+        for images, labels in feed.still(which, torch.split(mine, batch) if len(mine) else ()):
             with engine.autocast():
                 logits = module(images)
             logits = logits.float()

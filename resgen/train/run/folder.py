@@ -1,4 +1,4 @@
-"""Run folders: refused where they hold something, unless asked to continue or replace it.
+"""The files of a run folder, and what is written into them.
 
 spec.yaml recipe.yaml environment.json    what was run, and with what
 metrics.jsonl                             one line an epoch
@@ -17,22 +17,19 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from resgen.errors import UserError
-from resgen.files import check_folder, write_whole
-from resgen.spec.loading import RUN_SPEC, runs_in
+from resgen.files import write_whole
+from resgen.spec.loading import RUN_SPEC
 from resgen.spec.writing import block_text
 from resgen.tensors import checkpoint
 from resgen.train.device.engine import Engine
 from resgen.train.recipe import Recipe
 from resgen.train.recipe.defaults import RUN_RECIPE
-from resgen.train.run import lock, metrics
+from resgen.train.run import metrics
 from resgen.train.run.network import Network
 from resgen.train.run.settings import Settings
 from resgen.train.run.setup import Setup
@@ -40,102 +37,10 @@ from resgen.version import __version__
 
 SPEC, RECIPE, ENVIRONMENT = RUN_SPEC, RUN_RECIPE, "environment.json"
 RESULT, CURVES = "result.json", "curves.png"
-_OURS = (
+OURS = (
     SPEC, RECIPE, ENVIRONMENT, RESULT, CURVES, metrics.NAME,
     checkpoint.LAST, checkpoint.PREVIOUS, checkpoint.BEST,
 )  # fmt: skip
-
-
-def check(out: Path, settings: Settings, runs: Iterable[Path]) -> None:
-    """Raises UserError where `prepared` would, as far as one can see without changing anything.
-
-    For before the images are read, which may take long.
-    """
-    folders = list(dict.fromkeys([out, *runs]))
-    with _said_of(out):
-        _refuse_nothing(out, settings)
-        _refuse_mixed(out, settings, folders)
-        for folder in folders:
-            # Where a run is going on, that is what is wrong, and its lock says it.
-            if not (folder.is_dir() and (folder / lock.NAME).exists()):
-                _refuse_used(folder, settings)
-    check_folder(out)
-    weights = settings.init_from
-    if settings.start == "force" and weights is not None:
-        doomed = [(folder / name).resolve() for folder in folders for name in _OURS]
-        if checkpoint.file_of(weights).resolve() in doomed:
-            raise UserError(f"--init-from {weights}: --force would delete it; name another --out")
-
-
-@contextmanager
-def prepared(out: Path, settings: Settings, runs: Iterable[Path]) -> Iterator[None]:
-    """Makes the folders of all runs ready, and keeps other runs out until the end.
-
-    Raises UserError where one may not be used; nothing in any of them is changed then.
-    """
-    folders = list(dict.fromkeys([out, *runs]))
-    with ExitStack() as locks:
-        with _said_of(out):
-            _refuse_nothing(out, settings)
-            _refuse_mixed(out, settings, folders)
-            for folder in folders:
-                _take(folder, settings, locks)
-            for folder in folders if settings.start == "force" else ():
-                for name in _OURS:
-                    (folder / name).unlink(missing_ok=True)
-        yield
-
-
-@contextmanager
-def _said_of(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written: {error.strerror}") from None
-
-
-def _names(folder: Path) -> list[str]:
-    """What a folder holds, but for the lock."""
-    return sorted(path.name for path in folder.iterdir() if path.name != lock.NAME)
-
-
-def _take(folder: Path, settings: Settings, locks: ExitStack) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    locks.enter_context(lock.held(folder))
-    _refuse_used(folder, settings)
-
-
-def _refuse_nothing(out: Path, settings: Settings) -> None:
-    if settings.start == "resume" and not (out.is_dir() and _names(out)):
-        raise UserError(f"--out {out}: there is nothing to resume; leave --resume out")
-
-
-def _refuse_mixed(out: Path, settings: Settings, folders: Sequence[Path]) -> None:
-    """Raises UserError where a resumed command would put runs into a run, or a run around runs."""
-    for folder in folders if settings.start == "resume" else ():
-        around = [each for each in folder.parents if each == out or out in each.parents]
-        for run in (each for each in around if (each / SPEC).is_file()):
-            raise UserError(
-                f"--out {run}: is a run itself, and this command's would lie in folders in it; "
-                "name another --out"
-            )
-        inside = [each for each in runs_in(folder) if each != folder]
-        if inside and (folder != out or len(folders) == 1):
-            raise UserError(
-                f"--out {folder}: holds {len(inside)} runs; resume with the command that made "
-                f"them, or one of them with --out {inside[0]}"
-            )
-
-
-def _refuse_used(folder: Path, settings: Settings) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder}: is a file; name a folder")
-    held = _names(folder) if folder.is_dir() else []
-    if held and settings.start == "new":
-        raise UserError(
-            f"--out {folder}: not empty (it holds {held[0]}); "
-            "add --resume to go on, --force to start over, or name another"
-        )
 
 
 def write_record(folder: Path, network: Network, recipe: Recipe, record: dict[str, Any]) -> None:

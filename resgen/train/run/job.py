@@ -108,7 +108,7 @@ def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
 
 def _goes_on(job: Job, network: Network) -> bool:
     """Whether it goes on from a checkpoint, and takes no weights from elsewhere."""
-    return job.settings.start == "resume" and (job.folder(network) / checkpoint.LAST).exists()
+    return job.settings.goes_on and (job.folder(network) / checkpoint.LAST).exists()
 
 
 def _fetch(job: Job, network: Network, first: start.Start) -> None:
@@ -138,5 +138,5 @@ def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:
         data, recipe=job.recipe.augment, order=order, channels=network.channels,
         size=network.size, train_size=network.train_size, device=engine.device,
         layout=engine.memory_format,
-        processes=machine.workers(job.world.local_size) if workers is None else workers,
+        processes=machine.workers(job.world.cpus) if workers is None else workers,
     )  # fmt: skip

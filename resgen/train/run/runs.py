@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from resgen.errors import Diverged, UserError
 from resgen.tensors import checkpoint
+from resgen.train.data import roster
+from resgen.train.data.facts import split_name
 from resgen.train.data.images import Data, Wanted
 from resgen.train.device import machine
 from resgen.train.device.recompute import recompute_blocks
-from resgen.train.run import board, figures, fit, metrics
+from resgen.train.run import board, claim, figures, fit, metrics, seen
 from resgen.train.run import folder as run_folder
 from resgen.train.run.agreement import agree
 from resgen.train.run.folder import Result
@@ -74,12 +77,16 @@ def train_each(job: Job) -> Ended:
         agree(world, facts(job))
         used = [one.folder(network) for one, network in job.each()]
         if world.first:
-            run_folder.check(settings.out, settings, used)
+            claim.check(settings.out, settings, used)
+        seen.there(world, _read(job, used))
         setups = [made_ready(one, network, loaded) for one, network in job.each()]
-        agree(world, {"data": [data_facts(setup.data) for setup in setups]})
+        agree(world, {
+            "data": [data_facts(setup.data) for setup in setups],
+            "images of names whose hash is": [roster.digest(setup.data.files) for setup in setups],
+        })  # fmt: skip
         if world.first:
-            folders.enter_context(run_folder.prepared(settings.out, settings, used))
-        world.wait()
+            folders.enter_context(claim.prepared(settings.out, settings, used))
+        seen.written(world, settings.out)
         if len(setups) > 1:
             for setup in setups:
                 _checkpoint(setup)
@@ -99,6 +106,18 @@ def train_each(job: Job) -> Ended:
                 with log.unless_missed():
                     _draw(job, setups)
     return ended
+
+
+def _read(job: Job, folders: Sequence[Path]) -> list[tuple[str, Path]]:
+    """What all processes read besides their specs, with the words it goes by."""
+    found = []
+    if job.settings.goes_on:
+        out = f"--out {job.settings.out}"
+        found = [(out, each / checkpoint.LAST) for each in folders]
+    _, path = split_name(job.data.name)
+    if path and job.data.download != "allowed":
+        found.append((f"--data {job.data.name}", Path(path)))
+    return found
 
 
 def _introduce(job: Job, setups: Sequence[Setup], log: Log) -> None:
@@ -124,7 +143,7 @@ def _introduce(job: Job, setups: Sequence[Setup], log: Log) -> None:
 def _checkpoint(setup: Setup) -> dict[str, Any] | None:
     """What to go on from, if there is something. Raises UserError where it is of another run."""
     last = setup.folder / checkpoint.LAST
-    if setup.settings.start != "resume":
+    if not setup.settings.goes_on:
         return None
     if not last.exists():
         if last.with_name(checkpoint.PREVIOUS).exists():

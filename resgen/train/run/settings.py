@@ -15,8 +15,11 @@ class Settings:
     seed: int = 0
     seeds: tuple[int, ...] = ()
     """All seeds of the command, each a run of its own; none where there is `seed` alone."""
-    start: Literal["new", "resume", "force"] = "new"
-    """What to do with a folder that holds a run: refuse it, continue it, or replace it."""
+    start: Literal["new", "resume", "auto", "force"] = "new"
+    """What to do with a folder that holds a run: refuse it, continue it, or replace it.
+
+    `auto` continues it, and starts one where there is none.
+    """
     save_minutes: float = 10.0
     """Minutes between checkpoints within an epoch."""
     batch: Literal["recipe", "auto"] = "recipe"
@@ -42,3 +45,14 @@ class Settings:
     """What was typed over the specs, which the networks have in them."""
     notes: tuple[str, ...] = ()
     """What is unusual about the changes."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a run that is there is taken up."""
+        return self.start in ("resume", "auto")
+
+    @property
+    def way_on(self) -> str:
+        """How a run that was stopped is taken up again, in a sentence's end."""
+        again = "the same command goes on"
+        return again if self.start == "auto" else "go on with --resume"

@@ -1,4 +1,4 @@
-"""SIGINT or SIGTERM -> the end of the run: after the step where steps are taken, else at once."""
+"""SIGINT, SIGTERM or SIGUSR1 -> the end of the run: after its step, or at once outside of steps."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from typing import Any, Self
 
 from resgen.errors import Interrupted
 
+ASKS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+)
+"""SIGUSR1 is what schedulers are told to send some minutes before a job's time is over."""
 APART = 1.0
 """Seconds from which on a signal is a second one: `timeout` and some launchers send two."""
 
@@ -21,7 +25,7 @@ class Stop:
     """Whether someone asked the run to stop. Used as a context manager around the run.
 
     A first signal ends it with Interrupted: at once, or where it is `held` for the run to
-    end itself. A second one ends the process.
+    end itself. A second one ends the process; a SIGUSR1 is never the first or second of these.
     """
 
     def __init__(self) -> None:
@@ -29,13 +33,13 @@ class Stop:
         self.kept = "stopped before the first step; there was nothing to save"
         """What is left of the run when it ends at once."""
         self._held = False
-        self._first = 0.0
+        self._first: float | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         # Only the main thread may set handlers; elsewhere the caller's own stay.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in ASKS:
                 self._before[number] = signal.signal(number, self._ask)
         return self
 
@@ -62,10 +66,14 @@ class Stop:
             raise KeyboardInterrupt
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        urgent = signal.Signals(number).name != "SIGUSR1"
+        if urgent and self._first is not None and now - self._first >= APART:
+            os._exit(130)
+        if urgent and self._first is None:
+            self._first = now
         if self.asked is None:
-            self.asked, self._first = signal.Signals(number).name, time.monotonic()
+            self.asked = signal.Signals(number).name
             if not self._held:
                 # No Exception, so that nothing on its way takes it for a failure of its own.
                 raise KeyboardInterrupt
-        elif time.monotonic() - self._first >= APART:
-            os._exit(130)

@@ -268,7 +268,7 @@ class Trainer:
         return f"stopped after step {step} of {total}, {self._where_to_go_on()}"
 
     def _where_to_go_on(self) -> str:
-        return f"saved in {self.setup.folder}; go on with --resume"
+        return f"saved in {self.setup.folder}; {self.setup.settings.way_on}"
 
     def _unreadable(self, error: UserError) -> UserError:
         """The same for an image that cannot be read; what was reached before it is saved."""

@@ -158,6 +158,7 @@ from pathlib import Path
 from torch import nn
 from resgen.train.device import processes
 from resgen.train.device import engine
+from resgen.train.device.voice import together
 from resgen.train.run import network
 from resgen.train.run import runs
 from resgen.train.data.images import Wanted
@@ -166,14 +167,14 @@ from resgen.train.run.settings import Settings
 
 torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
-place = processes.placed()
-motor = engine.choose(
-    device="cuda", precision="fp32", compile="off", local_rank=place.local_rank
-)
 recipe = Recipe.model_validate({
     "description": "", "length": "3 steps", "batch": 127, "optimizer": {"lr": 0.01},
 })
-with processes.joined(motor.device) as world:
+with together() as voice:
+  motor = engine.choose(
+    device="cuda", precision="fp32", compile="off", local_rank=voice.place.local_rank
+  )
+  with processes.joined(motor.device, voice) as world:
     settings = Settings(
         out=Path(f"run-{world.size}"), voice="quiet", sync_bn="on" if world.size > 1 else "off"
     )

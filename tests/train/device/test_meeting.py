@@ -12,7 +12,9 @@ import pytest
 
 from resgen.errors import UserError
 from resgen.train.device import meeting
-from resgen.train.device.processes import World, placed
+from resgen.train.device.place import Place, placed
+from resgen.train.device.place import port as own_port
+from resgen.train.device.processes import World
 from resgen.train.run.agreement import agree, differences
 from tests.launched import Run
 
@@ -28,14 +30,20 @@ SLURM = {
 
 @pytest.mark.parametrize("variables", [TORCHRUN, SLURM], ids=["torchrun", "slurm"])
 def test_a_process_knows_its_place(variables: dict[str, str]) -> None:
-    assert placed(variables) == World(rank=3, local_rank=1, local_size=2, size=4)
+    assert placed(variables) == Place(rank=3, local_rank=1, local_size=2, size=4)
 
 
 @pytest.mark.parametrize(
-    "variables", [{}, {"WORLD_SIZE": "1"}, {"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}]
+    "variables",
+    [
+        {},
+        {"WORLD_SIZE": "1"},
+        {"SLURM_PROCID": "0", "SLURM_NTASKS": "1", "SLURM_JOB_ID": "7"},
+        {"SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"},  # the shell that salloc opens
+    ],
 )
 def test_without_a_launcher_a_process_is_alone(variables: dict[str, str]) -> None:
-    assert placed(variables) == World()
+    assert placed(variables) == Place()
 
 
 @pytest.mark.parametrize(
@@ -72,6 +80,26 @@ def test_a_wrong_variable_is_named(changes: dict[str, str | None], message: str)
     with pytest.raises(UserError) as caught:
         placed(variables)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("rank", ["0", "3"])
+def test_tasks_that_do_not_know_of_each_other_are_refused(rank: str) -> None:
+    """Each would be a world of its own, and all of them would write one folder."""
+    with pytest.raises(UserError) as caught:
+        placed({"SLURM_PROCID": rank, "SLURM_NTASKS": "4"})
+    assert str(caught.value) == (
+        "SLURM_NTASKS is 4 and MASTER_ADDR is not set: the 4 tasks would train the same run each "
+        'by itself; export MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n '
+        "1) before srun, or run a single task with srun --ntasks 1"
+    )
+    # What torchrun starts inside a task is at the place that torchrun says.
+    assert placed({"SLURM_PROCID": rank, "SLURM_NTASKS": "4", **TORCHRUN}).rank == 3
+
+
+def test_two_jobs_of_slurm_on_one_machine_do_not_meet() -> None:
+    assert own_port({}) == own_port({**TORCHRUN, "SLURM_JOB_ID": "123456"}) == 29500
+    assert own_port({"SLURM_JOB_ID": "123456"}) == 23456
+    assert own_port({"SLURM_JOB_ID": "123456", "MASTER_PORT": "1234"}) == 1234
 
 
 @pytest.fixture
@@ -153,21 +181,17 @@ def test_the_first_difference_is_found_by_its_name() -> None:
     assert list(differences(one, one)) == []
 
 
-def test_one_of_them_says_which_process_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_of_them_finds_which_process_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = [{"seed": 0}, {"seed": 0}, {"seed": 7}]
     monkeypatch.setattr(World, "gather", lambda *_: facts)
-    monkeypatch.setattr("time.sleep", lambda _: None)
     sentence = (
         "process 2 has seed 7 and process 0 has 0: all must be started with the same command, "
         "on the same data and versions"
     )
-    with pytest.raises(UserError) as caught:
-        agree(World(rank=0, size=3), facts[0])
-    assert str(caught.value) == sentence
-    for rank in (1, 2):
-        with pytest.raises(SystemExit) as silent:
+    for rank in range(3):
+        with pytest.raises(UserError) as caught:
             agree(World(rank=rank, size=3), facts[rank])
-        assert silent.value.code == 2
+        assert str(caught.value) == sentence
 
 
 @pytest.mark.parametrize(
@@ -189,15 +213,3 @@ def test_processes_started_with_other_words_end_before_the_first_step(
     assert "error" not in pair[1].err
     assert not any("Traceback" in run.err for run in pair)
     assert not (tmp_path / "run").exists()
-
-
-def test_a_process_whose_peer_fails_says_so_and_ends(
-    start_two: Callable[..., list[Run]], tiny: Callable[..., str], tmp_path: Path
-) -> None:
-    (tmp_path / "used").mkdir()
-    (tmp_path / "used" / "file").touch()
-    pair = start_two("train", tiny(), "--device", "cpu", "--out", "used")
-    assert [run.end() for run in pair] == [2, 2]
-    assert "error: --out used: not empty" in pair[0].err
-    assert "error: another process of this run ended" in pair[1].err
-    assert not any("Traceback" in run.err for run in pair)

@@ -38,6 +38,7 @@ SCRIPT = (
 from pathlib import Path
 from torch import nn
 from resgen.train.device import processes
+from resgen.train.device.voice import together
 from resgen.train.run import runs
 from resgen.train.data.images import Wanted
 from resgen.train.device.engine import Engine
@@ -70,7 +71,7 @@ def train(world, out, batch, accumulate):
         torch.save(seen, out / "gradients.pt")
     seen.clear()
 
-with processes.joined(engine.device) as world:
+with together() as voice, processes.joined(engine.device, voice) as world:
     for batch, accumulate in ((127, 1), (64, 3)):
         train(world, Path(f"{world.size}-{batch}-{accumulate}"), batch, accumulate)
 """
@@ -141,6 +142,7 @@ def test_a_mistake_ends_all_processes_with_its_sentence(
     (tmp_path / "used" / "file").touch()
     done = launch(2, ["-m", "resgen", "train", tiny(), "--out", "used"], tmp_path)
     assert done.returncode != 0
+    assert done.stderr.count("error: ") == 1  # each of them found it, and one says it
     assert "error: --out used: not empty (it holds file)" in done.stderr
     assert [path.name for path in (tmp_path / "used").iterdir()] == ["file"]
 
@@ -164,8 +166,8 @@ def test_a_signal_to_one_process_stops_both_at_one_step(
     while not metrics.read(tmp_path / "run") and process[0].poll() is None:
         time.sleep(0.05)
     process[1].send_signal(signal.SIGTERM)
-    said = [each.communicate(timeout=60)[1].splitlines()[-1] for each in process]
+    said = [each.communicate(timeout=60)[1] for each in process]
     assert [each.returncode for each in process] == [130, 130], said
     step = checkpoint.load(tmp_path / "run" / "last.pt")["step"]
-    assert f"a signal to another process: stopped after step {step} of" in said[0]
-    assert f"SIGTERM: stopped after step {step} of" in said[1]
+    assert f"error: a signal to another process: stopped after step {step} of" in said[0]
+    assert "error" not in said[1]

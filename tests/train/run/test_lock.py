@@ -191,3 +191,16 @@ def test_a_lock_file_of_nobody_is_no_obstacle(tmp_path: Path) -> None:
         (tmp_path / lock.NAME).write_text(text)
         with held(tmp_path):
             pass
+
+
+def test_two_runs_of_one_command_in_one_folder_are_refused(
+    job: Make, tiny: Callable[..., str], tmp_path: Path
+) -> None:
+    """Their lock is this process's own, and would keep neither from the other's files."""
+    (tmp_path / "run/b").mkdir(parents=True)
+    (tmp_path / "run/a").symlink_to("b")
+    both = [tiny("a"), tiny("b")]
+    for start in ("resume", "auto", "force"):
+        with pytest.raises(UserError, match=r"run/b: is the same folder as .*run/a; remove the"):
+            runs.train(job(specs=both, recipe_={"length": "1 steps"}, start=start))
+    assert list((tmp_path / "run/b").iterdir()) == []

@@ -230,6 +230,30 @@ def test_files_and_dropout_have_the_same_bits_resumed_and_with_any_number_of_wor
     assert_equal_rows(job, "whole", "cut", "two")
 
 
+@pytest.mark.parametrize("kind", ["sgd", "adamw", "lamb"])
+def test_a_checkpoint_of_a_gpu_goes_on_on_a_cpu(
+    job: Make, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What CUDA's optimizers have in their groups, and its generator, are left aside."""
+    recipe_ = {"optimizer": {"kind": kind, "lr": 0.01}}
+    with monkeypatch.context() as patch:
+        stop = StopAt(3, patch)
+        patch.setattr(runs, "Stop", lambda: stop)
+        with pytest.raises(Interrupted):
+            runs.train(job("cut", recipe_=recipe_))
+    runs.train(job("whole", recipe_=recipe_))
+    last = job("cut").settings.out / "last.pt"
+    saved = checkpoint.load(last)
+    for group in saved["optimizer"]["param_groups"]:
+        group |= {"fused": True, "foreach": False, "capturable": True}
+    saved["random"]["cuda"] = torch.zeros(16, dtype=torch.uint8)
+    checkpoint.save(saved, last.parent)
+    runs.train(job("cut", recipe_=recipe_, start="resume"))
+    ends = [checkpoint.load(job(out).settings.out / "last.pt") for out in ("cut", "whole")]
+    assert_equal_bits(*ends)
+    assert_equal_rows(job, "cut", "whole")
+
+
 def assert_equal_rows(job: Make, *outs: str) -> None:
     found = [without_times(metrics.read(job(out).settings.out)) for out in outs]
     assert all(rows == found[0] for rows in found)

@@ -15,8 +15,8 @@ from resgen.errors import Diverged, UserError
 from resgen.tensors import checkpoint
 from resgen.train.data import sources
 from resgen.train.data.feed import Batch, MemoryFeed, Piece
+from resgen.train.run import claim, lock, metrics, runs
 from resgen.train.run import folder as run_folder
-from resgen.train.run import lock, metrics, runs
 from resgen.train.run.loop import Stepper
 from resgen.train.run.trainer import Trainer
 
@@ -235,9 +235,9 @@ def test_the_folder_is_looked_at_before_the_images(
 def test_a_second_run_hears_of_the_first_and_not_of_its_files(job: Make, tmp_path: Path) -> None:
     runs.train(job(recipe_={"length": "1 steps"}))
     with lock.held(tmp_path / "run"):
-        run_folder.check(tmp_path / "run", job().settings, [])
+        claim.check(tmp_path / "run", job().settings, [])
     with pytest.raises(UserError, match="not empty"):
-        run_folder.check(tmp_path / "run", job().settings, [])
+        claim.check(tmp_path / "run", job().settings, [])
 
 
 @pytest.mark.parametrize("start", ["new", "force"])

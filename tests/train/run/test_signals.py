@@ -34,7 +34,7 @@ def ignored(pid: int) -> set[signal.Signals]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_to_the_whole_group_saves_and_ends_the_workers_too(
     start: Start, tiny: Callable[..., str], pictures: str, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -138,6 +138,25 @@ def test_where_it_is_held_a_signal_only_shows_and_ends_the_run_behind() -> None:
     with pytest.raises(Interrupted, match="SIGTERM: stopped"), Stop() as stop:
         run(stop)
     assert seen == ["SIGTERM"]
+
+
+def test_what_comes_minutes_before_the_end_is_not_counted_with_the_end() -> None:
+    """SLURM sends the signal it was told to send, and at the end SIGTERM: the run is saving."""
+    code = """
+import signal
+from resgen.train.run import signals
+now = 100.0
+signals.time.monotonic = lambda: now
+with signals.Stop() as stop:
+    with stop.held():
+        for number in (signal.SIGUSR1, signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR1):
+            signal.raise_signal(number)
+            print(stop.asked)
+            now += 60
+        signal.raise_signal(signal.SIGTERM)
+"""
+    done = subprocess.run([sys.executable, "-uc", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "SIGUSR1\n" * 4, "")
 
 
 @pytest.mark.parametrize("apart", [0.0, signals.APART])
