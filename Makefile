@@ -17,15 +17,14 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-# The project's point in under five minutes: the proof, a source file, and the four
-# networks whose training curves show what identity shortcuts are for.
+# The project's point in under five minutes: the proof, a source file, and the experiment that
+# shows what identity shortcuts are for, with its report.
 demo: $(VENV)/.installed
 	$(BIN)/resgen summarize digits/resnet56
 	$(BIN)/resgen summarize digits/plain20 digits/plain56 digits/resnet20 digits/resnet56
 	mkdir -p $(DEMO)
 	$(BIN)/resgen build digits/resnet56 --force -o $(DEMO)/resnet56.py
-	$(BIN)/resgen train digits/plain20 digits/plain56 digits/resnet20 digits/resnet56 \
-		--out $(DEMO)/digits --force
+	$(BIN)/resgen experiment degradation --scale digits-short --out $(DEMO)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
