@@ -233,6 +233,7 @@ def test_interrupted_and_killed_it_goes_on_and_comes_to_the_same_end(
     ]
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_alone_leaves_no_run_behind(
     experiment: Callable[..., str],
 ) -> None:
