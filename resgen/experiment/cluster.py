@@ -8,6 +8,7 @@ Moritz et al. 2018.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ from resgen.experiment.worker import perform
 
 RETRIES = 5
 """Of a run whose worker is lost."""
+ANSWER = 10.0
+"""Seconds for a cluster to take a connection."""
 PATIENCE = 60.0
 """Seconds for what is going on to be saved."""
 
@@ -66,8 +69,12 @@ def _ray() -> Any:
 
 def _join(ray: Any, address: str | None) -> None:
     try:
+        host, _, port = (address or "").rpartition(":")
+        if host and "://" not in host and port.isdecimal():
+            # Ray itself asks for minutes where nobody listens.
+            socket.create_connection((host, int(port)), timeout=ANSWER).close()
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, OverflowError, ValueError, RuntimeError) as error:
         where = "" if address is None else f" --address {address}"
         why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"--on ray{where}: no cluster answers: {why}") from None

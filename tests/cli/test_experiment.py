@@ -58,7 +58,9 @@ def test_it_trains_each_network_and_says_what_came_of_it(
     assert out.splitlines() == [
         "claim     A wider network has a lower training error.",
         "verdict   undecided: nothing is tested here",
+        "report    experiments/width-digits/report.html",
     ]
+    assert Path("experiments/width-digits/report.html").is_file()
     lines = err.splitlines()
     assert lines[0] == "experiments/width-digits: 2 runs"
     assert [line.split(":")[0] for line in lines[1:]] == [
@@ -231,6 +233,7 @@ def test_interrupted_and_killed_it_goes_on_and_comes_to_the_same_end(
     ]
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_alone_leaves_no_run_behind(
     experiment: Callable[..., str],
 ) -> None:

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,15 @@ def two_workers(tmp_path: Path) -> Iterator[str]:
     import ray
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    made = None
+    for _ in range(5):
+        # Its own processes get 30 seconds to find each other, which a busy machine may not have.
+        with suppress(Exception):
+            made = Cluster(
+                initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
+            )
+            break
+    assert made is not None
     yield made.address
     ray.shutdown()
     made.shutdown()
