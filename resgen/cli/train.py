@@ -122,7 +122,6 @@ class _Asked:
     def tell(self, work: _Work) -> None:
         """Prints what would be trained, and trains nothing."""
         from resgen.train.run import outlook
-        from resgen.train.run import start as weights
 
         for note in work.settings.notes:
             typer.echo(f"note: {note}", err=True)
@@ -132,6 +131,8 @@ class _Asked:
             expected=self.machine.expected(work.recipe, self.start.measure),
         )  # fmt: skip
         if self.start.init_from is not None:
+            from resgen.train.run import start as weights
+
             more = (weights.told(each, work.settings, work.wanted) for each in work.networks)
             told = "\n".join([told, *chain.from_iterable(more)])
         typer.echo(told)
