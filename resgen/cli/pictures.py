@@ -23,12 +23,27 @@ class Pictures:
     """The files to draw."""
 
     draw: Annotated[
-        Path | None, Option(metavar="FILE.svg", help="Draw a network, or two side by side.")
+        Path | None,
+        Option(metavar="FILE", help="Draw a network, or two side by side (svg, pdf, png)."),
     ] = None
     beside: Annotated[
         Literal["plain", "nothing"],
         Option(help="What to draw beside a single network: its plain twin."),
     ] = "plain"
+    detail: Annotated[
+        Literal["block", "stage", "layer"] | None,
+        Option(help="A box a stage, the layers with weights, or every layer; of a part every."),
+    ] = None
+    part: Annotated[
+        str, Option(metavar="NAME", help="Draw only a stage or block: layer2, layer2.0.")
+    ] = ""
+    wide: Annotated[
+        bool, Option("--wide", help="Draw in columns, for the whole width of a page.")
+    ] = False
+    theme: Annotated[
+        Literal["auto", "light", "dark"],
+        Option(help="Colours of pictures; auto is light, and dark where a browser wants it."),
+    ] = "auto"
     plot: Annotated[
         Path | None,
         Option(metavar="FILE", help="Plot the networks' params and MACs (png, svg, pdf)."),
@@ -57,9 +72,10 @@ class Pictures:
     def write(self, plans: Sequence[Plan], ended: Sequence[tuple[Plan, Outcome | None]]) -> None:
         """Draws the networks and writes the files; a point of the plot is a run."""
         if self.draw is not None:
-            from resgen.report.draw import draw_file
+            from resgen.report.draw import Figure, draw_file
 
-            draw_file(plans, self.draw, beside=self.beside, force=self.force)
+            figure = Figure(self.detail, self.wide, self.part, self.theme)
+            draw_file(plans, self.draw, beside=self.beside, force=self.force, figure=figure)
         if self.plot is not None:
             points, outcomes = zip(*ended, strict=True)
             plot_file(points, outcomes, self.plot, force=self.force)

@@ -118,12 +118,12 @@ _STEP = ("--batch", "--memory", "--max-memory")
 _REPORT = (
     "--format", "--by", "--measure", "--convention", "--sort", "--batch", "--precision",
     "--optimizer", "--memory", "--max-params", "--max-macs", "--max-memory", "--draw", "--beside",
-    "--plot", "--curves", "--force",
+    "--detail", "--part", "--wide", "--plot", "--curves", "--theme", "--force",
 )  # fmt: skip
 RUNS_ALONE = ("--by run", "--by group")
 _OF_NETWORKS = (
     "--with",
-    *(o for o in _REPORT if o not in ("--format", "--by", "--curves", "--force")),
+    *(o for o in _REPORT if o not in ("--format", "--by", "--curves", "--theme", "--force")),
 )
 _ROWS = ("--format csv", "--format markdown")
 _NO_STEP = "a training step has no rows; give --format json or table"
@@ -144,7 +144,8 @@ RULES: tuple[Apart | Needs, ...] = (
     ),
     *(Needs(option, (RUNS,)) for option in (*RUNS_ALONE, "--curves")),
     Apart("--curves", ("--with",), "--with makes another network than was trained; leave one out"),
-    Needs("--beside", ("--draw",)),
+    *(Needs(option, ("--draw",)) for option in ("--beside", "--detail", "--part", "--wide")),
+    Needs("--theme", ("--draw", "--plot", "--curves")),
     Apart("--beside", (SEVERAL,), "two networks are drawn beside each other; leave it out"),
     Needs("--force", ("--draw", "--plot", "--curves")),
 )

@@ -99,7 +99,8 @@ def strip_text(layer: Layer, *, brief: bool) -> str:
     """BN, ReLU; in full batch norm."""
     op, words = layer.op, kind_of(layer.op)
     if op.line == "activation":
-        return type(op).__name__.lstrip("_")
+        name = type(op).__name__
+        return name if "LU" in name else words
     if isinstance(op, Scale):
         return f"\u00d7 {op.factor:.3g}"
     return _BRIEF.get(words, words) if brief else words

@@ -77,8 +77,14 @@ class Composer:
     def stage(self, stage: Stage) -> list[Piece]:
         """What stands before the blocks of a stage, and its blocks."""
         before = stage.runs[:1] if stage.before else ()
-        found: list[Piece] = [self.row(run.block.main) for run in before]
-        return [*found, *self.blocks(stage.blocks)]
+        drawn, least = set(self._drawn), self.main
+        for _ in range(2):  # the second time in boxes of one width
+            self._drawn = set(drawn)
+            found: list[Piece] = [self.row(run.block.main) for run in before]
+            blocks = self.blocks(stage.blocks)
+            self.main = max([self.main, *(_half(piece) for piece in blocks)])
+        self.main = least
+        return [*found, *blocks]
 
     def _row(self, found: Sequence[Layer], least: int) -> Row:
         texts = [box_text(x) for x in found if not holds(x.op) and not in_strip(x)]
@@ -166,6 +172,12 @@ def _orders(block: Block) -> bool:
     ends = lines[-1:] == ["activation"] or any(x.op.line == "norm" for x in block.after)
     begins = bool(lines) and lines[0] in ("norm", "activation")
     return begins or (ends and block.shortcut.kind != "none")
+
+
+def _half(piece: BlockPiece) -> int:
+    """Half the widest box of a block's main path."""
+    inner = (*piece.unit.ahead.pieces, *piece.unit.main.pieces, *piece.after.pieces)
+    return max((each.half for each in inner if isinstance(each, Box | Strip)), default=0)
 
 
 def _is_unit(layer: Layer) -> bool:

@@ -38,8 +38,9 @@ def draw(plans: Sequence[Plan], figure: Figure = Figure()) -> str:
     """
     pen = Pen(PALETTES["dark" if figure.theme == "dark" else "light"])
     right, low = 0.0, 0.0
+    residual = plans[1] if len(plans) == 2 and plans[1].plain() == plans[0] else None
     for plan in plans:
-        found = drawn(plan, figure)
+        found = drawn(plan, figure, residual if plan is plans[0] else None)
         if figure.wide:
             reach, low = wide(found, pen, MARGIN, low)
             right = max(right, reach)

@@ -11,8 +11,8 @@ from resgen.report.sections import Drawn, Section
 
 TOP = 92  # room for the title and what stands under it
 _GAP, _STAGE = 18, 72  # right of a stage's words; their height
-_GUTTER, _TURN, _WORDS = 18, 14, 20  # between columns; below them; above a section in one
-_SLACK = 1.35  # a column may be so much higher than the highest section
+_GUTTER, _TURN, _WORDS = 18, 14, 38  # between columns; below them; above a section in one
+_FLAT = 2.4  # how many times wider than high a figure may be, where fewer columns can help it
 
 
 def tall(found: Drawn, pen: Pen, x: float) -> tuple[float, float]:
@@ -47,10 +47,7 @@ def wide(found: Drawn, pen: Pen, x: float, top: float) -> tuple[float, float]:
     reach, low = x, start
     before: tuple[float, float] | None = None
     for column in columns:
-        pieces = [piece for section in column for piece in section.pieces]
-        left = max([piece.left for piece in pieces] + [30])
-        beside = [10 + _above(section) for section in column if section.name]
-        right = max([piece.right for piece in pieces] + beside)
+        left, right = _sides(column)
         axis = float(round(reach + left))
         if before:
             gutter, end = reach - _GUTTER, before[1] + _TURN
@@ -73,18 +70,31 @@ def wide(found: Drawn, pen: Pen, x: float, top: float) -> tuple[float, float]:
 
 
 def _columns(sections: Sequence[Section]) -> list[list[Section]]:
-    """Sections in columns hardly higher than the highest of them."""
+    """Sections in columns of about one height, as few as a figure of a page's width needs."""
     heights = [_height(section) for section in sections]
-    most = _SLACK * max(heights)
-    columns: list[list[Section]] = []
-    used = most
-    for section, height in zip(sections, heights, strict=True):
-        if not columns or used + height > most:
-            columns.append([])
-            used = 0
-        columns[-1].append(section)
-        used += height
-    return columns
+    most = max(heights)
+    while True:
+        most *= 1.2
+        columns: list[list[Section]] = []
+        used = most
+        for section, height in zip(sections, heights, strict=True):
+            if not columns or used + height > most:
+                columns.append([])
+                used = 0
+            columns[-1].append(section)
+            used += height
+        across = sum(sum(_sides(column)) + 2 * _GUTTER for column in columns)
+        if len(columns) < 3 or across < _FLAT * most:
+            return columns
+
+
+def _sides(column: Sequence[Section]) -> tuple[int, int]:
+    """How far a column reaches to both sides of its axis."""
+    pieces = [piece for section in column for piece in section.pieces]
+    beside = [10 + _beside(section, line=True) for section in column if section.name]
+    return max([piece.left for piece in pieces] + [30]), max(
+        [piece.right for piece in pieces] + beside
+    )
 
 
 def _headed(pen: Pen, section: Section, axis: float, y: float) -> float:
@@ -92,9 +102,8 @@ def _headed(pen: Pen, section: Section, axis: float, y: float) -> float:
     pen.tint = section.tint
     if section.name:
         pen.line(axis, y, y + _WORDS)
-        pen.text(axis + 8, y + 13, section.name, "stage")
-        across = text_width(section.name, SIZES["stage"][0], bold=True) + 8
-        pen.text(axis + 8 + across, y + 13, " \u00b7 ".join(section.words), "soft")
+        pen.text(axis + 8, y + 16, section.name, "stage")
+        pen.text(axis + 8, y + 31, _under(section), "soft")
         y += _WORDS
     for piece in section.pieces:
         y = piece.draw(pen, axis, y)
@@ -125,13 +134,13 @@ def _half_title(found: Drawn) -> int:
     return max(title, text_width(found.about, SIZES["soft"][0])) // 2 + 2
 
 
-def _beside(section: Section) -> int:
-    """How wide the words beside a section are."""
+def _beside(section: Section, *, line: bool = False) -> int:
+    """How wide the words beside a section are, below one another or in a line."""
+    words = [_under(section)] if line else section.words
     name = text_width(section.name, SIZES["stage"][0], bold=True)
-    return max([name, *(text_width(text, SIZES["soft"][0]) for text in section.words)])
+    return max([name, *(text_width(text, SIZES["soft"][0]) for text in words)])
 
 
-def _above(section: Section) -> int:
-    """How wide the words above a section are."""
-    name = text_width(section.name, SIZES["stage"][0], bold=True)
-    return name + 8 + text_width(" \u00b7 ".join(section.words), SIZES["soft"][0])
+def _under(section: Section) -> str:
+    """The words under a section's name, in a line."""
+    return " \u00b7 ".join(section.words)

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from resgen.cost import cost, cost_of_layers
+from resgen.cost import Cost, cost, cost_of_layers
 from resgen.errors import UserError
 from resgen.plan import Block, Layer, Plan, Run, Shape, Stage
 from resgen.report.compose import Composer
 from resgen.report.letters import text_width
 from resgen.report.paint import TINTS, Theme
 from resgen.report.pieces import Card, Piece
+from resgen.report.units import bare
 from resgen.words import joined, short, size
 
 Detail = Literal["block", "stage", "layer"]
@@ -54,9 +55,16 @@ class Drawn(NamedTuple):
     sections: list[Section]
 
 
-def drawn(plan: Plan, figure: Figure) -> Drawn:
-    """The sections of a figure. Raises UserError for a part that the network does not have."""
+def drawn(plan: Plan, figure: Figure, twin: Plan | None = None) -> Drawn:
+    """The sections of a figure. Raises UserError for a part that the network does not have.
+
+    twin: the residual network whose plain twin this is; it is drawn level with it.
+    """
     detail = figure.detail or ("layer" if figure.part else "block")
+    if twin and detail != "stage" and not figure.part:
+        found = drawn(twin, figure)
+        sections = [each._replace(pieces=[*map(bare, each.pieces)]) for each in found.sections]
+        return found._replace(title=plan.name, about=_about(cost(plan)), sections=sections)
     composer = Composer(plan, every=detail == "layer", wide=figure.wide)
     if figure.part:
         return _part(plan, figure.part, detail, composer)
@@ -65,8 +73,7 @@ def drawn(plan: Plan, figure: Figure) -> Drawn:
     for index, stage in enumerate(plan.stages):
         sections.append(_stage(stage, before[index], 1 + index % TINTS, detail, composer))
     sections.append(Section("", (), [composer.row(plan.head)]))
-    about = f"{short(books.params)} params \u00b7 {short(books.macs)} MACs"
-    return Drawn(plan.name, about, f"image {size(plan.input)}", "", sections)
+    return Drawn(plan.name, _about(books), f"image {size(plan.input)}", "", sections)
 
 
 def _stage(stage: Stage, before: Shape, tint: int, detail: Detail, composer: Composer) -> Section:
@@ -131,6 +138,9 @@ def _alone(
     plan: Plan, part: str, ends: tuple[Shape, Shape], layers: Sequence[Layer], section: Section
 ) -> Drawn:
     books = cost_of_layers(tuple(layers))
-    about = f"{short(books.params)} params \u00b7 {short(books.macs)} MACs"
     above, below = size(ends[0]), size(ends[1])
-    return Drawn(f"{plan.name} {part}", about, above, below, [section._replace(words=())])
+    return Drawn(f"{plan.name} {part}", _about(books), above, below, [section._replace(words=())])
+
+
+def _about(books: Cost) -> str:
+    return f"{short(books.params)} params \u00b7 {short(books.macs)} MACs"

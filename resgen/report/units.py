@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
 
 from resgen.report.pen import ARC, GAP, JOIN, Pen, brace_width, label_width
 from resgen.report.pieces import Row
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +72,17 @@ class BlockPiece:
             inner = int(axis) - max(self.unit.left, self.after.left)
             pen.brace(inner - 10, fork + 8, end - (15 if end == low else 0), self.count)
         return end
+
+
+def bare(piece: _T) -> _T:
+    """A piece without its shortcuts, which leave their room empty."""
+    if isinstance(piece, tuple):
+        return type(piece)(map(bare, piece))  # type: ignore[return-value,call-arg]
+    if not is_dataclass(piece):
+        return piece
+    inner: dict[str, Any] = {
+        field.name: bare(getattr(piece, field.name)) for field in fields(piece)
+    }
+    if isinstance(piece, Unit):
+        inner |= {"kind": "none", "labels": ()}
+    return replace(piece, **inner)

@@ -51,7 +51,7 @@ def test_the_network_and_its_plain_twin_stand_side_by_side_in_line() -> None:
     boxes = [
         (rect.get("x"), rect.get("y"))
         for rect in drawn(plan.plain(), plan).iter(f"{SVG}rect")
-        if rect.get("class")
+        if rect.get("class") != "paper"
     ]
     columns = {x for x, _ in boxes}
     assert len(columns) == 2
@@ -61,7 +61,7 @@ def test_the_network_and_its_plain_twin_stand_side_by_side_in_line() -> None:
 
 def test_it_follows_a_dark_scheme_and_needs_nothing_else() -> None:
     text = draw([resolve(load_spec("resnet18"))])
-    assert "@media (prefers-color-scheme: dark)" in text
+    assert "@media (prefers-color-scheme:dark)" in text
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
 
 
@@ -90,11 +90,18 @@ def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
         result = CliRunner().invoke(app, ["summarize", "--no-measure", *words])
         return str(result.exception)
 
-    png, svg = tmp_path / "a.png", tmp_path / "a.svg"
-    assert message("resnet18", "--draw", str(png)) == (f"{png}: end the file's name in .svg")
+    gif, svg = tmp_path / "a.gif", tmp_path / "a.svg"
+    said = f"{gif}: end the file's name in .svg, .pdf or .png"
+    assert message("resnet18", "--draw", str(gif)) == said
     three = ("resnet18", "resnet34", "resnet50")
     assert message(*three, "--draw", str(svg)) == (
         f"--draw {svg}: draws one or two networks side by side, not 3"
+    )
+    assert message("resnet18", "--draw", str(svg), "--part", "layer2.7") == (
+        "--part layer2.7: resnet18 has no stage or block of this name; did you mean layer2.1?"
+    )
+    assert message("resnet18", "--wide") == (
+        "--wide says nothing without --draw; add it, or leave it out"
     )
     svg.write_text("")
     assert message("resnet18", "--draw", str(svg)) == (
