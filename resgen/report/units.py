@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from resgen.report.pen import ARC, GAP, JOIN, Pen, brace_width, label_width
 from resgen.report.pieces import Row
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +72,13 @@ class BlockPiece:
         return end
 
 
-def bare(piece: _T) -> _T:
+def bare(piece: Any) -> Any:
     """A piece without its shortcuts, which leave their room empty."""
     if isinstance(piece, tuple):
-        return type(piece)(map(bare, piece))  # type: ignore[return-value,call-arg]
-    if not is_dataclass(piece):
+        return tuple(map(bare, piece))
+    if not is_dataclass(piece) or isinstance(piece, type):
         return piece
-    inner: dict[str, Any] = {
-        field.name: bare(getattr(piece, field.name)) for field in fields(piece)
-    }
+    inner = {field.name: bare(getattr(piece, field.name)) for field in fields(piece)}
     if isinstance(piece, Unit):
         inner |= {"kind": "none", "labels": ()}
     return replace(piece, **inner)
