@@ -118,7 +118,8 @@ _STEP = ("--batch", "--memory", "--max-memory")
 _REPORT = (
     "--format", "--by", "--measure", "--convention", "--sort", "--batch", "--precision",
     "--optimizer", "--memory", "--max-params", "--max-macs", "--max-memory", "--draw", "--beside",
-    "--detail", "--part", "--wide", "--plot", "--curves", "--theme", "--force",
+    "--detail", "--part", "--wide", "--plot", "--x", "--y",
+    "--curves", "--theme", "--force",
 )  # fmt: skip
 RUNS_ALONE = ("--by run", "--by group")
 _OF_NETWORKS = (
@@ -145,6 +146,7 @@ RULES: tuple[Apart | Needs, ...] = (
     *(Needs(option, (RUNS,)) for option in (*RUNS_ALONE, "--curves")),
     Apart("--curves", ("--with",), "--with makes another network than was trained; leave one out"),
     *(Needs(option, ("--draw",)) for option in ("--beside", "--detail", "--part", "--wide")),
+    *(Needs(option, ("--plot",)) for option in ("--x", "--y")),
     Needs("--theme", ("--draw", "--plot", "--curves")),
     Apart("--beside", (SEVERAL,), "two networks are drawn beside each other; leave it out"),
     Needs("--force", ("--draw", "--plot", "--curves")),
@@ -208,7 +210,8 @@ def summarize(
     typer.echo(view.render(found))
     if groups and view.form in ("table", "markdown"):
         typer.echo("\n" + forms.render(groups, view.form, "group"))
-    pictures.write(plans, [(plan, end) for plan, _, own in triples for end in own])
+    ended = [(plan, source, end) for plan, (source, _), own in triples for end in own]
+    pictures.write(plans, ended, training)
     pictures.write_curves(groups)
     enforce_proofs((entry.plan, entry.proof) for entry in found)
     enforce([(plan.name, _over(plan, budget, training)) for plan in plans])

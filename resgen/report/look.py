@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from resgen.report.paint import PALETTES, Theme
@@ -98,9 +97,9 @@ def new(width: float, height: float) -> Any:
     return figure
 
 
-def content(figure: Any, path: Path, theme: Theme = "auto") -> bytes:
-    """The file of a figure, by the path's ending; the same figure is the same file."""
-    drawn, kind = BytesIO(), path.suffix[1:]
+def content(figure: Any, kind: str, theme: Theme = "auto") -> bytes:
+    """The file of a figure: `svg`, `png` or `pdf`; the same figure is the same file."""
+    drawn = BytesIO()
     dated = {"svg": "Date", "pdf": "CreationDate"}.get(kind)
     figure.savefig(drawn, format=kind, dpi=160, metadata={dated: None} if dated else {})
     if kind != "svg" or theme != "auto":
