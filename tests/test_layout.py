@@ -42,7 +42,10 @@ ROOMS = {
         "ranges identity lifting channels widening deepening"
     ),
     "export": "compare tracing folding subject text weights programs deepening forms",
-    "report": "kinds boxes pen pieces compose draw rows bars formulas explain plots tables formats",
+    "report": (
+        "kinds boxes letters paint pen pieces forks units ranges compose sections layout rendering "
+        "draw rows bars formulas explain look points labels panels plots tables formats"
+    ),
     "search": "catalog fit sample",
     "train.recipe": "keys defaults said parts groups lamb optimizers rate schema",
     "train.device": "engine machine meeting processes recompute",

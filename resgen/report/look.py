@@ -1,8 +1,9 @@
 """One look for every figure of points and curves: colours, marks, type, light and dark.
 
-Twelve colours stay apart for normal, red-blind and green-blind eyes and on white and near-black
-paper; most are of Okabe and Ito (2008) and of Tol's muted scheme (2021). A mark goes with each, so
-that no pair of colour and mark comes back before the sixtieth series.
+Twelve colours stay apart for normal, red-blind and green-blind eyes, and on white and near-black
+paper. The first six are Okabe and Ito's (2008); each of the others is as far as can be from those
+before it for the worst of the three pairs of eyes. A mark goes with each, so that no pair of colour
+and mark comes back before the sixtieth series.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from resgen.report.paint import PALETTES, Theme
 SUFFIXES = (".png", ".svg", ".pdf")
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
-    "#7A5FC0", "#A8502F", "#88A010", "#B03070", "#35B5A5", "#8A8F98",
+    "#2145D9", "#A60000", "#4DBF63", "#8C386B", "#8C3838", "#D900AD",
 )  # fmt: skip
 MARKS = ("o", "s", "^", "D", "v")
 GRID = {"light": "#e3e7ee", "dark": "#2a313d"}

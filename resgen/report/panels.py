@@ -66,7 +66,7 @@ def figure_of(
             axes.set_ylabel(_label(AXES[y], members))
         if number + columns >= len(panels):
             axes.set_xlabel(_label(AXES[x], members))
-    _words(figure, points, panels, looks, y, alone)
+    _words(figure, points, {y, *(ask.x for ask in panels)}, looks, step, alone)
     figure.canvas.draw()  # the layout is known from here on
     figure.set_layout_engine("none")
     found = []
@@ -92,17 +92,20 @@ def _label(axis: Axis, members: Sequence[Point]) -> str:
 
 
 def _words(
-    figure: Any, points: Sequence[Point], panels: Sequence[Any], looks: dict[str, look.Series],
-    y: str, alone: bool,
+    figure: Any, points: Sequence[Point], names: set[str], looks: dict[str, look.Series],
+    step: Training, alone: bool,
 ) -> None:  # fmt: skip
-    """The legend of families, and what the figures are counted with."""
-    inputs = joined(list(dict.fromkeys(size(point.plan.input) for point in points))[:4])
-    seeds = any(len(point.outcomes) > 1 for point in points)
-    note = f"input {inputs}" if len(inputs) < 60 else "several input sizes"
-    if {"macs"} & {y, *(x for x, *_ in panels)}:
+    """The legend of families, and what the figures on the axes `names` are counted with."""
+    inputs = list(dict.fromkeys(size(point.plan.input) for point in points))
+    note = f"input {joined(inputs)}" if len(inputs) < 4 else "several input sizes"
+    if "macs" in names:
         note += "; MACs of convolutions and linear layers, biases not counted"
-    note += "; bars are 95 % intervals of the mean over seeds" * seeds
-    figure.supxlabel(note, fontsize=8, color=look.palette("auto")["soft"], x=0.01, ha="left")
+    if "memory" in names:
+        many = f"{step.batch} images" if (step.batch or 1) > 1 else "1 image"
+        note += f"; a step of {many}, {step.precision}, {step.optimizer}"
+    if any(len(point.outcomes) > 1 for point in points):
+        note += "; bars are 95 % intervals of the mean over seeds"
+    figure.supxlabel(note, fontsize=8, color=_soft(), x=0.01, ha="left")
     if alone and len(looks) > 1:
         from matplotlib.lines import Line2D
 
@@ -234,6 +237,13 @@ def _write(
             axes.annotate(
                 "", dots[index], near,
                 xycoords="figure points", textcoords="figure points", annotation_clip=False,
-                arrowprops={"arrowstyle": "-", "lw": 0.5, "color": look.palette("auto")["soft"],
+                arrowprops={"arrowstyle": "-", "lw": 0.5, "color": _soft(),
                             "shrinkA": 0.5, "shrinkB": 2.5}, zorder=2,
             )  # fmt: skip
+
+
+def _soft() -> str:
+    """The colour of what is no data, in the style that is on."""
+    from matplotlib import rcParams
+
+    return str(rcParams["xtick.color"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from resgen.cost import cost
 from resgen.cost.memory import Training
@@ -15,11 +15,13 @@ from resgen.plan import Plan
 from resgen.report import look
 from resgen.report.look import SUFFIXES
 from resgen.report.paint import Theme
-from resgen.report.panels import Ask, Plot, figure_of
 from resgen.report.points import AXES, Outcome, Point, family, outcome
 from resgen.words import joined
 
-__all__ = ["AXES", "SUFFIXES", "Outcome", "Wanted", "check_plot", "outcome", "plot_file"]
+if TYPE_CHECKING:
+    from resgen.report.panels import Plot
+
+__all__ = ["AXES", "SUFFIXES", "Outcome", "Wanted", "check_plot", "outcome", "plot", "plot_file"]
 
 AxisName = Literal["params", "macs", "activations", "memory", "error", "images-per-second"]
 _MANY = 60  # points that are tried in one panel
@@ -81,10 +83,20 @@ def plot_file(
 
     A plan may come several times, once with each of its runs.
     """
-    points = gathered(plans, outcomes, sources)
+    write_new(path, plot(plans, outcomes, path.suffix[1:], sources, wanted), force=force)
+
+
+def plot(
+    plans: Sequence[Plan],
+    outcomes: Sequence[Outcome | None],
+    form: str,
+    sources: Sequence[str] | None = None,
+    wanted: Wanted = Wanted(),
+) -> bytes:
+    """The figure as the content of a file: `svg`, `png` or `pdf`."""
     with look.style(wanted.theme):
-        made = plot(points, wanted)
-        write_new(path, look.content(made.figure, path, wanted.theme), force=force)
+        made = plotted(gathered(plans, outcomes, sources), wanted)
+        return look.content(made.figure, form, wanted.theme)
 
 
 def gathered(
@@ -101,8 +113,10 @@ def gathered(
     return list(found.values())
 
 
-def plot(points: Sequence[Point], wanted: Wanted) -> Plot:
+def plotted(points: Sequence[Point], wanted: Wanted) -> Plot:
     """One panel an axis; where the names of many do not fit, one a family (`look.style` is on)."""
+    from resgen.report.panels import Ask, figure_of  # and with it numpy
+
     xs, y = wanted.axes(any(point.outcomes for point in points))
     one = [Ask(x, list(points)) for x in xs]
     many = [Ask(x, members, title) for x in xs for title, members in _families(points, x, wanted)]

@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
-from resgen.files import write_whole
 from resgen.report import look
 from resgen.report.paint import Theme
 from resgen.train.run.metrics import Row
@@ -35,7 +34,7 @@ def draw_curves(
     runs: Mapping[str, Sequence[Sequence[Row]]], path: Path, *, title: str, theme: Theme = "auto"
 ) -> None:
     """Writes the figure of `curves`. Raises UserError where the file cannot be written."""
-    writewhole(path, curves(runs, path.suffix[1:], title=title, theme=theme))
+    write_whole(path, curves(runs, path.suffix[1:], title=title, theme=theme))
 
 
 def curves(
