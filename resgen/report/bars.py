@@ -61,7 +61,8 @@ def _panel(
     pairs = [f"{row.name} {text}" for row, text in zip(parts, said, strict=True)]
     svg = "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="{ROOT}" viewBox="0 0 {WIDTH} {height}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="{ROOT}" '
+            f'viewBox="0 0 {WIDTH} {height}" '
             f'width="{WIDTH}" height="{height}" font-family="{FAMILY}" '
             f'role="img" aria-label={quoteattr(title)}>',
             f"<style>{dark_rules(ROOT)}</style>",

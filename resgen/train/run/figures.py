@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
+from resgen.files import write_whole
 from resgen.report import look
 from resgen.report.paint import Theme
 from resgen.train.run.metrics import Row
