@@ -43,8 +43,8 @@ ROOMS = {
     ),
     "export": "compare tracing folding subject text weights programs deepening forms",
     "report": (
-        "kinds boxes pen pieces compose draw rows bars formulas explain plots roofline tables "
-        "formats"
+        "kinds boxes letters paint pen pieces forks units ranges compose sections layout rendering "
+        "draw rows bars formulas explain look points labels panels plots roofline tables formats"
     ),
     "search": "catalog fit sample",
     "train.recipe": "keys defaults said parts groups lamb optimizers rate schema",

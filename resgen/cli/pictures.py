@@ -12,10 +12,11 @@ from typing import Annotated, Literal
 from typer import Option
 
 from resgen.compare.groups import Group
+from resgen.cost.memory import Training
 from resgen.errors import UserError
 from resgen.files import check_place
 from resgen.plan import Plan
-from resgen.report.plots import SUFFIXES, Outcome, check_plot, plot_file
+from resgen.report.plots import SUFFIXES, AxisName, Outcome, Wanted, check_plot, plot_file
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,33 @@ class Pictures:
     """The files to draw."""
 
     draw: Annotated[
-        Path | None, Option(metavar="FILE.svg", help="Draw a network, or two side by side.")
+        Path | None,
+        Option(metavar="FILE", help="Draw a network, or two side by side (svg, pdf, png)."),
     ] = None
     beside: Annotated[
         Literal["plain", "nothing"],
         Option(help="What to draw beside a single network: its plain twin."),
     ] = "plain"
+    detail: Annotated[
+        Literal["block", "stage", "layer"] | None,
+        Option(help="A box a stage, the layers with weights, or every layer; of a part every."),
+    ] = None
+    part: Annotated[
+        str, Option(metavar="NAME", help="Draw only a stage or block: layer2, layer2.0.")
+    ] = ""
+    wide: Annotated[
+        bool, Option("--wide", help="Draw in columns, for the whole width of a page.")
+    ] = False
+    theme: Annotated[
+        Literal["auto", "light", "dark"],
+        Option(help="Colours of pictures; auto is light, and dark where a browser wants it."),
+    ] = "auto"
     plot: Annotated[
         Path | None,
-        Option(metavar="FILE", help="Plot the networks' params and MACs (png, svg, pdf)."),
+        Option(metavar="FILE", help="Plot the networks as points, errors of runs (png, svg, pdf)."),
     ] = None
+    x: Annotated[AxisName | None, Option("--x", help="The plot's horizontal axis.")] = None
+    y: Annotated[AxisName | None, Option("--y", help="The plot's vertical axis.")] = None
     curves: Annotated[
         Path | None,
         Option(metavar="FILE", help="Draw the errors of runs over epochs (png, svg, pdf)."),
@@ -48,21 +66,34 @@ class Pictures:
         if self.curves is not None:
             check_place(self.curves, force=self.force, endings=SUFFIXES)
         if self.plot is not None:
-            check_plot(self.plot, outcomes, force=self.force)
+            check_plot(self.plot, outcomes, force=self.force, wanted=self.wanted(Training()))
         given = [("--draw", self.draw), ("--plot", self.plot), ("--curves", self.curves)]
         for (one, first), (other, second) in combinations(given, 2):
             if first and second and os.path.realpath(first) == os.path.realpath(second):
                 raise UserError(f"{one} and {other}: both are {second}; name two files")
 
-    def write(self, plans: Sequence[Plan], ended: Sequence[tuple[Plan, Outcome | None]]) -> None:
-        """Draws the networks and writes the files; a point of the plot is a run."""
-        if self.draw is not None:
-            from resgen.report.draw import draw_file
+    def wanted(self, step: Training) -> Wanted:
+        """How the plot is wanted."""
+        return Wanted(self.x, self.y, self.theme, step)
 
-            draw_file(plans, self.draw, beside=self.beside, force=self.force)
+    def write(
+        self,
+        plans: Sequence[Plan],
+        ended: Sequence[tuple[Plan, str, Outcome | None]],
+        step: Training,
+    ) -> None:
+        """Draws the networks and writes the files; `ended` has each run, by its plan and source."""
+        if self.draw is not None:
+            from resgen.report.draw import Figure, draw_file
+
+            figure = Figure(self.detail, self.wide, self.part, self.theme)
+            draw_file(plans, self.draw, beside=self.beside, force=self.force, figure=figure)
         if self.plot is not None:
-            points, outcomes = zip(*ended, strict=True)
-            plot_file(points, outcomes, self.plot, force=self.force)
+            points, sources, ends = zip(*ended, strict=True)
+            plot_file(
+                points, ends, self.plot,
+                force=self.force, sources=sources, wanted=self.wanted(step),
+            )  # fmt: skip
 
     def write_curves(self, groups: Sequence[Group]) -> None:
         """The errors over epochs of every group. Raises UserError where no run has an epoch."""
@@ -76,4 +107,4 @@ class Pictures:
         if not shown:
             raise UserError(f"--curves {path}: none of the runs has come to the end of an epoch")
         data = dict.fromkeys(str(run.data["name"]) for g in groups for run in g.runs if run.data)
-        draw_curves(shown, path, title=", ".join(data))
+        draw_curves(shown, path, title=", ".join(data), theme=self.theme)

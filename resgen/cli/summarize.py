@@ -133,12 +133,13 @@ _STEP = ("--batch", "--memory", "--max-memory")
 _REPORT = (
     "--format", "--by", "--measure", "--convention", "--sort", "--batch", "--precision",
     "--optimizer", "--memory", "--max-params", "--max-macs", "--max-memory", "--draw", "--beside",
-    "--plot", "--curves", "--force", "--roofline",
+    "--detail", "--part", "--wide", "--plot", "--x", "--y", "--curves", "--theme", "--force",
+    "--roofline",
 )  # fmt: skip
 RUNS_ALONE = ("--by run", "--by group")
 _OF_NETWORKS = (
     "--with",
-    *(o for o in _REPORT if o not in ("--format", "--by", "--curves", "--force")),
+    *(o for o in _REPORT if o not in ("--format", "--by", "--curves", "--theme", "--force")),
 )
 _ROWS = ("--format csv", "--format markdown")
 _NO_STEP = "a training step has no rows; give --format json or table"
@@ -160,7 +161,9 @@ RULES: tuple[Apart | Needs, ...] = (
     ),
     *(Needs(option, (RUNS,)) for option in (*RUNS_ALONE, "--curves")),
     Apart("--curves", ("--with",), "--with makes another network than was trained; leave one out"),
-    Needs("--beside", ("--draw",)),
+    *(Needs(option, ("--draw",)) for option in ("--beside", "--detail", "--part", "--wide")),
+    *(Needs(option, ("--plot",)) for option in ("--x", "--y")),
+    Needs("--theme", ("--draw", "--plot", "--curves")),
     Apart("--beside", (SEVERAL,), "two networks are drawn beside each other; leave it out"),
     Needs("--force", ("--draw", "--plot", "--curves")),
 )
@@ -224,7 +227,8 @@ def summarize(
     typer.echo(view.render(found))
     if groups and view.form in ("table", "markdown"):
         typer.echo("\n" + forms.render(groups, view.form, "group"))
-    pictures.write(plans, [(plan, end) for plan, _, own in triples for end in own])
+    ended = [(plan, source, end) for plan, (source, _), own in triples for end in own]
+    pictures.write(plans, ended, training)
     pictures.write_curves(groups)
     enforce_proofs((entry.plan, entry.proof) for entry in found)
     enforce([(plan.name, _over(plan, budget, training)) for plan in plans])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 from resgen.errors import one_line
 from resgen.files import check_place, write_new
 from resgen.inference.scores import matrix
 from resgen.inference.verdict import Verdict
+from resgen.report import look
+from resgen.report.look import SUFFIXES
 
-SUFFIXES = (".png", ".svg", ".pdf")
 _NUMBERED, _NAMED = 20, 60
 """Classes up to which the counts, and the names, can be read."""
 
@@ -22,9 +22,6 @@ def check_figure(path: Path, *, force: bool) -> None:
 
 def draw(each: Verdict, path: Path, *, force: bool) -> None:
     """Writes the figure. Raises UserError where the file cannot be written."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     rows = matrix(each.scores)
@@ -32,10 +29,10 @@ def draw(each: Verdict, path: Path, *, force: bool) -> None:
     count = len(names)
     shares = [[value / max(1, sum(row)) for value in row] for row in rows]
     side = 4.4 if count <= 10 else min(12.0, 3.4 + 0.16 * count)
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "resgen"}):
-        figure = Figure(figsize=(side + 1.2, side), layout="constrained")
-        FigureCanvasAgg(figure)
+    with look.style("light"):
+        figure = look.new(side + 1.2, side)
         axes = figure.add_subplot()
+        axes.grid(visible=False)
         shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
         if count <= _NAMED:
             small = 9 if count <= _NUMBERED else 6
@@ -55,8 +52,5 @@ def draw(each: Verdict, path: Path, *, force: bool) -> None:
         axes.set_title(title.replace("$", r"\$"), fontsize=10)
         bar = figure.colorbar(shown, ax=axes, fraction=0.046)
         bar.set_label("share of the true class's images", fontsize=9)
-        drawn = BytesIO()
-        # Without the date, so that the same matrix is the same file.
-        metadata = {"Date": None} if path.suffix == ".svg" else {}
-        figure.savefig(drawn, format=path.suffix[1:], dpi=150, metadata=metadata)
-    write_new(path, drawn.getvalue(), force=force)
+        drawn = look.content(figure, path.suffix[1:], "light")
+    write_new(path, drawn, force=force)

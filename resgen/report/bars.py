@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import quoteattr
 
 from resgen.cost import Cost
 from resgen.plan import Plan
-from resgen.report.boxes import text_width
-from resgen.report.draw import STYLE
+from resgen.report.draw import ROOT
+from resgen.report.letters import FAMILY, text_width
+from resgen.report.paint import dark_rules
+from resgen.report.pen import Pen
 from resgen.report.rows import Row, rows
 from resgen.words import short
 
@@ -28,10 +30,6 @@ AMOUNTS: tuple[tuple[str, Callable[[Cost], int]], ...] = (
     ("activations", lambda books: books.activations),
 )
 WIDTH, STEP, BAR, TOP = 360, 24, 15, 30
-_STYLE = """.bar { stroke-width: 1; }
-.value { fill: var(--soft); font-size: 11.5px; }
-.base { stroke: var(--line); stroke-width: 1; }
-"""
 
 
 def panels(plan: Plan) -> list[Panel]:
@@ -51,23 +49,24 @@ def _panel(
     left = 8 + max(text_width(row.name, 12.5) for row in parts)
     room = WIDTH - left - 14 - max(text_width(text, 11.5) for text in said)
     height = TOP + STEP * len(parts) + 4
-    lines = [f'<text class="stage" x="0" y="14">{escape(f"{title}, {short(whole)}")}</text>']
+    pen = Pen()
+    pen.text(0, 14, f"{title}, {short(whole)}", "stage")
     for index, (row, value, text, tint) in enumerate(zip(parts, values, said, tints, strict=True)):
         y = TOP + STEP * index
         reach = round(room * value / most, 1) if most else 0
-        lines += [
-            f'<text x="{left - 8}" y="{y + 12}" text-anchor="end">{escape(row.name)}</text>',
-            f'<rect class="bar c{tint}" x="{left}" y="{y}" width="{reach}" height="{BAR}" rx="2"/>',
-            f'<text class="value" x="{left + reach + 7}" y="{y + 12}">{text}</text>',
-        ]
-    lines.append(f'<path class="base" d="M{left} {TOP - 4} V{height - 5}"/>')
+        pen.text(left - 8, y + 12, row.name, "", "end")
+        pen.rect(f"c{tint}", left, y, reach, BAR, 2)
+        pen.text(left + reach + 7, y + 12, text, "soft")
+    pen.path(f"M{left} {TOP - 4} V{height - 5}")
     pairs = [f"{row.name} {text}" for row, text in zip(parts, said, strict=True)]
     svg = "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-            f'width="{WIDTH}" height="{height}" role="img" aria-label={quoteattr(title)}>',
-            f"<style>{STYLE}{_STYLE}</style>",
-            *lines,
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="{ROOT}" '
+            f'viewBox="0 0 {WIDTH} {height}" '
+            f'width="{WIDTH}" height="{height}" font-family="{FAMILY}" '
+            f'role="img" aria-label={quoteattr(title)}>',
+            f"<style>{dark_rules(ROOT)}</style>",
+            *pen.lines,
             "</svg>\n",
         ]
     )

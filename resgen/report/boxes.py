@@ -1,8 +1,7 @@
-"""Layers -> what a drawing shows of them: which get a box, its text, and how wide that is."""
+"""Layers -> what a drawing shows of them: which get a box, and its text."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Hashable, Iterator, Sequence
 
@@ -14,14 +13,22 @@ from resgen.plan.layers import (
     ChannelShuffle,
     Conv,
     EfficientChannelAttention,
+    EvoNormB0,
+    EvoNormS0,
+    FilterResponseNorm,
+    FrozenBatchNorm,
     GatedSqueezeExcitation,
     GlobalAvgPool,
+    InstanceBatchNorm,
+    InstanceNorm,
+    LearnedScale,
     Linear,
     OffsetIdentity,
     PaddedIdentity,
     Part,
     Residual,
     ResponseNorm,
+    Scale,
     Shift,
     SpaceToDepth,
     SqueezeExcitation,
@@ -32,6 +39,10 @@ from resgen.report.kinds import depthwise, holds, kind_of, side, sides
 
 _HIDDEN = ("norm", "activation", "free")
 _SHOWN = (ChannelShuffle, Shift, SpaceToDepth, Upsample)  # of the free ones: they move values
+_SILENT = ("Flatten", "Identity")  # of the free ones: never shown
+_NORMS = (
+    EvoNormB0, EvoNormS0, FilterResponseNorm, FrozenBatchNorm, InstanceBatchNorm, InstanceNorm,
+)  # fmt: skip
 _TITLES: dict[type, str] = {
     GlobalAvgPool: "avg pool",
     SqueezeExcitation: "squeeze, excite",
@@ -40,29 +51,68 @@ _TITLES: dict[type, str] = {
     ChannelAttention: "channel attention",
     ResponseNorm: "response norm",
 }
+_BRIEF = {
+    "batch norm": "BN", "frozen batch norm": "frozen BN", "group norm": "GN", "layer norm": "LN",
+    "instance norm": "IN", "instance batch norm": "IBN", "filter response norm": "FRN",
+    "evonorm b0": "EvoNorm B0", "evonorm s0": "EvoNorm S0", "learned scale": "scale",
+}  # fmt: skip
 
 
-def shown(layers: Sequence[Layer]) -> list[Layer]:
-    """The layers that are drawn; a definition of one box is that box, repeats stand in a row."""
+def shown(layers: Sequence[Layer], *, norms: bool = False, free: bool = False) -> list[Layer]:
+    """The layers that are drawn; a definition of one box is that box, repeats stand in a row.
+
+    norms: with norms and activations; free: with dropout, padding and the like.
+    """
     found: list[Layer] = []
     for layer in layers:
         op = layer.op
         if isinstance(op, Part):
-            inner = shown(op.layers)
-            alone = len(inner) < 2 and not any(holds(part.op) for part in inner)
+            inner = shown(op.layers, norms=norms, free=free)
+            alone = len(shown(op.layers)) < 2 and not any(holds(part.op) for part in inner)
             found += inner if alone else [layer]
         elif isinstance(op, Residual) and repeats(op):
-            found += shown(op.main)
-        elif holds(op) or isinstance(op, _SHOWN) or op.line not in _HIDDEN:
+            found += shown(op.main, norms=norms, free=free)
+        elif op.line == "free" and not isinstance(op, _SHOWN):
+            found += [layer] if free and type(op).__name__ not in _SILENT else []
+        elif norms or holds(op) or isinstance(op, _SHOWN) or op.line not in _HIDDEN:
             found.append(layer)
     return found
 
 
-def shown_branch(path: Sequence[Layer], join: str) -> list[Layer]:
+def shown_branch(
+    path: Sequence[Layer], join: str, *, norms: bool = False, free: bool = False
+) -> list[Layer]:
     """The layers drawn of a branch: norms and activations where nothing else is, a gate's last."""
-    found = shown(path) or [layer for layer in path if layer.op.line != "free"]
+    found = shown(path, norms=norms, free=free)
+    found = found or [layer for layer in path if layer.op.line != "free"]
     ends = join == "product" and path and path[-1].op.line == "activation"
     return [*found, path[-1]] if ends and path[-1] not in found else found
+
+
+def in_strip(layer: Layer) -> bool:
+    """Whether a layer is drawn as a low box: norms, activations, factors."""
+    op = layer.op
+    return op.line in ("norm", "activation") or isinstance(op, (Scale, LearnedScale, *_NORMS))
+
+
+def strip_text(layer: Layer, *, brief: bool) -> str:
+    """BN, ReLU; in full batch norm."""
+    op, words = layer.op, kind_of(layer.op)
+    if op.line == "activation":
+        name = type(op).__name__
+        return name if "LU" in name else words
+    if isinstance(op, Scale):
+        return f"\u00d7 {op.factor:.3g}"
+    return _BRIEF.get(words, words) if brief else words
+
+
+def gate(layer: Layer) -> tuple[list[Layer], str] | None:
+    """(what a gate computes, how it meets what it gates) of a layer that is one."""
+    if layer.op.line != "parts" or holds(layer.op):
+        return None
+    *inner, last = layer.op.parts(layer.input)
+    joins = {"Multiply": "product", "Sum": "sum"}.get(type(last.op).__name__)
+    return (inner, joins) if joins and inner else None
 
 
 def repeats(op: Residual) -> bool:
@@ -167,15 +217,3 @@ def join_text(op: Branches) -> str:
     if op.joiner:
         return kind_of(op.joiner.op)
     return f"{op.join}, {op.output[0]}"
-
-
-_NARROW, _WIDE = frozenset("fijlrtI ,./-:;'|()[]"), frozenset("mwMW%@")
-
-
-def text_width(text: str, size: float = 12.5) -> int:
-    """Pixels that text takes in the widest of the drawing's fonts."""
-    em = sum(
-        0.37 if c in _NARROW else 0.96 if c in _WIDE else 0.72 if c.isupper() else 0.636
-        for c in text
-    )
-    return math.ceil(em * size)

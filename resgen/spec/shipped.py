@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -80,3 +81,13 @@ def _checked_against(reference: str) -> list[str]:
     wanted = re.compile(rf"^reference:.*:{re.escape(reference)}\s*[,\]\n]", re.MULTILINE)
     texts = ((name, root() / f"{name}.yaml") for name in names())
     return [name for name, path in texts if wanted.search(path.read_text(encoding="utf-8"))]
+
+
+def family(name: str) -> str | None:
+    """The folder of a shipped spec, by its file or name; None of any other."""
+    try:
+        path = Path(os.path.realpath(find("spec", name)))
+    except UserError:
+        return None
+    place = Path(os.path.realpath(root()))
+    return path.relative_to(place).parts[0] if path.is_relative_to(place) else None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from resgen.cost import cost
 from resgen.errors import UserError
 from resgen.files import check_place, write_new
-from resgen.report.plots import STYLE, SUFFIXES, engineering, part_labels, points
+from resgen.report import look
+from resgen.report.look import SUFFIXES
+from resgen.report.points import AXES, Axis, Point, Value, family
 from resgen.timing.bench import Report, Result
 from resgen.timing.cases import MODES
 
@@ -36,51 +37,54 @@ def draw(report: Report, path: Path, *, force: bool) -> None:
             panels.setdefault((case.mode, case.batch, case.precision), []).append(each)
     if not panels:
         raise UserError(f"--plot {path}: nothing was timed that could be drawn")
-    import matplotlib as mpl
-
-    mpl.use("Agg")  # no display is needed, and labels are measured on it
-    import matplotlib.pyplot as plt
+    from resgen.report.panels import looks_of, named  # and with it numpy
 
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    with mpl.rc_context(STYLE):
-        figure, grid = plt.subplots(
-            rows, columns, figsize=(1 + 4.7 * columns, 0.6 + 4 * rows), squeeze=False
-        )
-        every = list(grid.flat)
-        for axes, (what, results) in zip(every, panels.items(), strict=False):
-            _panel(axes, what, results)
-        for axes in every[len(panels) :]:
-            axes.set_visible(False)
+    with look.style():
+        figure = look.new(1 + 4.7 * columns, 0.6 + 4 * rows)
+        points = [_point(each) for results in panels.values() for each in results]
+        looks = looks_of(points)
+        drawn = []
+        for number, (what, results) in enumerate(panels.items(), 1):
+            axes = figure.add_subplot(rows, columns, number)
+            drawn.append(
+                (axes, [_point(each) for each in results], _panel(axes, what, results, looks))
+            )
         about = report.environment
         note = f"{about['device']}, torch {about['torch']}, {about['date'][:10]}; "
         note += f"medians of {report.rounds} rounds, bars: 95 % intervals"
-        figure.text(0.01, 0.012, note.replace("$", r"\$"), fontsize=8, color="#667085")
-        figure.tight_layout(rect=(0, 0.04, 1, 1))
-        part_labels(figure)
-        drawn = BytesIO()
-        metadata = {"Date": None} if path.suffix == ".svg" else {}  # the note has it
-        figure.savefig(drawn, format=path.suffix[1:], dpi=160, metadata=metadata)
-        plt.close(figure)
-    write_new(path, drawn.getvalue(), force=force)
+        figure.supxlabel(note.replace("$", r"\$"), fontsize=8, x=0.01, ha="left")
+        figure.canvas.draw()  # the layout is known from here on
+        figure.set_layout_engine("none")
+        for axes, members, places in drawn:
+            named(figure, axes, members, places, forced=True, small=len(panels) > 1)
+        write_new(path, look.content(figure, path.suffix[1:]), force=force)
 
 
-def _panel(axes: Any, what: tuple[str, int, str], results: list[Result]) -> None:
+def _point(each: Result) -> Point:
+    plan = each.case.contender.plan
+    return Point(plan, family(plan.name, plan))
+
+
+def _panel(
+    axes: Any, what: tuple[str, int, str], results: list[Result], looks: dict[str, look.Series]
+) -> list[tuple[Value, Value]]:
+    from resgen.report.panels import scatter
+
     mode, batch, precision = what
-    plans = [each.case.contender.plan for each in results]
-    macs = [cost(plan).macs for plan in plans]
-    found = []
+    places = []
     for each in results:
         speed = each.seconds if MODES[mode].single else each.images_per_second
         assert speed is not None
         scale = 1e3 if MODES[mode].single else 1.0
-        low, high = (None if end is None else scale * end for end in speed[1:])
-        found.append((scale * speed.median, low, high))
-    points(axes, macs, [middle for middle, *_ in found], plans, "MACs an image")
-    for x, (_, low, high) in zip(macs, found, strict=True):
-        if low is not None and high is not None:
-            axes.plot([x, x], [low, high], color="#4b5566", linewidth=1.2, zorder=2)
-    axes.set_yscale("log")
-    axes.set_ylabel("ms" if MODES[mode].single else "images a second")
-    engineering(axes.yaxis)
-    axes.set_title(f"{mode}, batch {batch}, {precision}", fontsize=11)
+        middle = scale * speed.median
+        low, high = (middle if end is None else scale * end for end in speed[1:])
+        point = _point(each)
+        macs = cost(point.plan).macs
+        places.append((Value(macs, macs, macs), Value(middle, low, high)))
+    up = Axis("ms" if MODES[mode].single else "images a second", lambda *_: None, digits=True)
+    scatter(axes, [_point(each) for each in results], places, AXES["macs"], up, looks)
+    axes.set(xlabel=AXES["macs"].label, ylabel=up.label)
+    axes.set_title(f"{mode}, batch {batch}, {precision}")
+    return places
