@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -82,8 +81,8 @@ class _Work(NamedTuple):
     networks: list[Network]
     recipe: Recipe
     wanted: Wanted
-    settings: Settings
     title: str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -116,14 +115,13 @@ class _Asked:
 
             networks, more = weights.for_data(specs, networks, typed, wanted, side)
             notes += more
-        settings = self._settings(out, task.title(name), notes)
-        return _Work(networks, recipe, wanted, settings, task.title(name))
+        return _Work(networks, recipe, wanted, task.title(name), notes)
 
     def tell(self, work: _Work) -> None:
         """Prints what would be trained, and trains nothing."""
         from resgen.train.run import outlook
 
-        for note in work.settings.notes:
+        for note in work.notes:
             typer.echo(f"note: {note}", err=True)
         told = outlook.outlook(
             work.networks, work.recipe, work.wanted, title=work.title,
@@ -133,7 +131,8 @@ class _Asked:
         if self.start.init_from is not None:
             from resgen.train.run import start as weights
 
-            more = (weights.told(each, work.settings, work.wanted) for each in work.networks)
+            settings = self._settings(work)
+            more = (weights.told(each, settings, work.wanted) for each in work.networks)
             told = "\n".join([told, *chain.from_iterable(more)])
         typer.echo(told)
         if (count := len(self.seeds)) > 1:
@@ -149,7 +148,7 @@ class _Asked:
             engine.make_deterministic()
         motor = self.machine.engine(voice.place.local_rank)
         with processes.joined(motor.device, voice) as world:
-            job = Job(work.networks, work.recipe, work.wanted, work.settings, motor, world)
+            job = Job(work.networks, work.recipe, work.wanted, self._settings(work), motor, world)
             ended = runs.train_each(job)
             if world.first and ended.results:
                 typer.echo(runs.table(ended.results, work.networks))
@@ -157,14 +156,14 @@ class _Asked:
                     typer.echo("\n" + _over_seeds(job))
             ended.refuse_diverged()
 
-    def _settings(self, out: Path, title: str, notes: tuple[str, ...]) -> Settings:
+    def _settings(self, work: _Work) -> Settings:
         """What is asked of the run, in the words of the rooms below."""
         from resgen.train.run.folder import command_line
         from resgen.train.run.settings import Settings
 
         start, record, machine, seeds = self.start, self.record, self.machine, self.seeds
         return Settings(
-            out=out,
+            out=start.folder(self.specs, self.task, seeds),
             seed=seeds[0],
             seeds=seeds if len(seeds) > 1 else (),
             start=start.kind,
@@ -179,9 +178,9 @@ class _Asked:
             normalize=start.normalize,
             voice="quiet" if record.quiet else "full",
             command=command_line(),
-            recipe=title,
+            recipe=work.title,
             overrides=tuple(self.task.with_ or ()),
-            notes=notes,
+            notes=work.notes,
         )
 
 
