@@ -168,7 +168,7 @@ def test_the_decay_of_the_responses_digits_is_the_papers() -> None:
 def test_the_short_scale_is_the_one_of_two_hours() -> None:
     scale = shipped("degradation").scales["cifar10-short"]
     assert scale.recipe == "cifar-short"
-    assert scale.set_ == ("optimizer.lr=0.1", "length=8 epochs")
+    assert scale.set_ == ("optimizer.lr=0.1", "length=3 epochs")
     assert scale.seeds == 3
     assert {network: member.spec for network, member in scale.networks.items()} == {
         each: f"cifar/{each}" for each in ("plain20", "resnet20", "plain56", "resnet56")
