@@ -91,7 +91,7 @@ def test_what_is_expected_drawn_and_published_is_of_networks_that_are_there(name
 def test_every_network_resolves_and_every_recipe_can_be_changed_so(name: str, scale: str) -> None:
     found = shipped(name).scales[scale]
     plans = {network: plan_of(member) for network, member in found.networks.items()}
-    size = (1, 8, 8) if scale == "digits" else (3, 32, 32)
+    size = (1, 8, 8) if found.data == "digits" else (3, 32, 32)
     assert {plan.input for plan in plans.values()} == {size}
     for network, member in found.networks.items():
         set_values(read_recipe(found.recipe), (*found.set_, *member.set_))
@@ -168,7 +168,7 @@ def test_the_decay_of_the_responses_digits_is_the_papers() -> None:
 def test_the_short_scale_is_the_one_of_two_hours() -> None:
     scale = shipped("degradation").scales["cifar10-short"]
     assert scale.recipe == "cifar-short"
-    assert scale.set_ == ("optimizer.lr=0.1", "length=8 epochs")
+    assert scale.set_ == ("optimizer.lr=0.1", "length=3 epochs")
     assert scale.seeds == 3
     assert {network: member.spec for network, member in scale.networks.items()} == {
         each: f"cifar/{each}" for each in ("plain20", "resnet20", "plain56", "resnet56")
