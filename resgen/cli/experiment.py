@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer import Option
 
-from resgen.cli.options import Apart, Needs, grouped, refuse
-from resgen.errors import CheckFailed
+from resgen.cli.options import Apart, Needs, grouped, refuse, retyped
+from resgen.cli.proofs import proved
+from resgen.errors import CheckFailed, UserError
 from resgen.experiment import commands, planning, runs
 from resgen.words import aligned, hung
 
@@ -134,18 +136,24 @@ def experiment(
             with closing(where.execute(left)) as ended:  # type: ignore[type-var]
                 for each in ended:
                     board.ended(each)
-    typer.echo("\n".join([*_told(_concluded(study)), *hung("report", str(study.folder / REPORT))]))
+    outcome = _concluded(study, shlex.join(retyped(ctx, without=())))
+    typer.echo("\n".join([*_told(outcome), *hung("report", str(study.folder / REPORT))]))
     board.refuse_unfinished()
 
 
-def _concluded(study: planning.Study) -> Outcome:
-    """Everything that is made of the runs."""
+def _concluded(study: planning.Study, command: str) -> Outcome:
+    """Everything that is made of the runs; the report has the proof of each network."""
     from resgen.experiment.conclusion import conclude
     from resgen.files import write_whole
     from resgen.page import experiment_page
 
     found = conclude(study.experiment, study.name, study.scale, study.planned, study.folder)
-    write_whole(study.folder / REPORT, experiment_page(study.folder))
+    try:
+        text = experiment_page(study.folder, proved, command=command)
+    except UserError as unmeasured:
+        typer.echo(f"note: the report's proofs are not measured: {unmeasured}", err=True)
+        text = experiment_page(study.folder, command=command)
+    write_whole(study.folder / REPORT, text)
     return found
 
 
