@@ -83,7 +83,8 @@ def test_a_run_whose_worker_is_killed_is_taken_up_by_another(
     assert log.count("exit code") == 1
     starts = json.loads((small.folder / "environment.json").read_text())
     assert len(starts) == 2
-    assert starts[1]["step"] >= 2 * 11
+    # An epoch's line is written before its checkpoint.
+    assert starts[1]["step"] >= 11
     for each, other in zip(runs, alone, strict=True):
         assert weights(each.folder) == weights(other.folder)
 
