@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resgen.train.data import sources
-from resgen.train.data.feed import Batch, MemoryFeed, Piece
+from resgen.train.data.feed import Batch, Making, MemoryFeed, Piece
 from resgen.train.data.images import Wanted
 from resgen.train.data.order import Order
 from resgen.train.device import engine
@@ -95,11 +95,12 @@ def resgens(case: Case, motor: Engine) -> tuple[Step, fit.Need, int]:
     net = network.load(case.spec)
     images = sources.load(Wanted("synthetic", net.channels, net.size, net.classes, heldout=256))
     order = Order(len(images.train), case.batch, 0)
-    feed = MemoryFeed.of(
+    making = Making.of(
         images, recipe=recipe(case.batch).augment, order=order, channels=net.channels,
         size=net.size, train_size=net.train_size, device=motor.device,
         layout=motor.memory_format,
     )  # fmt: skip
+    feed = MemoryFeed.of(images, making)
     module = net.module(0).to(motor.device, memory_format=motor.memory_format)
     need = fit.measure(module, net, recipe(case.batch), motor)
     called = torch.compile(module) if motor.compile == "on" else module

@@ -52,7 +52,8 @@ def _table(found: Sequence[Verdict], by: str) -> str:
 def _how(each: Verdict) -> str:
     """Which weights, on what, prepared how."""
     prepared = each.trained.preparation
-    part = "" if prepared.crop is None else f", the middle {prepared.crop:.4g} of each"
+    which = "larger ones" if prepared.small == "whole" else "each"
+    part = "" if prepared.crop is None else f", the middle {prepared.crop:.4g} of {which}"
     return (
         f"{each.trained.said}; {each.subject.title} images at {size(prepared.size)}{part}; "
         f"{each.engine.device.type}, {each.engine.precision}"

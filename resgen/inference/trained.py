@@ -75,7 +75,7 @@ class Trained:
         """
         prepared = self.preparation
         if crop is not None:
-            prepared = replace(prepared, crop=crop)
+            prepared = replace(prepared, crop=crop, small="cropped")
         if size is None or size == prepared.size:
             return replace(self, preparation=prepared)
         said = f"--size {_shown(size)}"
@@ -206,7 +206,10 @@ def _preparation(data: Mapping[str, Any], spec: Spec, file: Path) -> Preparation
         # The first checkpoints do not say it: sets too large for memory had these statistics.
         crop = float(data.get("test_crop", 0.875))
     height, width = spec.input.size
-    return Preparation((height, width), spec.input.channels, mean, std, crop)
+    return Preparation(
+        (height, width), spec.input.channels, mean, std, crop,
+        data.get("interpolation", "bilinear"), data.get("small", "cropped"),
+    )  # fmt: skip
 
 
 def _number(values: Mapping[str, Any], key: str, file: Path) -> int:

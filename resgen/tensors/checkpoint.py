@@ -159,14 +159,16 @@ def weights_for_use(state: Mapping[str, Any]) -> dict[str, Tensor]:
 def data_for_use(state: Mapping[str, Any]) -> dict[str, Any]:
     """What the images of a checkpoint's run are and how they are prepared, as plain values.
 
-    Its data's name, classes, mean, std and sizes; `crop`, `precision`, `batch` and `loss`, by which
-    its errors were measured. The first checkpoints have neither crop nor precision, but a
-    `test_crop` for what was read from disk.
+    Its data's name, classes, mean, std and sizes; `crop`, `interpolation`, `small`, `precision`,
+    `batch` and `loss`, by which its errors were measured. Earlier checkpoints say neither
+    interpolation (bilinear) nor what was done with small images (they were cropped); the first
+    have neither crop nor precision, but a `test_crop` for what was read from disk.
     """
     recipe, judged = state["recipe"], state.get("judged")
     how = {"test_crop": recipe.get("augment", {}).get("test_crop", 0.875)}
     if judged is not None:
-        how = {key: judged[key] for key in ("crop", "precision")}
+        keys = ("crop", "interpolation", "small", "precision")
+        how = {key: judged[key] for key in keys if key in judged}
     loss = recipe.get("loss", {}).get("kind", "cross-entropy")
     return {**state["data"], **how, "batch": recipe.get("batch"), "loss": loss}
 

@@ -118,6 +118,8 @@ _HOW: dict[str, Callable[[Any], bool]] = {
     "heldout": _whole,
     "crop": lambda value: value is None or _share(value),
     "test_crop": _share,
+    "interpolation": lambda value: value in ("bilinear", "bicubic"),
+    "small": lambda value: value in ("whole", "cropped"),
     "precision": lambda value: value in ("bf16", "fp32"),
     "batch": _whole,
     "loss": lambda value: value in ("cross-entropy", "binary"),

@@ -92,6 +92,8 @@ def _judged(value: Any) -> bool:
     return (
         type(value["data"]) is str
         and (crop is None or (type(crop) is float and 0 < crop <= 1))
+        and value.get("interpolation", "bilinear") in ("bilinear", "bicubic")
+        and value.get("small", "cropped") in ("whole", "cropped")
         and value["precision"] in ("bf16", "fp32")
     )
 

@@ -17,6 +17,7 @@ from resgen.cli.build import build
 from resgen.cli.evaluate import evaluate
 from resgen.errors import CheckFailed, UserError
 from resgen.tensors import checkpoint
+from resgen.train.data.folder import IMAGENET
 from resgen.train.data.images import Wanted
 from resgen.train.run import metrics, runs
 from tests.checkpoints import ABSENT, changed, seal
@@ -96,7 +97,7 @@ def test_a_runs_own_test_error_on_class_folders(
     (found,) = judged(str(tmp_path / "run"))
     assert (found["split"], found["images"]) == ("test", 26)
     assert found["top1"]["error"] == result.test_error
-    assert found["crop"] == (None if len(widths) == 1 else 0.875)
+    assert found["crop"] == 0.875
     # The held-out images are a cut of the training images, found again by their names.
     (heldout,) = judged(str(tmp_path / "run"), "--split", "heldout")
     assert (heldout["images"], heldout["top1"]["error"]) == (7, result.last_error)
@@ -246,12 +247,19 @@ def test_a_checkpoint_of_an_earlier_version(
     runs.train(job(specs=[colour], recipe_=keys, data=data, workers=0))
     runs.train(job("digits", recipe_={"length": "2 steps"}))
     for run, more in (("run", ("--data", f"folder:{tmp_path / 'set'}")), ("digits", ())):
-        (now,) = judged(str(tmp_path / run), "--precision", "fp32")
         last = tmp_path / run / "last.pt"
-        seal(changed(checkpoint.load(last), "judged", ABSENT), tmp_path / run / "old.pt")
+        state = checkpoint.load(last)
+        if more:  # what was read from disk was known by these
+            for key, value in zip(("mean", "std"), IMAGENET, strict=True):
+                state = changed(state, f"data/{key}", list(value))
+            state = changed(state, "judged/small", "cropped")
+            seal(state, last)
+        (now,) = judged(str(tmp_path / run), "--precision", "fp32")
+        seal(changed(state, "judged", ABSENT), tmp_path / run / "old.pt")
         (before,) = judged(str(tmp_path / run / "old.pt"), *more, "--precision", "fp32")
+        assert before["crop"] == (0.75 if more else None)
         for each in (now, before):
-            del each["run"], each["file"], each["images_per_second"]
+            del each["run"], each["file"], each["images_per_second"], each["crop"]
         assert now == before
     with pytest.raises(UserError, match="trained on folder:set, and where that lies is not in its"):
         judged(str(tmp_path / "run" / "old.pt"))

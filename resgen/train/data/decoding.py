@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image, UnidentifiedImageError
+from torch import Tensor
 
 from resgen.errors import UserError
 
@@ -88,6 +90,12 @@ def decode(path: str, mode: str | None = None) -> Image.Image:
         if turn is not None:
             plain = plain.transpose(turn)
         return plain if plain.mode == mode else plain.convert(mode)
+
+
+def as_pixels(image: Image.Image) -> Tensor:
+    """(C, H, W) bytes that lie as (H, W, C), as they were decoded."""
+    pixels = torch.from_numpy(np.array(image))
+    return pixels.view(*pixels.shape[:2], -1).permute(2, 0, 1)
 
 
 @contextmanager

@@ -10,10 +10,19 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from resgen.train.data import augment
+from resgen.train.data.augment import augmented
+from resgen.train.data.cropping import (
+    NUMBERS,
+    Size,
+    middle,
+    random_resized,
+    together,
+    whole_or_middle,
+)
+from resgen.train.data.draws import Draws
 from resgen.train.data.images import Data, Images
 from resgen.train.data.order import Order
-from resgen.train.data.preparing import normalised
+from resgen.train.data.preparing import Normal
 from resgen.train.recipe.keys import Augment
 
 
@@ -48,38 +57,97 @@ class Feed(Protocol):
 
 
 @dataclass(frozen=True)
+class Cutting:
+    """Pictures of any size -> bytes of the network's; what is drawn follows from step and place."""
+
+    recipe: Augment
+    order: Order
+    size: Size
+    """That is tested on."""
+    train_size: Size
+
+    def draws(self, piece: Piece) -> Draws:
+        """What is drawn for a piece."""
+        return Draws(self.order.seed, piece.step, self.order.batch, piece.share)
+
+    def indices(self, piece: Piece) -> Tensor:
+        """A piece's images, by number."""
+        return self.order.indices(piece.step)[piece.share.start : piece.share.stop]
+
+    def numbers(self, piece: Piece) -> list[list[float]] | None:
+        """Those of each image's random-resized crop, where there is one."""
+        if self.recipe.crop != "random-resized":
+            return None
+        numbers: list[list[float]] = self.draws(piece).uniform("box", NUMBERS).tolist()
+        return numbers
+
+    def boxed(self, picture: Tensor, numbers: list[float]) -> Tensor:
+        """A picture's random-resized crop."""
+        recipe = self.recipe
+        return random_resized(
+            picture, self.train_size, numbers, recipe.min_area, recipe.interpolation
+        )
+
+    def to_train(self, pictures: Tensor) -> Tensor:
+        """Where there is none, the middle."""
+        return middle(pictures, self.train_size, 1.0, self.recipe.interpolation)
+
+    def to_test(self, pictures: Tensor) -> Tensor:
+        """What is tested on."""
+        recipe = self.recipe
+        return whole_or_middle(pictures, self.size, recipe.test_crop, recipe.interpolation)
+
+
+@dataclass(frozen=True)
+class Making:
+    """What every feed does: bytes of the network's size -> batches, on the device."""
+
+    cutting: Cutting
+    normal: Normal
+    classes: int
+    device: torch.device
+
+    @classmethod
+    def of(
+        cls, data: Data, *, recipe: Augment, order: Order, channels: int, size: Size,
+        train_size: Size, device: torch.device, layout: torch.memory_format,
+    ) -> Making:  # fmt: skip
+        """By the data's mean and deviation, for a network's input."""
+        normal = Normal.of(data.mean, data.std, channels=channels, device=device, layout=layout)
+        return cls(Cutting(recipe, order, size, train_size), normal, len(data.classes), device)
+
+    def moving(self, piece: Piece, images: Tensor, labels: Tensor) -> Batch:
+        """As the network is trained on them."""
+        cutting = self.cutting
+        return Batch(
+            *augmented(
+                images, labels, recipe=cutting.recipe, draws=cutting.draws(piece),
+                normal=self.normal, classes=self.classes,
+            )
+        )  # fmt: skip
+
+    def still(self, images: Tensor, labels: Tensor) -> Batch:
+        """As it is tested on them."""
+        return Batch(self.normal(images), labels)
+
+
+@dataclass(frozen=True)
 class MemoryFeed:
     """The whole set as uint8 on the device; any batch can be made again from its step alone."""
 
     splits: dict[str, Images]
-    recipe: Augment
-    order: Order
-    classes: int
-    channels: int
-    size: tuple[int, int]
-    train_size: tuple[int, int]
-    mean: Tensor
-    std: Tensor
-    layout: torch.memory_format
+    making: Making
 
     @classmethod
-    def of(
-        cls, data: Data, *, recipe: Augment, order: Order, channels: int,
-        size: tuple[int, int], train_size: tuple[int, int], device: torch.device,
-        layout: torch.memory_format,
-    ) -> MemoryFeed:  # fmt: skip
+    def of(cls, data: Data, making: Making) -> MemoryFeed:
         """The data's images moved to the device."""
         found = {"train": data.train, "heldout": data.heldout, "test": data.test}
         splits = {
-            name: split.to(device) for name, split in found.items() if isinstance(split, Images)
+            name: split.to(making.device)
+            for name, split in found.items()
+            if isinstance(split, Images)
         }
-        mean, std = (
-            torch.tensor(values, device=device)[:, None, None] * 255
-            for values in (data.mean, data.std)
-        )
-        return cls(
-            splits, recipe, order, len(data.classes), channels, size, train_size, mean, std, layout
-        )  # fmt: skip
+        return cls(splits, making)
 
     def open(self) -> AbstractContextManager[None]:
         """Nothing has to end."""
@@ -92,32 +160,24 @@ class MemoryFeed:
 
     def still(self, which: str, indices: Iterable[Tensor]) -> Iterator[Batch]:
         """The images of a split as they are, a batch for each tensor of indices."""
-        images = self.splits[which]
         for chosen in indices:
-            chosen = chosen.to(images.labels.device)
-            yield Batch(self._normalised(images.pixels[chosen], self.size), images.labels[chosen])
+            images, labels = self._picked(which, chosen)
+            yield self.making.still(self.making.cutting.to_test(images), labels)
 
     def _augmented(self, piece: Piece) -> Batch:
-        source, recipe = self.splits["train"], self.recipe
-        device = source.labels.device
-        draws = augment.Draws(self.order.seed, piece.step, self.order.batch, piece.share, device)
-        indices = self.order.indices(piece.step)[piece.share.start : piece.share.stop]
-        indices = indices.to(device, non_blocking=True)
-        labels = source.labels[indices]
-        images = augment.crop_and_flip(source.pixels, indices, recipe, draws)
-        if recipe.random != "none":
-            images = augment.random_ops(images, recipe, draws)
-        if recipe.crop == "random-resized":
-            images = augment.resized_crop(images.float(), self.train_size, recipe, draws)
-        images = self._normalised(images, self.train_size)
-        if recipe.erase:
-            images = augment.erase(images, recipe.erase, draws)
-        if recipe.mixup or recipe.cutmix:
-            images, labels = augment.mix(images, labels, self.classes, recipe, draws)
-        return Batch(images, labels)
-
-    def _normalised(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
-        """(x - mean) / std a channel, resized, grey spread to colour."""
-        return normalised(
-            pixels, self.mean, self.std, size=size, channels=self.channels, layout=self.layout
+        cutting = self.making.cutting
+        images, labels = self._picked("train", cutting.indices(piece))
+        numbers = cutting.numbers(piece)
+        cut = (
+            cutting.to_train(images)
+            if numbers is None
+            else together(list(map(cutting.boxed, images, numbers)))
         )
+        return self.making.moving(piece, cut, labels)
+
+    def _picked(self, which: str, indices: Tensor) -> Batch:
+        split = self.splits[which]
+        indices = indices.to(split.labels.device, non_blocking=True)
+        # Channels last, as the images lie in memory: each is copied in one piece.
+        rows = split.pixels.permute(0, 2, 3, 1).index_select(0, indices)
+        return Batch(rows.permute(0, 3, 1, 2), split.labels[indices])

@@ -17,15 +17,19 @@ import torch
 
 from resgen.errors import UserError
 from resgen.train.data import roster
-from resgen.train.data.decoding import WAY_OUT, Header, decode, header
+from resgen.train.data.decoding import WAY_OUT, Header, as_pixels, decode, header
 from resgen.train.data.facts import Facts
 from resgen.train.data.images import Data, Files, Images, Split, Wanted, check_cut, cut
+from resgen.train.data.levels import measured
 from resgen.train.data.listing import Found, classes_of, find
 from resgen.train.device.machine import processors
 
 SPLITS = ("train", "val", "test")
-# Channel statistics of ImageNet's training set, for sets too large to be measured.
+# Channel statistics of ImageNet's training set, for weights that are taken for its own.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+MEASURED = (2000, 2**28)
+"""The most images whose mean and deviation are measured, and the most pixels of them."""
 
 
 def load(path: Path, wanted: Wanted) -> Data:
@@ -38,8 +42,7 @@ def load(path: Path, wanted: Wanted) -> Data:
     train, heldout = splits["train"], splits.get("val")
     if heldout is None:
         train, heldout = cut(train, _share(len(train), wanted))
-    small = isinstance(train, Images)
-    mean, std = ((), ()) if small else IMAGENET
+    mean, std = measured(_sample(train))
     name = f"folder:{path.name}"
     files = roster.pack(
         os.path.relpath(each, path) for split in ("train", "val") if split in found
@@ -57,6 +60,26 @@ def facts(path: Path, wanted: Wanted) -> Facts:
         check_cut(held, train)
         train -= held
     return Facts(f"folder:{path.name}", len(classes), _channels(_headers(found)), train, held)
+
+
+def _sample(train: Split) -> Iterator[torch.Tensor]:
+    """Training images, evenly spaced, by which all are normalised; in memory or not the same."""
+    count = len(train)
+    if isinstance(train, Images):
+        _, _, height, width = train.pixels.shape
+        yield train.pixels[:: _every(count, height * width)]
+        return
+    sizes = [header(path).size for path in train.paths[:: max(1, count // 16)]]
+    pixels = sum(width * height for width, height in sizes) // len(sizes)
+    paths = train.paths[:: _every(count, pixels)]
+    mode = "L" if train.channels == 1 else "RGB"
+    with ThreadPoolExecutor(processors()) as pool:
+        yield from pool.map(lambda path: as_pixels(decode(path, mode)), paths)
+
+
+def _every(count: int, pixels: int) -> int:
+    """1 where all images are measured, else how far apart they are."""
+    return max(1, -(-count // MEASURED[0]), count * pixels // MEASURED[1])
 
 
 def _share(train: int, wanted: Wanted) -> int:
@@ -168,6 +191,6 @@ def _decode_all(found: dict[str, Found], size: tuple[int, int]) -> dict[str, Ima
             for row, of_colour in rows.pop(name)
         )
         flat = torch.frombuffer(joined, dtype=torch.uint8)
-        shaped = flat.view(len(each.paths), height, width, -1).permute(0, 3, 1, 2).contiguous()
+        shaped = flat.view(len(each.paths), height, width, -1).permute(0, 3, 1, 2)
         done[name] = Images(shaped, torch.tensor(each.labels))
     return done

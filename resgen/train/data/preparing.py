@@ -1,52 +1,65 @@
-"""An image as it was decoded -> what a network is tested on: its size, (x - mean) / std."""
+"""An image as it was decoded -> what a network is tested on: its size, (x - mean) / deviation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms import v2
-from torchvision.transforms.v2.functional import pil_to_tensor
 
-from resgen.train.data.images import Data, Images
-
-Size = tuple[int, int]
+from resgen.train.data.cropping import Interpolation, Size, middle, whole_or_middle
+from resgen.train.data.decoding import as_pixels
+from resgen.train.data.operations import grey
 
 
-def normalised(
-    pixels: Tensor, mean: Tensor, std: Tensor, *,
-    size: Size, channels: int, layout: torch.memory_format,
-) -> Tensor:  # fmt: skip
-    """(x - mean) / std a channel, resized, grey spread to colour; mean and std are (C, 1, 1)."""
-    if mean.shape[0] > pixels.shape[1]:  # grey, by the statistics of colour
-        pixels = pixels.expand(-1, mean.shape[0], -1, -1)
-    # Laid out while they are bytes, then changed in place: the fewest passes over memory.
-    images = pixels.contiguous(memory_format=layout).float()
-    # A row of each number: a loop over three channels alone is too short to be fast.
-    mean, std = (
-        number.expand(1, -1, 1, images.shape[-1]).contiguous(memory_format=layout)
-        for number in (mean, std)
-    )
-    images = images.sub_(mean).div_(std)
-    if images.shape[-2:] != size:
-        images = F.interpolate(images, size, mode="bilinear", antialias=True)
-    if images.shape[1] != channels:
-        images = images.expand(-1, channels, -1, -1)
-    return images.contiguous(memory_format=layout)
+@dataclass(frozen=True)
+class Normal:
+    """(x - mean) / deviation a channel, of bytes; grey is spread to the network's channels."""
 
+    mean: Tensor
+    """(C, 1, 1), in grey levels."""
+    std: Tensor
+    channels: int
+    layout: torch.memory_format
 
-def middle(size: Size, share: float) -> v2.Transform:
-    """The middle of an image: its short side scaled to size / share, then `size` cut out."""
-    short = round(min(size) / share)
-    return v2.Compose([v2.Resize(short, antialias=True), v2.CenterCrop(size)])
+    @classmethod
+    def of(
+        cls, mean: tuple[float, ...], std: tuple[float, ...], *, channels: int,
+        device: torch.device, layout: torch.memory_format,
+    ) -> Normal:  # fmt: skip
+        """By fractions of white; for a grey network the mean of the colours' own."""
 
+        def placed(values: tuple[float, ...]) -> Tensor:
+            if channels == 1:
+                values = (sum(values) / len(values),)
+            return torch.tensor(values, device=device)[:, None, None] * 255
 
-def statistics(channels: int, values: tuple[float, ...]) -> tuple[float, ...]:
-    """Colour statistics as they are for colour, and their mean for grey."""
-    return values if len(values) == channels else (sum(values) / len(values),)
+        return cls(placed(mean), placed(std), channels, layout)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """(N, C, H, W) bytes -> floating point, laid out as the network wants it."""
+        if len(self.mean) > pixels.shape[1]:  # grey, by the statistics of colour
+            pixels = pixels.expand(-1, len(self.mean), -1, -1)
+        # Laid out while they are bytes, then changed in place: the fewest passes over memory.
+        images = pixels.contiguous(memory_format=self.layout).float()
+        # A row of each number: a loop over three channels alone is too short to be fast.
+        mean, std = (
+            number.expand(1, -1, 1, images.shape[-1]).contiguous(memory_format=self.layout)
+            for number in (self.mean, self.std)
+        )
+        images = images.sub_(mean).div_(std)
+        if images.shape[1] != self.channels:
+            images = images.expand(-1, self.channels, -1, -1)
+        return images.contiguous(memory_format=self.layout)
+
+    def grey_level(self, channels: int) -> Tensor:
+        """The mean as bytes, one a channel of the images."""
+        mean = self.mean.flatten()
+        mean = mean if len(mean) == channels else mean.mean().expand(channels)
+        return mean.round().byte()
 
 
 @dataclass(frozen=True)
@@ -58,13 +71,11 @@ class Preparation:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     crop: float | None
-    """The part of the short side that is looked at; None scales the whole image to the size."""
-
-    @classmethod
-    def of(cls, data: Data, *, size: Size, channels: int, crop: float) -> Preparation:
-        """That of a run's test images: whole where they are in memory, else their middle."""
-        share = None if isinstance(data.train, Images) else crop
-        return cls(size, channels, data.mean, data.std, share)
+    """The part of the short side that is looked at; None squeezes the whole image into the size, as
+    runs of earlier versions did with images in memory."""
+    interpolation: Interpolation = "bilinear"
+    small: Literal["whole", "cropped"] = "whole"
+    """Whether images no larger than the network's are cropped, too."""
 
     @property
     def mode(self) -> str:
@@ -73,7 +84,7 @@ class Preparation:
 
     def picture(self, image: Image.Image) -> Tensor:
         """One image as the network takes it, (C, H, W)."""
-        return self.batch(pil_to_tensor(image)[None])[0]
+        return self.batch(as_pixels(image)[None])[0]
 
     def batch(
         self, pixels: Tensor, layout: torch.memory_format = torch.contiguous_format
@@ -81,17 +92,14 @@ class Preparation:
         """Images of one size, bytes (N, C, H, W), as the network takes them."""
         planes = 1 if self.mode == "L" else 3
         if pixels.shape[1] != planes:
-            pixels = _grey(pixels) if planes == 1 else pixels.expand(-1, planes, -1, -1)
-        if self.crop is not None:
-            pixels = middle(self.size, self.crop)(pixels)
-        mean, std = (
-            torch.tensor(statistics(planes, values), device=pixels.device)[:, None, None] * 255
-            for values in (self.mean, self.std)
+            pixels = grey(pixels) if planes == 1 else pixels.expand(-1, planes, -1, -1)
+        normal = Normal.of(
+            self.mean, self.std, channels=self.channels, device=pixels.device, layout=layout
         )
-        return normalised(pixels, mean, std, size=self.size, channels=self.channels, layout=layout)
-
-
-def _grey(pixels: Tensor) -> Tensor:
-    """As Pillow: 0.299 red + 0.587 green + 0.114 blue, in whole numbers."""
-    red, green, blue = pixels.int().unbind(1)
-    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).byte()[:, None]
+        if self.crop is None:
+            images = normal(pixels)
+            if images.shape[-2:] != self.size:
+                images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
+            return images.contiguous(memory_format=layout)
+        cut = whole_or_middle if self.small == "whole" else middle
+        return normal(cut(pixels, self.size, self.crop, self.interpolation))

@@ -16,6 +16,7 @@ from typing import Any
 from resgen.train.data import cifar, facts
 from resgen.train.data import folder as image_folder
 from resgen.train.data.images import Data, Images, Wanted, cut
+from resgen.train.data.levels import measured
 from resgen.train.data.seeds import generator
 
 _CIFAR = "data"
@@ -34,8 +35,10 @@ def load(wanted: Wanted) -> Data:
     else:
         data = cifar.load(kind, Path(path or _CIFAR), wanted)
     facts.check(facts.Facts.of(data), wanted)
-    data = replace(data, place=_place(kind, path))
-    return _channels_last(data if data.mean else _measured(data))
+    if isinstance(data.train, Images) and not data.mean:
+        mean, std = measured([data.train.pixels])
+        data = replace(data, mean=mean, std=std)
+    return _channels_last(replace(data, place=_place(kind, path)))
 
 
 def _place(kind: str, path: str) -> str:
@@ -83,20 +86,3 @@ def _synthetic(wanted: Wanted) -> Data:
     count, held = facts.SYNTHETIC
     train, heldout = cut(draw(count), wanted.heldout or held)
     return Data("synthetic", tuple(map(str, range(wanted.classes))), train, heldout, draw(256))
-
-
-def _measured(data: Data) -> Data:
-    """The data with the mean and deviation of each channel over its training images."""
-    assert isinstance(data.train, Images)
-    # Counting byte values is exact and needs no copy of the set in floating point.
-    import torch
-
-    means, deviations = [], []
-    values = torch.arange(256, dtype=torch.float64) / 255
-    for channel in data.train.pixels.unbind(1):
-        counts = torch.bincount(channel.flatten().int(), minlength=256).double()
-        mean = (counts * values).sum() / counts.sum()
-        spread = (counts * (values - mean) ** 2).sum() / counts.sum()
-        means.append(float(mean))
-        deviations.append(max(float(spread.sqrt()), 1 / 255))
-    return replace(data, mean=tuple(means), std=tuple(deviations))

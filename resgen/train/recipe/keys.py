@@ -150,12 +150,18 @@ class Augment(_Strict):
     """The smallest part of the image a random-resized crop takes."""
     flip: Literal["none", "horizontal"] = "none"
     """Half of the images are mirrored."""
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    """How images are scaled, for training and for testing."""
     random: Literal["none", "randaugment", "trivialaugment"] = "none"
-    """torchvision's random operations."""
+    """Random operations of each image: timm's RandAugment, or one operation of any strength."""
     random_ops: Annotated[int, Field(ge=1, le=8)] = 2
-    """Of randaugment: operations an image."""
-    random_magnitude: Annotated[int, Field(ge=0, le=30)] = 9
-    """Of randaugment: their strength, of 30."""
+    """Of randaugment: operations drawn for an image; timm's n."""
+    random_magnitude: Annotated[float, Field(ge=0, le=10)] = 9.0
+    """Of randaugment: their strength, of 10; timm's m, all operations growing with it (inc1)."""
+    random_noise: NotNegative = 0.5
+    """Of randaugment: the normal deviation of the strength, for each operation; timm's mstd."""
+    random_probability: Fraction = 0.5
+    """Of randaugment: the probability that a drawn operation is applied; timm's p."""
     erase: Fraction = 0.0
     """The probability that a rectangle of an image is blanked (random erasing)."""
     mixup: NotNegative = 0.0
@@ -167,7 +173,7 @@ class Augment(_Strict):
     size: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Side of the images trained on, where it is not the network's own; tested at that."""
     test_crop: Annotated[float, Field(gt=0, le=1)] = 0.875
-    """For class folders of large images: the centre part of the short side that is tested on."""
+    """The centre part of the short side that is tested on, of images larger than the network's."""
 
 
 class Loss(_Strict):

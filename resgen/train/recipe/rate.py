@@ -82,3 +82,23 @@ class Rate:
             if self.warmup < middle < self.total - 1:
                 yield middle, self(middle), "half way"
         yield self.total - 1, self(self.total - 1), "last step"
+
+    def out_of_reach(self) -> list[str]:
+        """A note for each part of the schedule that the run is too short for."""
+        schedule, notes = self.recipe.schedule, []
+        run = f"the run's {self.recipe.length}"
+        if self.warmup >= self.total and schedule.warmup is not None:
+            reached = self(self.total - 1) / self.recipe.optimizer.lr
+            notes.append(
+                f"schedule.warmup {schedule.warmup} is not over within {run}: the rate ends at "
+                f"{reached:.2g} of lr"
+            )
+        late = [
+            str(span)
+            for span, step in zip(schedule.milestones, self.milestones, strict=True)
+            if step >= self.total
+        ]
+        if late:
+            which = ", ".join(late)
+            notes.append(f"schedule.milestones {which}: not reached within {run}")
+        return notes

@@ -5,7 +5,6 @@ from __future__ import annotations
 from resgen.train.recipe.keys import Augment, Loss
 
 _LOSSES = {"cross-entropy": "cross-entropy", "binary": "binary cross-entropy, the classes' mean"}
-_LOSSES = {"cross-entropy": "cross-entropy", "binary": "binary cross-entropy, the classes' mean"}
 
 
 def augmentation(augment: Augment) -> str:
@@ -16,7 +15,9 @@ def augmentation(augment: Augment) -> str:
         f"crops of the image padded by {augment.pad}": augment.crop == "pad",
         f"random-resized crops of {area} of the area or more": augment.crop == "random-resized",
         "horizontal flips": augment.flip == "horizontal",
-        f"randaugment ({augment.random_ops} operations of magnitude {augment.random_magnitude})": (
+        "bicubic scaling": augment.interpolation == "bicubic",
+        f"randaugment ({augment.random_ops} operations of magnitude {augment.random_magnitude:g} "
+        f"+- {augment.random_noise:g}, each with probability {augment.random_probability:g})": (
             augment.random == "randaugment"
         ),
         "trivialaugment": augment.random == "trivialaugment",

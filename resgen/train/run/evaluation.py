@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from resgen.train.data.feed import Batch, Feed
+from resgen.train.data.order import shares
 from resgen.train.device.engine import Engine
 from resgen.train.device.processes import World
 from resgen.train.run.counting import Count, Means
@@ -21,9 +22,7 @@ def judge(module: nn.Module, setup: Setup, which: str) -> Means:
     # Running statistics differ between processes; all judge with the first one's.
     setup.world.copy_first(module.buffers())
     if setup.recipe.precise_bn:
-        steps = range(min(setup.recipe.precise_bn, setup.order.steps))
-        # The same images in every process, so that all keep the same statistics.
-        images = setup.feed.still("train", [setup.order.indices(step) for step in steps])
+        images = setup.feed.still("train", list(_pieces(setup)))
         measure_batch_norm(module, images, engine=setup.engine)
     split = setup.data.heldout if which == "heldout" else setup.data.test
     assert split is not None
@@ -32,6 +31,20 @@ def judge(module: nn.Module, setup: Setup, which: str) -> Means:
         batch=min(512, setup.recipe.batch), engine=setup.engine, world=setup.world,
         classes=setup.network.classes,
     )  # fmt: skip
+
+
+def _pieces(setup: Setup) -> Iterator[torch.Tensor]:
+    """The images of the first batches, cut into the pieces that training sees at a time.
+
+    The statistics of smaller pieces are others. All pieces of all processes, in each of them, so
+    that all keep the same statistics.
+    """
+    recipe, order = setup.recipe, setup.order
+    every = shares(recipe.batch, processes=setup.world.size, pieces=recipe.accumulate)
+    for step in range(min(recipe.precise_bn, order.steps)):
+        indices = order.indices(step)
+        for part in (part for own in every for part in own):
+            yield indices[part.start : part.stop]
 
 
 def evaluate(

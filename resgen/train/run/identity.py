@@ -28,13 +28,12 @@ def data_facts(data: Data) -> dict[str, Any]:
 
 def judged(setup: Setup) -> dict[str, Any]:
     """Where a run's images lie and how they are judged, for who judges its weights again."""
-    network, recipe = setup.network, setup.recipe
-    made = Preparation.of(
-        setup.data, size=network.size, channels=network.channels, crop=recipe.augment.test_crop
-    )
+    augment = setup.recipe.augment
     return {
         "data": setup.data.place,
-        "crop": made.crop,
+        "crop": augment.test_crop,
+        "interpolation": augment.interpolation,
+        "small": Preparation.small,
         "precision": setup.engine.precision,
     }
 
@@ -70,6 +69,9 @@ def same_run(
     saved = {
         **saved, "network": written_out(saved["network"]), "recipe": completed(saved["recipe"])
     }  # fmt: skip
+    # What a recipe says of itself changes nothing.
+    said = saved["recipe"] | {"description": mine["recipe"]["description"]}
+    saved = {**saved, "recipe": said}
     for key in ("network", "data", "seed", "recipe", "total"):
         if key == "data" and saved["data"]["name"] == mine["data"]["name"]:
             same_files(saved.get("files"), files, path)

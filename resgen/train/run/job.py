@@ -11,7 +11,7 @@ import torch
 
 from resgen.tensors import checkpoint
 from resgen.train.data import sources
-from resgen.train.data.feed import Feed, MemoryFeed
+from resgen.train.data.feed import Feed, Making, MemoryFeed
 from resgen.train.data.images import Data, Images, Wanted
 from resgen.train.data.order import Order, shares
 from resgen.train.device import machine
@@ -90,7 +90,7 @@ def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
         if wanted.download == "allowed" and job.world.local_rank == 0:
             job.world.wait()
     data = loaded[wanted]
-    if begun and job.settings.init_from is not None and job.settings.normalize == "weights":
+    if begun and _normalised_before(job, data):
         last = job.folder(network) / checkpoint.LAST
         data = start.kept(last).of(data, network.channels)
     elif first is not None:
@@ -111,6 +111,17 @@ def _goes_on(job: Job, network: Network) -> bool:
     return job.settings.goes_on and (job.folder(network) / checkpoint.LAST).exists()
 
 
+def _normalised_before(job: Job, data: Data) -> bool:
+    """Whether a run goes on with its checkpoint's mean and deviation, and not with the data's own.
+
+    Of files they are those of some images, and were ImageNet's in runs of earlier versions; which
+    files they are is known by their names.
+    """
+    settings = job.settings
+    weights = settings.init_from is not None and settings.normalize == "weights"
+    return weights or not isinstance(data.train, Images)
+
+
 def _fetch(job: Job, network: Network, first: start.Start) -> None:
     """Brings published weights to this machine, by one of its processes, and looks at them."""
     if not first.published:
@@ -124,19 +135,17 @@ def _fetch(job: Job, network: Network, first: start.Start) -> None:
 
 
 def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:
-    engine = job.engine
+    making = Making.of(
+        data, recipe=job.recipe.augment, order=order, channels=network.channels,
+        size=network.size, train_size=network.train_size, device=job.engine.device,
+        layout=job.engine.memory_format,
+    )  # fmt: skip
     if isinstance(data.train, Images):
-        return MemoryFeed.of(
-            data, recipe=job.recipe.augment, order=order, channels=network.channels,
-            size=network.size, train_size=network.train_size, device=engine.device,
-            layout=engine.memory_format,
-        )  # fmt: skip
+        return MemoryFeed.of(data, making)
     from resgen.train.data.filefeed import FileFeed
 
     workers = job.settings.workers
     return FileFeed(
-        data, recipe=job.recipe.augment, order=order, channels=network.channels,
-        size=network.size, train_size=network.train_size, device=engine.device,
-        layout=engine.memory_format,
+        data, making,
         processes=machine.workers(job.world.cpus) if workers is None else workers,
     )  # fmt: skip

@@ -24,18 +24,21 @@ from resgen.train.run.counting import Count
 
 
 def summed_loss(logits: Tensor, labels: Tensor, recipe: Loss) -> Tensor:
-    """The loss summed over a batch's images, in float32; a binary one is its classes' mean."""
+    """The loss summed over a batch's images, in float32; a binary one is its classes' mean.
+
+    With a threshold a label is smoothed first, as in timm.
+    """
     logits = logits.float()
     if recipe.kind == "cross-entropy":
         return F.cross_entropy(
             logits, labels, label_smoothing=recipe.label_smoothing, reduction="sum"
         )
-    targets = labels if labels.dim() > 1 else F.one_hot(labels, logits.shape[1])
+    classes = logits.shape[1]
+    shares = labels if labels.dim() > 1 else F.one_hot(labels, classes)
+    targets = shares * (1 - recipe.label_smoothing) + recipe.label_smoothing / classes
     if recipe.threshold is not None:
         targets = targets > recipe.threshold
-    classes = logits.shape[1]
-    smoothed = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / classes
-    summed = F.binary_cross_entropy_with_logits(logits, smoothed.float(), reduction="sum")
+    summed = F.binary_cross_entropy_with_logits(logits, targets.float(), reduction="sum")
     return summed / classes
 
 

@@ -98,6 +98,7 @@ def outlook(
     ]
     for step, value, why in rate.changes():
         lines.append(f"  {step:9,}  {step / rate.epoch_steps:7.2f}  {value:10.4g}  {why}")
+    lines += [each for note in rate.out_of_reach() for each in _indented(f"note: {note}")]
     run = Run(rate.total, ceil(rate.total / rate.epoch_steps) * facts.heldout)
     for network in networks:
         # A backward pass costs two forward passes: gradients of inputs and of weights.

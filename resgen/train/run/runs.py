@@ -129,7 +129,8 @@ def _introduce(job: Job, setups: Sequence[Setup], log: Log) -> None:
         log.line(f"recipe {settings.recipe}")
     if settings.overrides:
         log.line(f"every spec with {overridden(settings.overrides)}")
-    for note in settings.notes:
+    short = (note for setup in setups for note in setup.rate.out_of_reach())
+    for note in dict.fromkeys((*settings.notes, *short)):
         log.line(f"  note: {note}")
     if world.size > 1:
         each = -(-job.recipe.batch // (world.size * job.recipe.accumulate))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from resgen.train.data.feed import Feed, MemoryFeed, Piece
+from resgen.train.data.feed import Feed, Making, MemoryFeed, Piece
 from resgen.train.data.filefeed import FileFeed
 from resgen.train.data.images import Data, Wanted
 from resgen.train.data.order import Order
@@ -38,12 +38,13 @@ def feed(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
         data: Data = load(wanted)
         order = Order(len(data.train), 4, 0, recipe.repeats)
         side = recipe.size or 16
-        kind = {"memory": MemoryFeed.of, "files": FileFeed}[request.param]
-        more = {"processes": 0} if request.param == "files" else {}
-        return kind(  # type: ignore[operator,no-any-return]
+        making = Making.of(
             data, recipe=recipe, order=order, channels=3, size=(16, 16),
-            train_size=(side, side), device=CPU, layout=torch.channels_last, **more,
+            train_size=(side, side), device=CPU, layout=torch.channels_last,
         )  # fmt: skip
+        if request.param == "memory":
+            return MemoryFeed.of(data, making)
+        return FileFeed(data, making, processes=0)
 
     return make
 

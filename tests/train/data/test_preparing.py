@@ -12,7 +12,7 @@ from torch import Tensor
 
 from resgen.train.data import sources
 from resgen.train.data.decoding import decode
-from resgen.train.data.feed import MemoryFeed
+from resgen.train.data.feed import Making, MemoryFeed
 from resgen.train.data.filefeed import FileFeed
 from resgen.train.data.images import Data, Files, Wanted
 from resgen.train.data.order import Order
@@ -46,11 +46,11 @@ def test_an_image_alone_is_what_the_feed_gives(
     }  # fmt: skip
     in_memory = len(widths) == 1
     assert isinstance(data.train, Files) != in_memory
-    feed = MemoryFeed.of(data, **keys) if in_memory else FileFeed(data, processes=0, **keys)
+    making = Making.of(data, **keys)
+    feed = MemoryFeed.of(data, making) if in_memory else FileFeed(data, making, processes=0)
     with feed.open():
         (batch,) = feed.still("test", [torch.arange(8)])
-    prepared = Preparation.of(data, size=(9, 9), channels=channels, crop=0.8)
-    assert prepared.crop == (None if in_memory else 0.8)
+    prepared = Preparation((9, 9), channels, data.mean, data.std, 0.8)
     files = sorted((tmp_path / "test").glob("*/*.png"))
     mine = torch.stack([prepared.picture(decode(str(each), prepared.mode)) for each in files])
     torch.testing.assert_close(mine, batch.images, rtol=0, atol=2e-6)

@@ -13,6 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from resgen.errors import UserError
+from resgen.train.data import folder as class_folders
 from resgen.train.data.images import Data, Files, Images, Wanted
 from resgen.train.data.sources import load
 
@@ -111,9 +112,26 @@ def test_val_is_watched_and_nothing_is_cut_from_train(folders: Callable[..., Pat
 
 
 def test_large_folders_stay_on_disk(folders: Callable[..., Path]) -> None:
-    data = two(folders({"train": 5}), memory_limit=100)
+    path = folders({"train": 5})
+    data, small = two(path, memory_limit=100), two(path)
     assert isinstance(data.train, Files)
-    assert data.mean == (0.485, 0.456, 0.406)
+    assert (data.mean, data.std) == (small.mean, small.std)
+
+
+def test_of_large_folders_some_images_are_measured(
+    folders: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folders({"train": 5})
+    assert class_folders._every(2000, 100) == 1
+    assert class_folders._every(2001, 100) == 2
+    assert class_folders._every(100, 2**28) == 100
+    monkeypatch.setattr(class_folders, "MEASURED", (3, 2**28))
+    data, small = two(path, memory_limit=100), two(path)
+    assert isinstance(small.train, Images)
+    assert (data.mean, data.std) == (small.mean, small.std)
+    picked = small.train.pixels[::3, 0].double() / 255
+    assert data.mean[0] == pytest.approx(float(picked.mean()))
+    assert data.std[0] == pytest.approx(float(picked.std(correction=0)))
 
 
 def test_images_of_several_sizes_stay_on_disk(folders: Callable[..., Path]) -> None:

@@ -35,8 +35,9 @@ def test_a_run_says_what_it_was_begun_with(tmp_path: Path, inside: str) -> None:
 def test_what_is_drawn_is_said() -> None:
     assert augmentation(Augment()) == "none"
     assert augmentation(read_recipe("rsb-a2-imagenet").augment) == (
-        "random-resized crops of 8 % of the area or more, horizontal flips, randaugment (2 "
-        "operations of magnitude 21), mixup 0.1, cutmix 1, 3 copies of an image in a batch"
+        "random-resized crops of 8 % of the area or more, horizontal flips, bicubic scaling, "
+        "randaugment (2 operations of magnitude 7 +- 0.5, each with probability 0.5), mixup 0.1, "
+        "cutmix 1, 3 copies of an image in a batch"
     )
     # Each key that changes images is said.
     for key, value in {

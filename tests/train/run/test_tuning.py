@@ -18,7 +18,7 @@ from torchvision.transforms.v2 import functional as F
 from resgen.errors import Interrupted, UserError
 from resgen.tensors import checkpoint
 from resgen.train.data.feed import Piece
-from resgen.train.data.preparing import normalised
+from resgen.train.data.preparing import Normal
 from resgen.train.run import metrics, runs
 from resgen.train.run.metrics import without_times
 from resgen.train.run.network import load
@@ -270,8 +270,11 @@ def test_foreign_weights_of_imagenets_classes_have_its_statistics(
 
 def test_grey_is_spread_before_it_is_normalised_by_the_statistics_of_colour() -> None:
     pixels = torch.randint(0, 256, (2, 1, 5, 5), dtype=torch.uint8)
-    mean, std = (255 * torch.tensor(values)[:, None, None] for values in IMAGENET)
-    found = normalised(pixels, mean, std, size=(5, 5), channels=3, layout=torch.contiguous_format)
+    mean, std = map(tuple, IMAGENET)
+    normal = Normal.of(
+        mean, std, channels=3, device=torch.device("cpu"), layout=torch.contiguous_format
+    )
+    found = normal(pixels)
     theirs = F.normalize(pixels.float().div(255).expand(-1, 3, -1, -1), *IMAGENET)
     assert torch.allclose(found, theirs, atol=1e-5)
 
