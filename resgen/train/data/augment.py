@@ -61,7 +61,9 @@ def pad_crop(images: Tensor, pad: int, draws: Draws) -> Tensor:
 def flip(images: Tensor, draws: Draws) -> Tensor:
     """Half of the images mirrored, left to right."""
     mirrored = draws.chosen("flip", 0.5).to(images.device, non_blocking=True)
-    return images.index_copy(0, mirrored, images.index_select(0, mirrored).flip(3))
+    rows = images.permute(0, 2, 3, 1)  # as they lie in memory
+    rows = rows.index_copy(0, mirrored, rows.index_select(0, mirrored).flip(2))
+    return rows.permute(0, 3, 1, 2)
 
 
 def erased_boxes(height: int, width: int, probability: float, draws: Draws) -> Tensor:
