@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil, log10
 from typing import Any
 
 from resgen.experiment.judging import EXACT
@@ -79,6 +80,16 @@ _MARGINS = {"above": (1,), "not above": (1,), "below": (-1,), "not below": (-1,)
 """On which side of 0 the margin of a relation lies."""
 
 
+def _both_ways(axes: Any, largest: float) -> None:
+    """A logarithmic scale to either side of 0, over the last three powers of ten; few ticks."""
+    top = ceil(log10(largest))
+    powers = [10.0**each for each in range(top - 2, top + 1)]
+    axes.set_xscale("symlog", linthresh=powers[0])
+    ticks = [-each for each in reversed(powers)] + [0.0, *powers]
+    axes.set_xticks(ticks, [f"{each:+g}" if each else "0" for each in ticks])
+    axes.set_xticks([], minor=True)
+
+
 def _forest(axes: Any, shown: Sequence[tuple[Expectation, Comparison]], factor: float) -> None:
     axes.axvline(0, linewidth=1, color=OPEN)
     for place, (expected, each) in enumerate(shown):
@@ -89,9 +100,9 @@ def _forest(axes: Any, shown: Sequence[tuple[Expectation, Comparison]], factor: 
         axes.plot([factor * each.mean], [place], dot, color=colour)
         for side in _MARGINS[expected.relation] if expected.margin else ():
             axes.plot([side * factor * expected.margin], [place], "|", markersize=14, color=OPEN)
-    ends = [abs(v) for _, c in shown for v in (c.mean, c.low, c.high) if v]
+    ends = [factor * abs(v) for _, c in shown for v in (c.mean, c.low, c.high) if v]
     if ends and max(ends) > 1000 * min(ends):
-        axes.set_xscale("symlog", linthresh=10 * min(ends))
+        _both_ways(axes, max(ends))
     axes.set_yticks(range(len(shown)), [each.sentence for _, each in shown], fontsize=8.5)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")

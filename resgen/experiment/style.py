@@ -22,7 +22,7 @@ DOTS = ("o", "s", "^", "D", "v", "P", "X", "<")
 DASHES = ("-", "--", "-.", ":")
 OF_SERIES = ("--", "-", "-.", ":")
 """Plain networks are commonly the first series, residual ones the second."""
-RIGHT, WRONG, OPEN = COLOURS[0], COLOURS[1], COLOURS[-1]
+RIGHT, WRONG, OPEN = COLOURS[0], COLOURS[1], "#7F7F7F"
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "text.color": INK,
