@@ -173,7 +173,7 @@ def _kept(file: Path) -> _Kept:
     state = checkpoint.load(file)
     return _Kept(
         state["network"], checkpoint.weights_for_use(state),
-        "last" if state["average"] is None else "averaged",
+        checkpoint.which_for_use(state),
         checkpoint.data_for_use(state), state["step"], _place(state), state.get("files"),
     )  # fmt: skip
 

@@ -14,7 +14,6 @@ from resgen.spec.builtin import shipped
 from resgen.spec.definitions import WORDS, Use
 from resgen.spec.grammar import Row, Rows
 from resgen.spec.parts import Head, Stem
-from resgen.spec.readers import POOLED
 from resgen.spec.settings import LayerSettings
 from resgen.spec.values import Path_
 
@@ -74,7 +73,7 @@ def _stem_rows(stem: Stem, settings: LayerSettings) -> Rows:
     order, antialias = fill_of(settings.order), ""
     block = bool(order.before) and stem.first_activation == "block"
     between = Order(between="na", last="" if block else "na")
-    pool = stem.pool or ("max" if stem.kind in POOLED else "none")
+    pool = stem.halves
     if settings.antialias != "none" and pool in ("max", "conv"):
         antialias = f" {settings.antialias}"
     pooled = shipped(f"pool {pool}{antialias}")

@@ -144,6 +144,12 @@ class Stem(Keys):
         examples=["block"],
     )
 
+    @property
+    def halves(self) -> str:
+        """What halves the stem's output: the pool that is said, or that of its kind."""
+        pooled = self.kind in ("conv7x7-pool", "deep", "deep-tiered")
+        return self.pool or ("max" if pooled else "none")
+
 
 class ShortcutMode(Keys):
     """How a block's input reaches its output; a word alone is its kind."""

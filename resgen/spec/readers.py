@@ -169,8 +169,6 @@ def _one_unit(rows: Rows) -> bool:
 
 
 _SHRINKS = {"conv3x3": 1, "conv3x3-s2": 2, "conv7x7": 2, "conv7x7-pool": 2}
-POOLED = ("conv7x7-pool", "deep", "deep-tiered")
-"""The stems that pool where they do not say."""
 
 
 def stem_asks(spec: Network) -> frozenset[str]:
@@ -179,7 +177,7 @@ def stem_asks(spec: Network) -> frozenset[str]:
     if isinstance(stem, Use):
         rows = rows_of(stem, spec.library)
         return spec.library.names_of(rows) if rows else frozenset()
-    pools = (stem.pool or ("max" if stem.kind in POOLED else "none")) in ("max", "conv")
+    pools = stem.halves in ("max", "conv")
     asks = _WORD | {"act", "the pool"} if pools else _WORD | {"act"}
     plain = spec.outside.antialias == "none" and stem.pool in ("max", "conv")
     bare = stem.kind == "conv3x3" and not plain and stem.pool != "max-ceil"
@@ -231,10 +229,7 @@ def _readers(spec: Network) -> Iterator[Reader]:
         width = _puts_out(rows_of(spec.stem, library), None, 0)
     shrunk, most = 0, spec.output_stride
     if most and isinstance(spec.stem, Stem):
-        pools = spec.stem.pool not in (None, "none") or (
-            spec.stem.pool is None and spec.stem.kind in POOLED
-        )
-        shrunk = _SHRINKS.get(spec.stem.kind, 2) * (1 + pools)
+        shrunk = _SHRINKS.get(spec.stem.kind, 2) * (1 + (spec.stem.halves != "none"))
     ends = _head_asks(spec.head, library)
     for index, stage in enumerate(spec.stages):
         path: Path_ = ("stages", index)

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import torch
 from torch import Tensor
@@ -138,6 +138,11 @@ def checked(state: dict[str, Any], path: Path) -> dict[str, Any]:
             f"{_way_out(path)}"
         )
     return state
+
+
+def which_for_use(state: Mapping[str, Any]) -> Literal["averaged", "last"]:
+    """Which weights those for use are: the run's average, or those of the last step."""
+    return "last" if state["average"] is None else "averaged"
 
 
 def weights_for_use(state: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -103,7 +103,7 @@ def _content(path: Path) -> _Content:
     content = archive.read(path)
     if checkpoint.is_checkpoint(content):
         state = checkpoint.checked(content, path)
-        which: Which = "last" if state["average"] is None else "averaged"
+        which = checkpoint.which_for_use(state)
         metadata = Metadata(state["network"], which, images(checkpoint.data_for_use(state)))
         return _Content(checkpoint.weights_for_use(state), metadata)
     if isinstance(content, Mapping) and {"state", "param_groups"} <= content.keys():
