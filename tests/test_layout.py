@@ -21,7 +21,7 @@ ROOMS = {
     "spec": (
         "synonyms mistakes language sentences checked parts norms terms values rows attention "
         "grammar builtin definitions checks block settings collecting places reading assigning "
-        "writing regnet readers rules meaning idle model path_schema schema pages shipped merging "
+        "writing regnet readers rules meaning idle model path_schema shipped schema pages merging "
         "overrides loading resolved text"
     ),
     "plan.layers": (
@@ -69,7 +69,7 @@ ROOMS = {
     "page": "svg tables rendering sheet trained comparison experiment",
     "cli": (
         "streams options device proofs pictures seeds trainings analyze bench build deepen "
-        "evaluate experiment fit list predict report sample summarize training train"
+        "evaluate experiment fit list predict report sample schema summarize training train"
     ),
 }
 WITH_TORCH = {
@@ -268,6 +268,7 @@ print("HEAVY", heavy, "CODE", code)
         (["--help"], 0),
         (["train", "--help"], 0),
         (["bench", "--help"], 0),
+        (["schema", "recipe"], 0),
         (["bench", "typo.yaml"], 2),
         (["summarize", "typo.yaml"], 2),
         (["summarize", "nothing-of-this-name"], 2),

@@ -20,6 +20,7 @@ from resgen.cli.list import list_
 from resgen.cli.predict import predict
 from resgen.cli.report import report
 from resgen.cli.sample import sample
+from resgen.cli.schema import schema
 from resgen.cli.summarize import summarize
 from resgen.cli.train import train
 from resgen.errors import ResgenError
@@ -44,6 +45,7 @@ app.command("list")(list_)
 app.command()(predict)
 app.command()(report)
 app.command()(sample)
+app.command()(schema)
 app.command()(summarize)
 app.command()(train)
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 from resgen.experiment.model import Experiment
+from resgen.spec.shipped import schema_file
 
-SCHEMA_FILE = Path(__file__).parents[1] / "experiment.schema.json"
+SCHEMA_FILE = schema_file("experiment")
 
 
 def schema_text() -> str:

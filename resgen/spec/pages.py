@@ -6,6 +6,7 @@ python -m resgen.spec.pages --write     renews spec.schema.json, docs/spec.md an
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -25,10 +26,11 @@ from resgen.spec.parts import (
     Stem,
 )
 from resgen.spec.regnet import RegNet
-from resgen.spec.schema import HERE, SCHEMA_FILE, schema, schema_text, unit_of
+from resgen.spec.schema import SCHEMA_FILE, schema, schema_text, unit_of
 
-DOCS_FILE = HERE.parent / "docs" / "spec.md"
-PATHS_FILE = HERE.parent / "docs" / "paths.md"
+_DOCS = Path(__file__).parents[2] / "docs"
+DOCS_FILE = _DOCS / "spec.md"
+PATHS_FILE = _DOCS / "paths.md"
 
 _SECTIONS: tuple[tuple[str, type[Keys], str], ...] = (
     ("The network", Spec, ""),
@@ -58,7 +60,7 @@ A network is one YAML mapping. Nothing in it is rounded or guessed: the number w
 the number built, and a key that would mean nothing where it stands is refused.
 
 ```yaml
-# yaml-language-server: $schema=../resgen/spec.schema.json
+# yaml-language-server: $schema=spec.schema.json
 name: resnet50
 input: {channels: 3, size: 224}
 stem: {kind: conv7x7-pool, width: 64}
@@ -74,6 +76,10 @@ classes: 1000
 
 A key that describes a block stands at the top for all stages, in a stage for its blocks, or
 in one entry of a stage's `blocks` for that block; the innermost that speaks is right.
+
+Editors with a YAML language server complete and check a spec by its first line. It names the
+schema, which `resgen schema > spec.schema.json` writes and `resgen schema --path` finds where
+resgen is installed.
 
 A key means something if the network would be another without it. One that would not is refused,
 with the reason: `projection` beside `shortcut: identity`, `zero_init: last` where no block has a

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from resgen.spec import path_schema
@@ -22,9 +21,9 @@ from resgen.spec.parts import (
 )
 from resgen.spec.regnet import RegNet
 from resgen.spec.settings import DEFAULTS, RIVALS
+from resgen.spec.shipped import schema_file
 
-HERE = Path(__file__).parents[1]
-SCHEMA_FILE = HERE / "spec.schema.json"
+SCHEMA_FILE = schema_file("spec")
 
 # What a number counts, by key; where one key counts two things, by model and key.
 UNITS = {

@@ -24,6 +24,15 @@ def root() -> Path:
     return _INSIDE if _INSIDE.is_dir() else _BESIDE
 
 
+def schema_file(kind: str) -> Path:
+    """The JSON Schema of a kind, which the first line of every shipped file of it names.
+
+    It lies beside the folders of what is shipped, so that `../` leads to it in a checkout and in
+    an installed wheel.
+    """
+    return root() / f"{kind}.schema.json"
+
+
 @cache
 def names(kind: str = "spec") -> tuple[str, ...]:
     """Every shipped name of a kind (spec, recipe, experiment), a spec's with its folder."""

@@ -152,7 +152,7 @@ def test_a_shipped_spec_is_named_as_its_file_and_names_its_schema(name: str) -> 
     path = shipped.root() / f"{name}.yaml"
     first, text = path.read_text().splitlines()[0], path.read_text()
     schema = first.removeprefix("# yaml-language-server: $schema=")
-    assert (path.parent / schema).resolve() == HERE.parent / "resgen" / "spec.schema.json"
+    assert (path.parent / schema).resolve() == shipped.schema_file("spec")
     assert SPECS[name].name == name.rpartition("/")[2]
     # A few lines, or one a block where blocks have widths of their own; and its definitions.
     blocks = [stage.blocks for stage in SPECS[name].stages if stage.blocks]

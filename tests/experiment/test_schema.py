@@ -34,5 +34,5 @@ def test_an_editor_marks_what_resgen_refuses(keys: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", shipped.names("experiment"))
 def test_a_shipped_experiment_is_valid_in_an_editor(name: str) -> None:
     text = (shipped.root() / "experiments" / f"{name}.yaml").read_text(encoding="utf-8")
-    assert text.startswith("# yaml-language-server: $schema=../../resgen/experiment.schema.json\n")
+    assert text.startswith("# yaml-language-server: $schema=../experiment.schema.json\n")
     assert [error.message for error in VALIDATOR.iter_errors(yaml.safe_load(text))] == []

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
+from resgen.spec.shipped import schema_file
 from resgen.train.recipe.keys import Recipe
 
-SCHEMA_FILE = Path(__file__).parents[2] / "recipe.schema.json"
+SCHEMA_FILE = schema_file("recipe")
 
 
 def schema_text() -> str:
