@@ -50,7 +50,7 @@ def test_another_kind_is_refused_with_those_there_are() -> None:
 
 
 def names_its_schema(path: str, text: str) -> str:
-    """The file that the first line of a YAML file names, as a path from the same place."""
+    """The file that the first line of a YAML file names, both as paths from one place."""
     first = text.partition("\n")[0]
     assert first.startswith(LINE), path
     top = Path("/top")
