@@ -16,7 +16,7 @@ from resgen.experiment.outcome import Outcome, read_outcome
 PAGE = Path(__file__).with_name("experiments.md")
 FIGURES = PAGE.with_name("figures")
 START = "## What came out"
-SHOWN = ("depth", "cost", "responses", "gradients")
+SHOWN = ("responses", "gradients", "cost", "depth")
 """The figures of an experiment that the page shows, where it has them: the first of these."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.training", "tests.launched", "tests.experiments"]
+pytest_plugins = ["tests.training", "tests.launched", "tests.experiments", "tests.browsers"]
 
 GOLDEN_OUTPUT = Path(__file__).parent / "golden_output"
 

@@ -209,9 +209,7 @@ def summarize(
     triples.sort(key=lambda each_: SORTS[view.sort](each_[0]))
     plans = [plan for plan, *_ in triples]
     if view.explain is not None:
-        from resgen.report.explain import explain
-
-        typer.echo("\n\n".join("\n".join(explain(plan, view.explain)) for plan in plans))
+        typer.echo(_explained(plans, view.explain))
         return
     found = [
         Entry(
@@ -232,6 +230,12 @@ def summarize(
     pictures.write_curves(groups)
     enforce_proofs((entry.plan, entry.proof) for entry in found)
     enforce([(plan.name, _over(plan, budget, training)) for plan in plans])
+
+
+def _explained(plans: Sequence[Plan], name: str) -> str:
+    from resgen.report.explain import explain
+
+    return "\n\n".join("\n".join(explain(plan, name)) for plan in plans)
 
 
 def _over(plan: Plan, budget: Budget, training: Training) -> list[str]:

@@ -68,8 +68,8 @@ REFUSED = {
     "the spec is printed alone; leave one out",
     "summarize --explain fc --draw a.svg": "--explain and --draw exclude each other; "
     "the formulas are printed alone; leave one out",
-    "summarize --precision bf16": "--precision says nothing without --batch, --memory or "
-    "--max-memory; add one of them, or leave it out",
+    "summarize --precision bf16": "--precision says nothing without --batch, --memory, "
+    "--max-memory or --roofline; add one of them, or leave it out",
     "summarize --optimizer sgd --max-macs 9G": "--optimizer says nothing without --batch, "
     "--memory or --max-memory; add one of them, or leave it out",
     "summarize --beside nothing": "--beside says nothing without --draw; add it, or leave it out",

@@ -154,10 +154,10 @@ def test_earlier_runs_are_summarized_too(both: Path) -> None:
 def test_curves_are_drawn_with_their_bands(both: Path) -> None:
     assert summarize("m", "--by", "group", "--curves", "c.svg").exit_code == 0
     text = Path("c.svg").read_text()
-    for words in ("net, 3 seeds", "plain, 3 seeds", "mean +/- deviation", "digits"):
+    for words in ("net, 3 seeds", "plain, 3 seeds", "mean ± deviation", "digits"):
         assert f">{words}</text>" in text
     bands = re.findall(r'id="\w*PolyCollection_\d+"', text)
-    assert len(bands) == 5  # two lines of two networks, and the legend's
+    assert len(bands) == 8  # errors and losses, two lines of two networks each
     again = summarize("m", "--curves", "c.svg", "--no-measure")
     assert str(again.exception).startswith("c.svg: already exists")
     assert summarize("m", "--curves", "c.svg", "--no-measure", "--force").exit_code == 0

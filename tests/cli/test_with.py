@@ -50,7 +50,7 @@ def test_every_command_that_takes_a_spec_takes_it() -> None:
         for name, command in commands.items()
         if {"spec", "specs", "space"} & {each.name for each in command.params}
     }
-    assert taking == {"build", "deepen", "fit", "sample", "summarize", "train"}
+    assert taking == {"bench", "build", "deepen", "fit", "sample", "summarize", "train"}
     for name in taking:
         options = {option for each in commands[name].params for option in each.opts}
         assert "--with" in options, name

@@ -228,17 +228,3 @@ def test_published_figures_are_drawn_on_their_own_data_alone(
         tmp_path / "other", runs, experiment(published=[{**found, "where": "nowhere"}])
     )  # fmt: skip
     assert "published" not in (tmp_path / "other/out/figures/networks.svg").read_text()
-
-
-def test_colours_stand_out_from_white_and_from_near_black() -> None:
-    from resgen.train.run.figures import COLOURS
-
-    def luminance(colour: str) -> float:
-        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    # WCAG 2.1, 1.4.11: 3:1 for what is needed to understand a figure.
-    for colour in COLOURS:
-        assert 1.05 / (luminance(colour) + 0.05) >= 3
-        assert (luminance(colour) + 0.05) / (luminance("#0d1117") + 0.05) >= 3

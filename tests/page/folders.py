@@ -113,6 +113,9 @@ def curves() -> dict[str, list[list[dict[str, Any]]]]:
             [
                 {
                     "epoch": epoch,
+                    "rate": 0.05 * (1 - epoch / 25),
+                    "train_loss": 2.3 * exp(-epoch / 5),
+                    "heldout_loss": 2.4 * exp(-epoch / 5),
                     "train_error": t + (0.9 - t) * exp(-epoch / 5),
                     "heldout_error": h + (0.9 - h) * exp(-epoch / 5),
                 }

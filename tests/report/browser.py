@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 _MEASURE = """
 () => [...document.querySelectorAll('section')].map(section => {
@@ -50,16 +50,11 @@ _MEASURE = """
 
 
 @contextmanager
-def page(*, dark: bool = False) -> Iterator[Any]:
-    """An empty page of a browser; skips the test where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-    if path is None:
-        pytest.skip("needs Chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser.new_page(color_scheme="dark" if dark else "light")
-        browser.close()
+def page(browser: Browser, *, dark: bool = False) -> Iterator[Any]:
+    """An empty page of the browser."""
+    opened = browser.new_page(color_scheme="dark" if dark else "light")
+    yield opened
+    opened.close()
 
 
 def mistakes(page: Any, drawings: Mapping[str, str], font: str = "") -> dict[str, list[str]]:
