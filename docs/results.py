@@ -50,13 +50,15 @@ def _summary(outcomes: list[Outcome]) -> list[str]:
 
 def _section(folder: Path, outcome: Outcome) -> list[str]:
     tables = folder / "tables"
+    data = f" --data {outcome.data.partition(':')[0]}:PATH" if ":" in outcome.data else ""
+    seeds = max(row.n for row in outcome.rows)
     lines = [
         "",
         f"### {outcome.title}, {outcome.scale}",
         "",
         f"{outcome.source}. {outcome.claim}",
         "",
-        f"    $ resgen experiment {outcome.name} --scale {outcome.scale}",
+        f"    $ resgen experiment {outcome.name} --scale {outcome.scale}{data} --seeds {seeds}",
         "",
         f"**{outcome.verdict.capitalize()}.** {outcome.sentence}",
         "",
