@@ -21,8 +21,8 @@ ROOMS = {
     "spec": (
         "synonyms mistakes language sentences checked parts norms terms values rows attention "
         "grammar builtin definitions checks block settings collecting places reading assigning "
-        "writing regnet readers rules meaning idle model path_schema shipped schema pages merging "
-        "overrides loading resolved text"
+        "writing regnet readers rules meaning idle model path_schema shipped schema_files schema "
+        "pages merging overrides loading resolved text"
     ),
     "plan.layers": (
         "base activations weighted norms weightless composite joins paths attention context"
@@ -31,7 +31,7 @@ ROOMS = {
         "model numbers tables orders sliding pooling attentions makers space branches units paths "
         "attended blocks ends resolve folding forms"
     ),
-    "cost": "books budget conventions tape norms attended autograd traffic roofline memory",
+    "cost": "books budget conventions tape norms attended autograd buffers traffic roofline memory",
     "source": (
         "parts norm_parts attentions writing forward shape words called classes naming network "
         "file module"

@@ -12,7 +12,7 @@ from resgen.analysis.gradient import Gradients
 from resgen.analysis.response import Responses
 from resgen.errors import one_line
 from resgen.files import check_place, write_new
-from resgen.train.run.figures import COLOURS
+from resgen.report import look
 
 SUFFIXES = (".svg", ".png", ".pdf")
 _MANY = 40
@@ -38,14 +38,10 @@ def drawn(
 ) -> bytes:  # fmt: skip
     """The figure as a file's content: `svg`, `png` or `pdf`; the same for the same numbers."""
     from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     panels, paint = _PAINTED[type(next(iter(found.values())))]
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "resgen"}):
-        figure = Figure(figsize=(6 if panels > 1 else 7.5, 4.2), layout="constrained")
-        figure.set_figwidth(5.5 * panels if panels > 1 else 7.5)
-        FigureCanvasAgg(figure)
+        figure = look.new(5.5 * panels if panels > 1 else 7.5, 4.2)
         axes = [figure.add_subplot(1, panels, number + 1) for number in range(panels)]
         paint(figure, axes, found)
         for each in axes:
@@ -62,7 +58,7 @@ def drawn(
 def _coloured(found: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
     """(name, colour, what was measured) of each network."""
     return [
-        (one_line(label).replace("$", r"\$"), COLOURS[number % len(COLOURS)], each)
+        (one_line(label).replace("$", r"\$"), look.series(number).colour, each)
         for number, (label, each) in enumerate(found.items())
     ]
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from resgen.analysis.layers import convolutions
 from resgen.analysis.looking import placed
+from resgen.compare.record import result_of
 from resgen.errors import CheckFailed, UserError
 from resgen.files import kind
 from resgen.inference.trained import labels
@@ -34,7 +35,7 @@ from resgen.train.device.processes import World
 from resgen.train.recipe import Recipe, read_recipe
 from resgen.train.recipe.defaults import recipe_for
 from resgen.train.run.differing import differences
-from resgen.train.run.folder import ENVIRONMENT, RESULT
+from resgen.train.run.folder import ENVIRONMENT
 from resgen.train.run.freezing import freeze
 from resgen.train.run.identity import completed, data_facts
 from resgen.train.run.job import Job, made_ready
@@ -207,7 +208,7 @@ def _started(folder: Path) -> Settings:
     """What a run began from, by its result or, where it did not end, its command."""
     plain = Settings(out=folder)
     with suppress(OSError, ValueError, TypeError, AttributeError):
-        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        result = result_of(folder)
         if "init_from" in result:
             weights = result["init_from"]
             return replace(

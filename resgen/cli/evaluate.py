@@ -11,7 +11,7 @@ import typer
 from typer import Option
 
 from resgen.cli.device import Device
-from resgen.cli.options import Apart, Needs, grouped, refuse
+from resgen.cli.options import DATA, Apart, Needs, grouped, refuse
 from resgen.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Test:
     data: Annotated[
         str | None,
         Option(
-            help="digits, cifar10[:PATH], cifar100[:PATH], folder:PATH, synthetic.",
+            help=DATA,
             show_default="the run's own",
         ),
     ] = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer import Option
 
-from resgen.cli.options import Apart, Needs, grouped, refuse, retyped
+from resgen.cli.options import Apart, Needs, grouped, keys_set, refuse, retyped
 from resgen.cli.proofs import proved
 from resgen.errors import CheckFailed, UserError
 from resgen.experiment import commands, planning, runs
@@ -64,7 +64,7 @@ class Said:
 
     def words(self) -> list[str]:
         """What the rules about options know this by."""
-        return [f"--set {each.partition('=')[0].strip()}" for each in self.set_ or ()]
+        return keys_set(self.set_)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class _Board:
     """What is said while runs go on: a line each."""
 
     def __init__(self, study: planning.Study, *, quiet: bool) -> None:
-        self._study, self._quiet = study, quiet
+        self._quiet = quiet
         self._runs = runs.each_once(study.planned)
         self._done = len(self._runs) - len(runs.left(study.planned))
         for note in study.notes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from typing import Annotated, Any, NamedTuple, get_type_hints
@@ -117,6 +117,15 @@ def typed(ctx: typer.Context) -> set[str]:
             name = (parameter.secondary_opts if off else parameter.opts)[-1]
             found |= {name, f"{name} {value}"} if isinstance(value, str) else {name}
     return found
+
+
+DATA = "digits, cifar10[:PATH], cifar100[:PATH], folder:PATH, synthetic."
+"""What --data takes, for its help."""
+
+
+def keys_set(changes: Sequence[str] | None) -> list[str]:
+    """What the rules know changes of a recipe by: `--set batch`."""
+    return [f"--set {each.partition('=')[0].strip()}" for each in changes or ()]
 
 
 def retyped(ctx: typer.Context, *, without: Collection[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Option
 
 from resgen.cli.device import Device
-from resgen.cli.options import Overrides
+from resgen.cli.options import DATA, Overrides, keys_set
 from resgen.cli.seeds import in_a_name
 from resgen.errors import UserError
 
@@ -27,9 +27,7 @@ class Task:
     """What to train on, and how."""
 
     with_: Overrides = None
-    data: Annotated[
-        str, Option(help="digits, cifar10[:PATH], cifar100[:PATH], folder:PATH, synthetic.")
-    ] = "digits"
+    data: Annotated[str, Option(help=DATA)] = "digits"
     recipe: Annotated[
         str | None,
         Option(help="A recipe file, or a shipped recipe.", show_default="the one for the data"),
@@ -81,8 +79,7 @@ class Task:
 
     def said(self) -> list[str]:
         """What the rules about options know this by: `--data folder`, `--set batch`."""
-        keys = [f"--set {each.partition('=')[0].strip()}" for each in self.set_ or ()]
-        return [f"--data {self.data.partition(':')[0]}", *keys]
+        return [f"--data {self.data.partition(':')[0]}", *keys_set(self.set_)]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from resgen.errors import UserError
+from resgen.report.points import RESULT
 from resgen.spec import load_spec
 from resgen.spec.loading import RUN_SPEC, resolved_data, runs_in
 from resgen.spec.reading import read_document
@@ -84,7 +85,7 @@ def networks(sources: Sequence[str]) -> list[tuple[str, list[Path]]]:
 def read(folder: Path) -> Record:
     """The run of a folder. Raises UserError for a folder of no run, and for damaged files."""
     spec = load_spec(folder)
-    result, environment = _result(folder), _environment(folder)
+    result, environment = result_of(folder), _environment(folder)
     diverged = result.get("diverged")
     errors = {key: float(result[key]) for key in MEASURES if _is_number(result.get(key))}
     finished = "last_error" in errors or "test_error" in errors
@@ -117,8 +118,9 @@ def _json(path: Path) -> Any:
         return None
 
 
-def _result(folder: Path) -> dict[str, Any]:
-    found = _json(folder / "result.json")
+def result_of(folder: Path) -> dict[str, Any]:
+    """What result.json says; nothing where it is not there or damaged."""
+    found = _json(folder / RESULT)
     return found if isinstance(found, dict) else {}
 
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from resgen.cost.autograd import forward
 from resgen.cost.books import cost
+from resgen.cost.buffers import buffers
 from resgen.cost.conventions import conv_and_linear
 from resgen.cost.tape import FULL, backward_peak
-from resgen.cost.traffic import buffers
 from resgen.plan import Plan, elements
 from resgen.plan import layers as L
 from resgen.words import hung, memory, short

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from resgen.cost.buffers import buffers
 from resgen.plan import Block, Layer, Op, Plan, elements
 from resgen.plan import layers as L
 
@@ -74,20 +75,6 @@ def traffic_of_network(plan: Plan) -> tuple[Traffic, ...]:
                 each._replace(times=run.count * each.times) for each in traffic_of_block(run.block)
             ]
     return (*made, *traffic(plan.head))
-
-
-def buffers(op: Op) -> int:
-    """Elements a layer computes with that are not trained."""
-    return sum(count(op) for kind, count in _BUFFERS.items() if isinstance(op, kind))
-
-
-# Running means and variances, a frozen norm's own scale and shift; filters.
-_BUFFERS: dict[type, Callable[[Any], int]] = {
-    L.BatchNorm: lambda op: 2 * op.num_features,
-    L.FrozenBatchNorm: lambda op: 4 * op.num_features,
-    L.EvoNormB0: lambda op: op.num_features,
-    L.BlurPool: lambda op: 9 * op.channels,
-}
 
 
 def _moved(layers: tuple[Layer, ...]) -> Iterator[Traffic]:

@@ -13,7 +13,7 @@ from resgen.experiment.measures import KINDS, Measured
 from resgen.experiment.model import Expectation, Measure, Published
 from resgen.experiment.outcome import Comparison, Row
 from resgen.experiment.style import DASHES, OF_SERIES
-from resgen.train.run.figures import COLOURS
+from resgen.report.look import COLOURS
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from resgen.experiment.commands import START
 from resgen.experiment.model import Measure
 from resgen.experiment.runs import Planned
 from resgen.files import write_whole
+from resgen.report.points import RESULT
 from resgen.train.run.metrics import Row
 
 ANALYSIS = "analysis.json"
@@ -147,7 +148,7 @@ def _analysed(planned: Planned, asked: Sequence[Measure]) -> tuple[dict[Measure,
 
 def _of(folder: Path) -> str:
     """What an analysis was made of: another end of the run makes it void."""
-    return hashlib.sha256((folder / "result.json").read_bytes()).hexdigest()
+    return hashlib.sha256((folder / RESULT).read_bytes()).hexdigest()
 
 
 def _kept(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from resgen.experiment.measures import KINDS
 from resgen.experiment.model import Measure
 from resgen.experiment.outcome import Row
 from resgen.experiment.style import DOTS, RIGHT, WRONG, panels
-from resgen.train.run.figures import COLOURS, draw_line, draw_panel, whole
+from resgen.report.look import COLOURS
+from resgen.train.run.figures import draw_line, draw_panel, whole
 
 _MOST = 5
 """Networks in a panel that may have two lines each."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-RESULT = "result.json"
+from resgen.compare.record import result_of
+
 COMMAND, LOG = "command.txt", "log.txt"
 """What an experiment adds to a run's folder: how it is made, and what its making printed."""
 ENDED = "exit code "
@@ -78,7 +79,7 @@ class Planned:
 
 def standing(folder: Path) -> Standing:
     """What has become of the run in a folder."""
-    ended = _result(folder)
+    ended = result_of(folder)
     if any(isinstance(ended.get(key), int | float) for key in ("last_error", "test_error")):
         return Standing("finished")
     if ended.get("diverged"):
@@ -86,17 +87,9 @@ def standing(folder: Path) -> Standing:
     return _unfinished(folder)
 
 
-def _result(folder: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def errors(folder: Path) -> str:
     """How a finished run ended, in words."""
-    found = _result(folder)
+    found = result_of(folder)
     names = {"train_error": "training", "last_error": "held out", "test_error": "test"}
     said = [
         f"{name} {100 * found[key]:.2f} %"

@@ -5,10 +5,8 @@ python -m resgen.experiment.schema --write     renews it
 
 from __future__ import annotations
 
-import json
-import sys
-
 from resgen.experiment.model import Experiment
+from resgen.spec.schema_files import print_or_write, text_of
 from resgen.spec.shipped import schema_file
 
 SCHEMA_FILE = schema_file("experiment")
@@ -16,20 +14,8 @@ SCHEMA_FILE = schema_file("experiment")
 
 def schema_text() -> str:
     """experiment.schema.json as it is committed."""
-    made = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Experiment.model_json_schema(),
-    }
-    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
-
-
-def main() -> None:
-    """Prints the schema, or with --write renews the file."""
-    if sys.argv[1:] == ["--write"]:
-        SCHEMA_FILE.write_text(schema_text(), encoding="utf-8")
-    else:
-        sys.stdout.write(schema_text())
+    return text_of(Experiment)
 
 
 if __name__ == "__main__":
-    main()
+    print_or_write("experiment", schema_text())

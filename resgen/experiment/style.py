@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from resgen.files import write_whole
-from resgen.train.run.figures import COLOURS
+from resgen.report import look
 
 INK, PAPER = "#1f2329", "#e6e9ef"
 """Of text and axes on white, and on dark."""
@@ -22,7 +22,7 @@ DOTS = ("o", "s", "^", "D", "v", "P", "X", "<")
 DASHES = ("-", "--", "-.", ":")
 OF_SERIES = ("--", "-", "-.", ":")
 """Plain networks are commonly the first series, residual ones the second."""
-RIGHT, WRONG, OPEN = COLOURS[0], COLOURS[1], "#7F7F7F"
+RIGHT, WRONG, OPEN = look.COLOURS[0], look.COLOURS[1], "#7F7F7F"
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "text.color": INK,
@@ -63,11 +63,7 @@ def panels(
     columns: int, rows: int = 1, *, width: float = 4.6, height: float = 3.8, **more: Any
 ) -> tuple[Any, list[Any]]:
     """A figure and its axes, row by row."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = look.new(width * columns, height * rows)
     return figure, list(figure.subplots(rows, columns, squeeze=False, **more).flat)
 
 

@@ -14,7 +14,7 @@ from resgen.report.letters import text_width
 from resgen.report.pen import CARD, GAP, HEIGHT, NEAR, STRIP, Pen, brace_width
 
 NARROW = 10  # how far a line alone reaches to both sides
-_PAD = 10
+_PAD, _TITLE = 10, 13  # around a definition's layers, and more room above them for its title
 
 
 class Piece(Protocol):
@@ -130,7 +130,7 @@ class Group:
     def draw(self, pen: Pen, axis: float, y: float, more: int = 0) -> float:
         top = y + GAP + more
         pen.line(axis, y, top)
-        inside = self.inner.draw(pen, axis, top, 8)
+        inside = self.inner.draw(pen, axis, top, _TITLE)
         low = inside + _PAD
         pen.line(axis, inside, low)
         pen.group(int(axis) - self.left, top, int(axis) + self.right, low, self.title)

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
+from resgen.cost.buffers import state_of
 from resgen.plan import Plan
-from resgen.plan import layers as L
 from resgen.plan.layers import Shape
 
 COUNTER = "num_batches_tracked"
 """What batch norms count, and old files have not."""
-
-_BUFFERS: dict[type, Callable[[Any], dict[str, int]]] = {
-    L.BatchNorm: lambda op: dict.fromkeys(("running_mean", "running_var"), op.num_features),
-    L.FrozenBatchNorm: lambda op: dict.fromkeys(
-        ("weight", "bias", "running_mean", "running_var"), op.num_features
-    ),
-    L.EvoNormB0: lambda op: {"running_var": op.num_features},
-}
 
 
 def tensors_of(plan: Plan) -> dict[str, Shape]:
@@ -27,9 +18,7 @@ def tensors_of(plan: Plan) -> dict[str, Shape]:
     for name, layer in plan.named_layers():
         for parameter, shape in layer.op.params().items():
             found[f"{name}.{parameter}"] = shape
-        for kind, buffers in _BUFFERS.items():
-            if isinstance(layer.op, kind):
-                found |= {f"{name}.{key}": (size,) for key, size in buffers(layer.op).items()}
+        found |= {f"{name}.{key}": (size,) for key, size in state_of(layer.op).items()}
     return found
 
 

@@ -16,7 +16,6 @@ from resgen.report.paint import Theme
 from resgen.train.run.metrics import Row
 
 TOP5 = "top5_error"
-COLOURS = look.COLOURS
 _LINES: tuple[tuple[str, Any, float], ...] = (("train", (0, (4, 2)), 1.1), ("heldout", "-", 1.9))
 _CROWDED = 0.2  # of the highest error: where all networks end below it, a linear axis hides them
 _PLAIN = 8  # networks that colours alone tell apart

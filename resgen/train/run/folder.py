@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from resgen.files import write_whole
+from resgen.report.points import RESULT
 from resgen.spec.loading import RUN_SPEC
 from resgen.spec.writing import block_text
 from resgen.tensors import checkpoint
@@ -36,7 +37,7 @@ from resgen.train.run.setup import Setup
 from resgen.version import __version__
 
 SPEC, RECIPE, ENVIRONMENT = RUN_SPEC, RUN_RECIPE, "environment.json"
-RESULT, CURVES = "result.json", "curves.png"
+CURVES = "curves.png"
 OURS = (
     SPEC, RECIPE, ENVIRONMENT, RESULT, CURVES, metrics.NAME,
     checkpoint.LAST, checkpoint.PREVIOUS, checkpoint.BEST,
