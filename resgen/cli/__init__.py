@@ -23,8 +23,11 @@ from resgen.cli.sample import sample
 from resgen.cli.schema import schema
 from resgen.cli.summarize import summarize
 from resgen.cli.train import train
-from resgen.errors import ResgenError
+from resgen.errors import ResgenError, UserError
 from resgen.version import __version__
+
+_HEAVY = ("torch", "torchvision", "fvcore")
+"""What a plain install brings, and the half of resgen that computes nothing goes without."""
 
 app = typer.Typer(
     name="resgen",
@@ -69,11 +72,25 @@ def _options(
     """
 
 
+def _run() -> None:
+    """The command; raises UserError where torch is not installed and it cannot go without."""
+    try:
+        app()
+    except ModuleNotFoundError as missing:
+        if missing.name not in _HEAVY:
+            raise
+        raise UserError(
+            f"this needs {missing.name}, which is not installed: pip install torch torchvision "
+            "fvcore; list, schema, fit, sample, summarize and report --no-measure, and build for "
+            ".py, .yaml and .json go without"
+        ) from missing
+
+
 def main() -> None:
     """The console script: a sentence a mistake on stderr and an exit code for what goes wrong."""
     streams.guard()
     try:
-        app()
+        _run()
     except ResgenError as error:
         for line in error.lines:
             print(f"error: {line}", file=sys.stderr)
