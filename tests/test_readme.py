@@ -104,3 +104,26 @@ def test_the_length_it_states_is_that_of_the_file() -> None:
 
     lines = len(emit_source(resolve(load_spec("imagenet/resnet50"))).splitlines())
     assert f"formatted, {lines} lines" in README
+
+
+def test_what_the_neighbours_count() -> None:
+    timm = pytest.importorskip("timm")
+    import torch
+    import torchvision
+    from fvcore.nn import FlopCountAnalysis
+
+    module = torchvision.models.resnet50().eval()
+    counted = FlopCountAnalysis(module, torch.zeros(1, 3, 224, 224)).unsupported_ops_warnings(False)
+    found = counted.by_operator()
+    for number in (
+        counted.total(),
+        found["conv"] + found["linear"],
+        found["batch_norm"],
+        found["adaptive_avg_pool2d"],
+    ):
+        assert f"{number:,}" in README
+    version = re.search(r"timm \|.*?([\d,]+) and ([\d,]+) \((\S+)\)", README)
+    assert version is not None
+    if timm.__version__ == version[3]:
+        names, weights = timm.list_models(), timm.list_models(pretrained=True)
+        assert (f"{len(names):,}", f"{len(weights):,}") == version.groups()[:2]
