@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from resgen.version import __version__
+from tests.packages import run, without
 
 ROOT = Path(__file__).parent.parent
 LINE = "# yaml-language-server: $schema="
@@ -105,3 +108,45 @@ def test_the_workflow_tries_what_the_metadata_says(said: Message) -> None:
     assert pythons(said) == {row["python"] for row in rows if not row.get("untried")}
     needed = next(line for line in said.get_all("Requires-Dist", []) if line.startswith("torch>"))
     assert f"~={needed.removeprefix('torch>=')}.0" in {row["torch"] for row in rows}
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is installed here, but for resgen."""
+    return without((), tmp_path_factory.mktemp("packages"))
+
+
+def install(target: str, tmp_path: Path) -> Path:
+    """A folder that the archive alone was installed into."""
+    folder = tmp_path / "installed"
+    archive = built(target, tmp_path / "dist")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    command += ["--no-build-isolation", "--target", str(folder), str(archive)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("target", ["sdist", pytest.param("wheel", marks=pytest.mark.slow)])
+def test_what_is_installed_is_used_from_an_empty_folder(
+    target: str, packages: Path, tmp_path: Path
+) -> None:
+    installed = install(target, tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def said(*arguments: str) -> str:
+        code = "from resgen.cli import main; main()"
+        done = run(code, *arguments, cwd=elsewhere, paths=(installed, packages))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert Path(said("schema", "--path").strip()).is_relative_to(installed)
+    said("build", "cifar/resnet20", "-o", "resnet20.py", "-o", "mine.yaml")
+    assert "269,722" in said("summarize", "mine.yaml", "--no-measure")
+    if target == "wheel":
+        said("train", "digits/resnet20", "--epochs", "2", "--out", "run", "--quiet")
+        said("build", "run", "-o", "net.py", "-o", "net.safetensors", "-o", "net.pt2")
+        digit = Image.fromarray((load_digits().images[0] * 15).astype("uint8"))
+        digit.save(elsewhere / "zero.png")
+        assert "zero.png" in said("predict", "run", "zero.png")

@@ -2,53 +2,30 @@
 
 from __future__ import annotations
 
-import site
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.packages import TORCH, run, without
+
 ROOT = Path(__file__).parent.parent
-LEFT_OUT = ("torch", "functorch", "nvidia", "triton", "fvcore", "iopath", "timm", "resgen", "_")
-RUN = "from resgen.cli import main; main()"
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is installed here, but for torch and what needs it."""
-    folder = tmp_path_factory.mktemp("packages")
-    for place in map(Path, site.getsitepackages()):
-        for path in place.iterdir():
-            if not path.name.startswith(LEFT_OUT) and path.suffix != ".pth":
-                (folder / path.name).symlink_to(path)
-    typing = [path for place in site.getsitepackages() for path in Path(place).glob("_yaml*")]
-    for path in typing:
-        (folder / path.name).symlink_to(path)
-    return folder
+    return without(TORCH, tmp_path_factory.mktemp("packages"))
 
 
 def resgen(packages: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command in a fresh interpreter that sees these packages alone."""
-    return subprocess.run(
-        [sys.executable, "-S", "-c", RUN, *arguments],
-        cwd=cwd,
-        env={"PYTHONPATH": f"{packages}:{ROOT}", "COLUMNS": "80", "PATH": "/usr/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """The command where only these packages are installed."""
+    code = "from resgen.cli import main; main()"
+    return run(code, *arguments, cwd=cwd, paths=(packages, ROOT))
 
 
 def test_torch_is_really_not_there(packages: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", "import rich, numpy; import torch"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(packages)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run("import rich, numpy, yaml; import torch", cwd=tmp_path, paths=(packages,))
     assert done.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'torch'"
 
 
