@@ -39,20 +39,28 @@ def memory(count: int) -> str:
 
 
 def aligned(header: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Columns, the first `left` of them flush left, the others flush right; never cut off.
+    """Columns, the first `left` of them flush left, the others flush right; nothing is cut off.
 
-    Two spaces stand between them, or one where that alone fits into 80 columns.
+    Two spaces stand between them, or one where that alone fits into 80 columns. Where it does
+    not, names too long for the first column have a line of their own.
     """
     widths = [max(len(line[i]) for line in (header, *body)) for i in range(len(header))]
-    room = COLUMNS - sum(widths)
-    gap = " " if len(widths) - 1 <= room < 2 * (len(widths) - 1) else "  "
-    return [
-        gap.join(
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in (header, *body)
-    ]
+    room, gaps = COLUMNS - sum(widths), len(widths) - 1
+    gap = " " if gaps <= room < 2 * gaps else "  "
+    if left and room < gaps:
+        widths[0] = max(2, COLUMNS - sum(widths[1:]) - len(gap) * gaps)
+    lines = []
+    for line in (header, *body):
+        alone = len(line[0]) > widths[0] > 0
+        lines += [line[0]] if alone else []
+        cells = ("", *line[1:]) if alone else line
+        lines.append(
+            gap.join(
+                cell.ljust(width) if i < left else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            ).rstrip()
+        )
+    return lines
 
 
 def hung(label: str, text: str, indent: int = 10) -> list[str]:
@@ -64,6 +72,22 @@ def hung(label: str, text: str, indent: int = 10) -> list[str]:
         subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
+    )
+
+
+def folded(text: str, columns: int = COLUMNS) -> str:
+    """Each line broken between words where it is longer, going on four columns further in."""
+    return "\n".join(
+        line
+        if len(line) <= columns
+        else textwrap.fill(
+            line,
+            columns,
+            subsequent_indent=" " * (4 + len(line) - len(line.lstrip())),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in text.split("\n")
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -16,6 +16,7 @@ from resgen.cli.deepen import deepen
 from resgen.cli.evaluate import evaluate
 from resgen.cli.experiment import experiment
 from resgen.cli.fit import fit
+from resgen.cli.help import EXIT_CODES, NAMES, Commands, Panels
 from resgen.cli.list import list_
 from resgen.cli.predict import predict
 from resgen.cli.report import report
@@ -23,7 +24,7 @@ from resgen.cli.sample import sample
 from resgen.cli.schema import schema
 from resgen.cli.summarize import summarize
 from resgen.cli.train import train
-from resgen.errors import ResgenError, UserError
+from resgen.errors import ResgenError, UserError, one_line
 from resgen.version import __version__
 
 _HEAVY = ("torch", "torchvision", "fvcore")
@@ -31,26 +32,23 @@ _HEAVY = ("torch", "torchvision", "fvcore")
 
 app = typer.Typer(
     name="resgen",
-    help="Design, cost, prove, write, train and test residual networks from a YAML spec.",
+    cls=Commands,
+    context_settings=NAMES,
+    epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(analyze)
-app.command()(bench)
-app.command()(build)
-app.command()(deepen)
-app.command()(evaluate)
-app.command()(experiment)
-app.command()(fit)
-app.command("list")(list_)
-app.command()(predict)
-app.command()(report)
-app.command()(sample)
-app.command()(schema)
-app.command()(summarize)
-app.command()(train)
+COMMANDS = {
+    "Networks": (list_, summarize, build, report, schema),
+    "New networks": (fit, sample, deepen),
+    "Training": (train, experiment, evaluate, predict, analyze, bench),
+}
+for _panel, _commands in COMMANDS.items():
+    for _command in _commands:
+        app.command(
+            _command.__name__.rstrip("_"), cls=Panels, epilog=EXIT_CODES, rich_help_panel=_panel
+        )(_command)
 
 
 def _version(asked: bool) -> None:
@@ -65,17 +63,14 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Design, cost, prove, write, train and test residual networks from a YAML spec.
-
-    Exit codes: 0 fine, 1 a check failed, 2 bad input, 3 training diverged, 130 interrupted
-    with the state saved.
-    """
+    """Design, cost, prove, write, train and test residual networks from a YAML spec."""
 
 
-def _run() -> None:
-    """The command; raises UserError where torch is not installed and it cannot go without."""
+def _run() -> int | None:
+    """The command, and the code it exits with; raises UserError where torch is not installed and it cannot go without."""
     try:
-        app()
+        code: int | None = app(standalone_mode=False)
+        return code
     except ModuleNotFoundError as missing:
         if missing.name not in _HEAVY:
             raise
@@ -90,14 +85,32 @@ def main() -> None:
     """The console script: a sentence a mistake on stderr and an exit code for what goes wrong."""
     streams.guard()
     try:
-        _run()
+        sys.exit(_run())
     except ResgenError as error:
-        for line in error.lines:
-            print(f"error: {line}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _end(error.exit_code, *error.lines)
+    except typer.TyperException as error:
+        _end(error.exit_code, *_usage(error))
+    except typer.Abort:
+        _end(1, "aborted")
     except OSError as error:
         # A name too long, a folder that may not be entered: wherever a path is looked at.
         if error.filename is None:
             raise
-        print(f"error: {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)
-        sys.exit(2)
+        _end(2, f"{os.fsdecode(error.filename)}: {error.strerror}")
+
+
+def _end(code: int, *lines: str) -> NoReturn:
+    for line in lines:
+        streams.say(f"error: {line}", err=True)
+    sys.exit(code)
+
+
+def _usage(error: typer.TyperException) -> list[str]:
+    """What is wrong with the options and arguments, in a sentence; of no command, the help."""
+    ctx = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.format_message(), err=True, color=getattr(ctx, "color", None))
+        return []
+    text = one_line(error.format_message().rstrip("."))
+    command = ctx.command_path if ctx else "resgen"
+    return [f"{text[:1].lower()}{text[1:]}; `{command} --help` says what there is"]

@@ -11,6 +11,7 @@ from typer import Option
 
 from resgen.cli.device import Device
 from resgen.cli.options import DATA, Apart, Needs, grouped, refuse
+from resgen.cli.streams import say
 from resgen.errors import each
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Measure:
     """What is measured, on what."""
+
+    PANEL = "What is measured"
 
     of: Annotated[
         Literal["responses", "gradients", "drop", "zeroed"],
@@ -89,6 +92,8 @@ class Measure:
 class Shown:
     """How it is shown."""
 
+    PANEL = "How it is shown"
+
     form: Annotated[
         Literal["table", "json", "csv"], Option("--format", help="How to print the figures.")
     ] = "table"
@@ -148,7 +153,7 @@ def analyze(
     engine = device.chosen()
     results = each(lambda name: measure.of_source(name, device.precision, engine), names)
     found = dict(zip(trained.labels(names), results, strict=True))
-    typer.echo(forms.render(measure.of, found, shown.form, shown.by))
+    say(forms.render(measure.of, found, shown.form, shown.by), plain=shown.form != "table")
     if shown.output is not None:
         figures.draw(found, shown.output, force=shown.force)  # type: ignore[arg-type]
-        typer.echo(f"wrote {shown.output}", err=True)
+        say(f"wrote {shown.output}", err=True)

@@ -12,6 +12,7 @@ import typer
 from typer import Option
 
 from resgen.cli.options import Needs, Overrides, grouped, refuse
+from resgen.cli.streams import say
 from resgen.cost.roofline import Peaks, given
 from resgen.cost.traffic import WIDTHS
 from resgen.errors import Interrupted, UserError, each
@@ -31,6 +32,8 @@ LARGEST = 10**6
 @dataclass(frozen=True)
 class What:
     """What is timed."""
+
+    PANEL = "What is timed"
 
     mode: Annotated[str, Option(metavar="MODE[,MODE...]", help="latency, inference, training.")] = (
         "latency,inference,training"
@@ -71,6 +74,8 @@ class What:
 class Machine:
     """Where, and how it computes."""
 
+    PANEL = "Where it runs"
+
     device: Annotated[str, Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto"
     layout: Annotated[
         Literal["auto", "channels_last", "contiguous"], Option(help="Of images in memory.")
@@ -100,6 +105,8 @@ class Machine:
 @dataclass(frozen=True)
 class Shown:
     """How it is shown."""
+
+    PANEL = "How it is shown"
 
     form: Annotated[
         Literal["table", "json", "csv"], Option("--format", help="How to print the report.")
@@ -170,7 +177,7 @@ def bench(
             log.step(number)
 
         report = timing.bench(plans, asked, engine, ceiling, say=warmed, done=done)
-    typer.echo(forms.render(report, shown.form))
+    say(forms.render(report, shown.form), plain=shown.form != "table")
     if shown.plot is not None and any(found.seconds for found in report.results):
         figure.draw(report, shown.plot, force=shown.force)
     if report.stopped:

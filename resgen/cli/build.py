@@ -11,6 +11,7 @@ import typer
 from typer import Option
 
 from resgen.cli.options import Needs, Overrides, grouped, refuse, retyped
+from resgen.cli.streams import say
 from resgen.export import ENDINGS, Order, check_order, missing_weights, read, written
 from resgen.files import check_place, write_new
 from resgen.report.tables import check_lines, fold_lines
@@ -21,6 +22,8 @@ RULES = (Needs("--force", ("--output",)),)
 @dataclass(frozen=True)
 class Own:
     """What is to differ from the network as it is named."""
+
+    PANEL = "Changes of the network"
 
     classes: Annotated[int | None, Option(help="Short for --with classes=N.", min=0)] = None
     name: Annotated[str | None, Option(help="Short for --with name=NAME.")] = None
@@ -33,6 +36,8 @@ class Own:
 @dataclass(frozen=True)
 class Shape:
     """What becomes of the network on its way into a file."""
+
+    PANEL = "Form of the network"
 
     fold: Annotated[
         bool, Option("--fold", help="Fold batch norms into the convolutions before them.")
@@ -81,20 +86,20 @@ def build(
     ]
     alone = Order(Path(f"{subject.plan.name}.py"), shlex.join(command), shape.features)
     if note := subject.note([path.suffix for path in paths]):
-        typer.echo(note, err=True)
+        say(note, err=True)
     made = written(subject, orders or [alone])
     if subject.identified is not None:
-        typer.echo("\n".join(subject.identified.lines()), err=not paths)
+        say("\n".join(subject.identified.lines()), err=not paths)
     if subject.checks:
         lines = fold_lines(subject.unfolded, subject.plan)
-        typer.echo("\n".join([*lines, *check_lines(subject.checks)]), err=not paths)
+        say("\n".join([*lines, *check_lines(subject.checks)]), err=not paths)
     if not paths:
         typer.echo(made[0].content, nl=False)
         return
     for path, each in zip(paths, made, strict=True):
         write_new(path, each.content, force=force)
-        typer.echo(f"wrote {path} ({each.size})", err=True)
+        say(f"wrote {path} ({each.size})", err=True)
         if each.checks:
-            typer.echo("\n".join([str(path), *check_lines(each.checks)]))
+            say("\n".join([str(path), *check_lines(each.checks)]))
     if note := missing_weights(subject, orders):
-        typer.echo(note, err=True)
+        say(note, err=True)

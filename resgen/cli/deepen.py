@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from resgen.cli.options import Overrides
+from resgen.cli.streams import say
 from resgen.export.deepening import Deeper, deeper, trained
 from resgen.files import check_place, write_new
 from resgen.report.tables import check_lines, deepened_lines
@@ -52,15 +53,15 @@ def deepen(
     content, check = safetensors(made.large)
     _show(made)
     write_new(output, content, force=force)
-    typer.echo(f"wrote {output} ({memory(len(content))})", err=True)
-    typer.echo("\n".join(check_lines([check])))
+    say(f"wrote {output} ({memory(len(content))})", err=True)
+    say("\n".join(check_lines([check])))
     command = shlex.join(["resgen", "train", str(output), "--init-from", str(output)])
-    typer.echo(f"to train it on: {command}", err=True)
+    say(f"to train it on: {command}", err=True)
 
 
 def _show(made: Deeper) -> None:
-    typer.echo(made.small.note([]), err=True)
+    say(made.small.note([]), err=True)
     lines = deepened_lines(made.small.plan, made.large.plan, made.made.stages)
-    typer.echo("\n".join([*lines, *check_lines(made.checks)]))
+    say("\n".join([*lines, *check_lines(made.checks)]))
     for note in made.notes:
-        typer.echo("\n".join(hung("  note", note.removeprefix("note: "))))
+        say("\n".join(hung("  note", note.removeprefix("note: "))))

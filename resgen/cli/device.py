@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Device:
     """The device, and how it computes."""
 
+    PANEL = "Where it runs"
+
     device: Annotated[str, Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto"
     precision: Annotated[Literal["auto", "bf16", "fp32"], Option(help="Of the convolutions.")] = (
         "auto"

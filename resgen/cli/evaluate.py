@@ -12,6 +12,7 @@ from typer import Option
 
 from resgen.cli.device import Device
 from resgen.cli.options import DATA, Apart, Needs, grouped, refuse
+from resgen.cli.streams import say
 from resgen.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Prepared:
     """What a network sees of an image."""
+
+    PANEL = "What the network sees"
 
     size: Annotated[
         str | None, Option(metavar="N", help="Test at NxN, or HEIGHTxWIDTH, not the network's own.")
@@ -44,6 +47,8 @@ class Prepared:
 @dataclass(frozen=True)
 class Test:
     """On what networks are tested."""
+
+    PANEL = "Images"
 
     data: Annotated[
         str | None,
@@ -82,6 +87,8 @@ class Test:
 @dataclass(frozen=True)
 class Form:
     """How the figures are shown."""
+
+    PANEL = "How it is shown"
 
     form: Annotated[
         Literal["table", "json", "csv"], Option("--format", help="How to print the figures.")
@@ -140,6 +147,6 @@ def evaluate(
                 found = verdict.verdicts(sources, asked, motor, world, log.line)
             if not world.first:
                 return
-            typer.echo(forms.render(found, form.form, form.by))
+            say(forms.render(found, form.form, form.by), plain=form.form != "table")
             if form.figure is not None:
                 figure.draw(found[0], form.figure, force=form.force)

@@ -14,6 +14,7 @@ from typer import Option
 
 from resgen.cli.options import Apart, Needs, grouped, keys_set, refuse, retyped
 from resgen.cli.proofs import proved
+from resgen.cli.streams import say
 from resgen.errors import CheckFailed, UserError
 from resgen.experiment import commands, planning, runs
 from resgen.words import aligned, hung
@@ -36,6 +37,8 @@ RULES = (
 @dataclass(frozen=True)
 class Said:
     """What the command line says in place of the experiment's file."""
+
+    PANEL = "In place of the experiment's file"
 
     scale: Annotated[
         str | None,
@@ -70,6 +73,8 @@ class Said:
 @dataclass(frozen=True)
 class Where:
     """Where runs lie, and what computes them."""
+
+    PANEL = "Where it runs"
 
     out: Annotated[Path, Option(help="The folder of all experiments and their runs.")] = Path(
         "experiments"
@@ -121,7 +126,7 @@ def experiment(
         name, said.choice(), where.out, commands.Means(where.threads, where.device)
     )
     if plan:
-        typer.echo(_overview(study))
+        say(_overview(study))
         return
     study.write()
     if list_:
@@ -137,7 +142,7 @@ def experiment(
                 for each in ended:
                     board.ended(each)
     outcome = _concluded(study, shlex.join(retyped(ctx, without=())))
-    typer.echo("\n".join([*_told(outcome), *hung("report", str(study.folder / REPORT))]))
+    say("\n".join([*_told(outcome), *hung("report", str(study.folder / REPORT))]))
     board.refuse_unfinished()
 
 
@@ -151,7 +156,7 @@ def _concluded(study: planning.Study, command: str) -> Outcome:
     try:
         text = experiment_page(study.folder, proved, command=command)
     except UserError as unmeasured:
-        typer.echo(f"note: the report's proofs are not measured: {unmeasured}", err=True)
+        say(f"note: the report's proofs are not measured: {unmeasured}", err=True)
         text = experiment_page(study.folder, command=command)
     write_whole(study.folder / REPORT, text)
     return found
@@ -171,7 +176,7 @@ class _Board:
 
     def _line(self, text: str) -> None:
         if not self._quiet:
-            typer.echo(text, err=True)
+            say(text, err=True)
 
     def ended(self, each: Ended) -> None:
         """Says how a run ended."""

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from resgen.cli.options import Apart, Needs, Overrides, grouped, refuse
+from resgen.cli.streams import say
 from resgen.cost.budget import amount
 from resgen.errors import UserError
 from resgen.files import check_place, write_new
@@ -23,6 +24,8 @@ from resgen.words import overridden, short
 @dataclass(frozen=True)
 class Target:
     """What the network may have of one thing."""
+
+    PANEL = "Target"
 
     macs: Annotated[
         str | None, typer.Option(metavar="2G", help="The most MACs an image may take.")
@@ -91,6 +94,6 @@ def fit(
     else:
         write_new(output, written, force=force)
     for line in (*found.changes, f"{words} ({short(have)})"):
-        typer.echo(line, err=True)
+        say(line, err=True)
     if output is not None:
-        typer.echo(f"wrote {output}", err=True)
+        say(f"wrote {output}", err=True)

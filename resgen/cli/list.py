@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from resgen.cli.streams import say
 from resgen.search.catalog import as_json, as_table, catalog
 
 
@@ -22,4 +23,4 @@ def list_(
 ) -> None:
     """List the shipped networks: input, params, MACs and what they were checked against."""
     items = catalog(pattern, family)
-    typer.echo(as_json(items) if form == "json" else as_table(items))
+    say(as_json(items) if form == "json" else as_table(items))

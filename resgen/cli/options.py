@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Sequence
+from copy import copy
 from dataclasses import fields, is_dataclass
 from functools import wraps
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
 import typer
 
@@ -23,7 +24,8 @@ Overrides = Annotated[
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """The command as typer reads it: in place of each record the options that are its fields.
 
-    A record is a dataclass whose fields are annotated as typer wants its parameters.
+    A record is a dataclass whose fields are annotated as typer wants its parameters; its PANEL
+    is the heading that they stand under in `--help`.
     """
     hints = get_type_hints(command, include_extras=True)
     records: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
@@ -53,9 +55,22 @@ _BY_NAME = inspect.Parameter.KEYWORD_ONLY
 def _options(record: Any) -> list[inspect.Parameter]:
     hints = get_type_hints(record, include_extras=True)
     return [
-        inspect.Parameter(field.name, _BY_NAME, default=field.default, annotation=hints[field.name])
+        inspect.Parameter(
+            field.name,
+            _BY_NAME,
+            default=field.default,
+            annotation=_in_panel(hints[field.name], record.PANEL),
+        )
         for field in fields(record)
     ]
+
+
+def _in_panel(hint: Any, panel: str) -> Any:
+    kind, option = get_args(hint)
+    if option.rich_help_panel is None:
+        option = copy(option)
+        option.rich_help_panel = panel
+    return Annotated[kind, option]
 
 
 class Apart(NamedTuple):

@@ -23,6 +23,8 @@ from resgen.report.plots import SUFFIXES, AxisName, Outcome, Wanted, check_plot,
 class Pictures:
     """The files to draw."""
 
+    PANEL = "Pictures"
+
     draw: Annotated[
         Path | None,
         Option(metavar="FILE", help="Draw a network, or two side by side (svg, pdf, png)."),

@@ -14,6 +14,7 @@ from typer import Option
 from resgen.cli.device import Device
 from resgen.cli.evaluate import Prepared
 from resgen.cli.options import grouped
+from resgen.cli.streams import say
 from resgen.errors import UserError, one_line
 
 WIDEST = 40
@@ -71,13 +72,13 @@ def predict(
     for each in found:
         if each.fault is not None:
             failed = True
-            typer.echo(f"error: {one_line(each.fault)}", err=True)
+            say(f"error: {one_line(each.fault)}", err=True)
         elif form == "csv":
             for rank, (name, share) in enumerate(each.classes, 1):
                 rows.writerow([each.path, rank, name, share])
         elif form == "jsonl":
             typer.echo(json.dumps(each.data()))
         else:
-            typer.echo("\n".join(each.lines(indent)))
+            say("\n".join(each.lines(indent)))
     if failed:
         raise typer.Exit(1)

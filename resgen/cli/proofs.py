@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import typer
-
+from resgen.cli.streams import say
 from resgen.errors import CheckFailed
 from resgen.plan import Plan
 from resgen.proof import Proof, effort
@@ -14,7 +13,7 @@ from resgen.proof import Proof, effort
 def proved(plan: Plan) -> Proof:
     """The proof of a network, measured; a line beforehand where that takes long."""
     if line := effort.notice(plan):
-        typer.echo(line, err=True)
+        say(line, err=True)
     from resgen.proof import prove
     from resgen.source.module import build_undrawn
 

@@ -11,6 +11,7 @@ from typer import Option
 
 from resgen.cli.options import Apart, Overrides, refuse, retyped
 from resgen.cli.proofs import enforce_proofs, proved
+from resgen.cli.streams import say
 from resgen.compare.record import networks
 from resgen.errors import UserError
 from resgen.experiment import outcome
@@ -82,7 +83,7 @@ def report(
     else:
         text = page.comparison_page(sources, with_ or (), prove=measured, command=command)
     write_new(output, text, force=force)
-    typer.echo(f"wrote {output} ({memory(len(text.encode()))})", err=True)
+    say(f"wrote {output} ({memory(len(text.encode()))})", err=True)
     enforce_proofs(proofs)
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import typer
 
 from resgen.cli.options import Needs, Overrides, grouped, refuse
+from resgen.cli.streams import say
 from resgen.cost import COUNTING
 from resgen.cost.budget import Budget
 from resgen.errors import UserError
@@ -35,6 +36,8 @@ SORTS = {
 class Draws:
     """Which networks are drawn."""
 
+    PANEL = "Draws"
+
     draws: Annotated[int, typer.Option("-n", "--draws", help="Networks to draw.")] = 1000
     seed: Annotated[int, typer.Option(help="Draw k of a seed is always the same.")] = 0
 
@@ -47,6 +50,8 @@ class Draws:
 @dataclass(frozen=True)
 class Limits:
     """What the networks may have."""
+
+    PANEL = "Limits"
 
     max_macs: Annotated[str | None, typer.Option(metavar="2G", help="Leave out the rest.")] = None
     max_params: Annotated[str | None, typer.Option(metavar="25M", help="Leave out the rest.")] = (
@@ -98,12 +103,12 @@ def sample(
         space, draws=wanted.draws, seed=wanted.seed, budget=budget, overrides=with_ or ()
     )
     found.sort(key=SORTS[sort])
-    typer.echo(_FORMATS[form](found, tally))
+    say(_FORMATS[form](found, tally), plain=form != "table")
     if output is not None:
         source = f"of seed {wanted.seed} from {space}"
         source += f" with {overridden(with_)}" if with_ else ""
         _write(found, output, source=source, force=force)
-        typer.echo(f"wrote {len(found)} specs to {output}", err=True)
+        say(f"wrote {len(found)} specs to {output}", err=True)
 
 
 def _write(found: Sequence[Candidate], folder: Path, *, source: str, force: bool) -> None:

@@ -18,6 +18,8 @@ from resgen.words import listed
 class Seeds:
     """What weights, order and augmentation are drawn from."""
 
+    PANEL = "Seeds"
+
     seed: Annotated[
         list[str] | None,
         Option(

@@ -7,10 +7,15 @@ import io
 import os
 import sys
 import warnings
+from shutil import get_terminal_size
 from typing import IO, Any, TextIO
 
+import typer
+
+from resgen import ink
 from resgen.errors import UserError
 from resgen.spec.language import OldWord
+from resgen.words import folded
 
 _OUTPUT, _ERRORS = 1, 2
 
@@ -38,6 +43,19 @@ class _Stream(io.FileIO):
         return len(data)
 
 
+def say(text: str, *, err: bool = False, plain: bool = False) -> None:
+    """Prints text for people: coloured where it is shown, plain where it is piped.
+
+    `plain` is for what programs read (JSON, CSV): the same wherever it goes.
+    On a terminal, long lines on standard error are broken between words; in a pipe a sentence
+    stays one line.
+    """
+    stream = sys.stderr if err else sys.stdout
+    if err and stream.isatty():
+        text = folded(text, max(40, get_terminal_size().columns))
+    typer.echo(text if plain else ink.written(text, stream), err=err, color=True)
+
+
 def guard() -> None:
     """From here on, all that is printed goes through such streams; old words are notes."""
     sys.stdout = _guarded(sys.stdout, _OUTPUT)
@@ -53,7 +71,7 @@ def _noted(otherwise: Any) -> Any:
         if not issubclass(category, OldWord):
             otherwise(message, category, *where, **more)
         elif os.environ.get("RANK", "0") == "0":
-            print(f"note: {message}", file=sys.stderr)
+            say(f"note: {message}", err=True)
 
     return show
 

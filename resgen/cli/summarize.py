@@ -12,6 +12,7 @@ from typer import Option
 from resgen.cli.options import Apart, Needs, Overrides, grouped, refuse
 from resgen.cli.pictures import Pictures
 from resgen.cli.proofs import enforce_proofs, proved
+from resgen.cli.streams import say
 from resgen.cli.trainings import groups_of, mean, outcomes
 from resgen.compare import forms
 from resgen.compare.record import networks
@@ -29,6 +30,8 @@ from resgen.spec import load_spec
 @dataclass(frozen=True)
 class View:
     """What is counted and how it is shown."""
+
+    PANEL = "What is shown"
 
     form: Annotated[
         Literal["table", "json", "csv", "markdown"],
@@ -72,6 +75,8 @@ class View:
 class StepOptions:
     """The training step whose memory is reported."""
 
+    PANEL = "Training step"
+
     batch: Annotated[
         int | None, Option(help="Add the memory of a training step of N images.", metavar="N")
     ] = None
@@ -111,6 +116,8 @@ class StepOptions:
 @dataclass(frozen=True)
 class Limits:
     """What the networks may have."""
+
+    PANEL = "Budgets"
 
     max_params: Annotated[
         str | None, Option(metavar="25M", help="Exit 1 where a network has more.")
@@ -201,7 +208,7 @@ def summarize(
         return
     groups = groups_of(sources) if not with_ else []
     if view.by in ("run", "group"):
-        typer.echo(forms.render(groups, view.form, view.by))
+        say(forms.render(groups, view.form, view.by), plain=view.form != "table")
         pictures.write_curves(groups)
         return
     made = each(lambda source: resolve(load_spec(source[0], with_ or ())), sources)
@@ -209,7 +216,7 @@ def summarize(
     triples.sort(key=lambda each_: SORTS[view.sort](each_[0]))
     plans = [plan for plan, *_ in triples]
     if view.explain is not None:
-        typer.echo(_explained(plans, view.explain))
+        say(_explained(plans, view.explain))
         return
     found = [
         Entry(
@@ -222,9 +229,9 @@ def summarize(
         )
         for plan, (_, runs), own in triples
     ]
-    typer.echo(view.render(found))
+    say(view.render(found), plain=view.form != "table")
     if groups and view.form in ("table", "markdown"):
-        typer.echo("\n" + forms.render(groups, view.form, "group"))
+        say("\n" + forms.render(groups, view.form, "group"), plain=view.form != "table")
     ended = [(plan, source, end) for plan, (source, _), own in triples for end in own]
     pictures.write(plans, ended, training)
     pictures.write_curves(groups)

@@ -10,6 +10,7 @@ import typer
 
 from resgen.cli.options import Apart, Needs, grouped, refuse
 from resgen.cli.seeds import Seeds
+from resgen.cli.streams import say
 from resgen.cli.training import Machine, Reading, Record, Start, Task
 from resgen.words import listed
 
@@ -122,7 +123,7 @@ class _Asked:
         from resgen.train.run import outlook
 
         for note in work.notes:
-            typer.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
         told = outlook.outlook(
             work.networks, work.recipe, work.wanted, title=work.title,
             precision=self.machine.precision,
@@ -134,9 +135,9 @@ class _Asked:
             settings = self._settings(work)
             more = (weights.told(each, settings, work.wanted) for each in work.networks)
             told = "\n".join([told, *chain.from_iterable(more)])
-        typer.echo(told)
+        say(told)
         if (count := len(self.seeds)) > 1:
-            typer.echo(f"\nseeds {listed(self.seeds)}: each network is trained {count} times")
+            say(f"\nseeds {listed(self.seeds)}: each network is trained {count} times")
 
     def train(self, work: _Work, voice: Voice) -> None:
         """Trains, and prints the last tables."""
@@ -151,9 +152,9 @@ class _Asked:
             job = Job(work.networks, work.recipe, work.wanted, self._settings(work), motor, world)
             ended = runs.train_each(job)
             if world.first and ended.results:
-                typer.echo(runs.table(ended.results, work.networks))
+                say(runs.table(ended.results, work.networks))
                 if len(self.seeds) > 1:
-                    typer.echo("\n" + _over_seeds(job))
+                    say("\n" + _over_seeds(job))
             ended.refuse_diverged()
 
     def _settings(self, work: _Work) -> Settings:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class Task:
     """What to train on, and how."""
 
+    PANEL = "What is trained"
+
     with_: Overrides = None
     data: Annotated[str, Option(help=DATA)] = "digits"
     recipe: Annotated[
@@ -85,6 +87,8 @@ class Task:
 @dataclass(frozen=True)
 class Start:
     """Where a run lies, and what it starts from."""
+
+    PANEL = "The run and its start"
 
     out: Annotated[Path | None, Option(help="The run folder.", show_default="runs/...")] = None
     plan: Annotated[
@@ -152,6 +156,8 @@ def _short(name: str) -> str:
 class Machine(Device):
     """How a step is computed."""
 
+    PANEL = "Where it runs"
+
     compile: Annotated[Literal["auto", "on", "off"], Option(help="Use torch.compile.")] = "auto"
     recompute: Annotated[
         Literal["off", "blocks"], Option(help="Save memory by computing blocks twice.")
@@ -191,6 +197,8 @@ class Machine(Device):
 class Reading:
     """How images are read."""
 
+    PANEL = "Images"
+
     heldout: Annotated[int | None, Option(help="Images to cut from the training set.", min=1)] = (
         None
     )
@@ -219,6 +227,8 @@ class Reading:
 @dataclass(frozen=True)
 class Record:
     """What a run leaves behind and says."""
+
+    PANEL = "What is kept and said"
 
     save_every: Annotated[
         float, Option(metavar="MINUTES", help="Between checkpoints in an epoch.", min=0)

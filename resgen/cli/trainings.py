@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-import typer
-
+from resgen.cli.streams import say
 from resgen.compare.groups import Group, grouped
 from resgen.compare.record import read
 from resgen.compare.spread import spread
@@ -20,9 +19,7 @@ def outcomes(spec: str, runs: Sequence[Path], overrides: list[str] | None) -> li
     """How each run of a network ended, where it did and is of this network; of a spec, None."""
     found = [_timed(run) for run in runs or [Path(spec)]]
     if any(found) and overrides:
-        typer.echo(
-            f"note: {spec}: its run's error is left out: --with makes another network", err=True
-        )
+        say(f"note: {spec}: its run's error is left out: --with makes another network", err=True)
         return [None]
     return found
 

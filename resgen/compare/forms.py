@@ -12,7 +12,7 @@ from resgen.compare.groups import Group
 from resgen.compare.record import MEASURES, Record
 from resgen.compare.spread import Difference, Spread
 from resgen.errors import one_line
-from resgen.words import COLUMNS, aligned, hung, wrapped
+from resgen.words import aligned, hung, wrapped
 
 SCHEMA_VERSION = 1
 NOTE = (
@@ -32,11 +32,6 @@ def table(groups: Sequence[Group]) -> str:
     header = ("runs", "n", *MEASURES.values())
     rows = [(g.label, str(len(g.runs)), *(_cell(g.spread(m)) for m in MEASURES)) for g in groups]
     lines = aligned(header, rows)
-    if max(map(len, lines)) > COLUMNS:
-        rest = aligned(header[1:], [row[1:] for row in rows], 0)
-        lines = [f"  {rest[0]}"]
-        for row, cells in zip(rows, rest[1:], strict=True):
-            lines += [row[0], f"  {cells}"]
     lines.append("")
     for group in groups:
         lines += hung("", f"{group.label}: {about(group)}", 0)

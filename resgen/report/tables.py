@@ -86,20 +86,12 @@ def _cells(plan: Plan, by: str, convention: Convention | None, roof: Roofline | 
         cells += [str(row.blocks or "-")] if not kinds else []
         cells += [*([] if roof else [f"{row.books.params:,}"]), short(row.macs)]
         body.append([*cells, *(roofline.cells(row.moved, roof) if roof else [short(2 * row.macs)])])
-    lines = aligned(header, body, 2 if kinds else 1)
-    if not in_paths(plan) or max(map(len, lines)) <= COLUMNS:
+    left = 2 if kinds else 1
+    lines = aligned(header, body, left)
+    if roof or max(map(len, lines)) <= COLUMNS:
         return lines
-    # The longest names have a line of their own, and FLOPs go: they are 2 x MACs.
-    last = None if roof else -1
-    rest = aligned(header[1:last], [cells[1:last] for cells in body], 1 if kinds else 0)
-    room = COLUMNS - 2 - max(map(len, rest))
-    names = ["", *(cells[0] for cells in body)]
-    room = min(room, max(map(len, names)))
-    lines = []
-    for name, line in zip(names, rest, strict=True):
-        lines += [name] if len(name) > room else []
-        lines.append(f"{name if len(name) <= room else '':<{room}}  {line}".rstrip())
-    return lines
+    # FLOPs go: they are 2 x MACs.
+    return aligned(header[:-1], [cells[:-1] for cells in body], left)
 
 
 def plainly(kind: str) -> str:
