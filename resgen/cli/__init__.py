@@ -113,4 +113,5 @@ def _usage(error: typer.TyperException) -> list[str]:
         return []
     text = one_line(error.format_message().rstrip("."))
     command = ctx.command_path if ctx else "resgen"
-    return [f"{text[:1].lower()}{text[1:]}; `{command} --help` says what there is"]
+    text += " " if text.endswith("?") else "; "
+    return [f"{text[:1].lower()}{text[1:]}`{command} --help` says what there is"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer import Option
 
+from resgen.cli import completion
 from resgen.cli.device import Device
 from resgen.cli.options import DATA, Apart, Needs, grouped, refuse
 from resgen.cli.streams import say
@@ -40,6 +41,7 @@ class Measure:
         str | None,
         Option(
             help=DATA,
+            autocompletion=completion.data,
             show_default="the run's own; of a spec digits",
         ),
     ] = None
@@ -60,7 +62,12 @@ class Measure:
         int | None, Option(help="Of a spec's weights and images.", min=0, show_default="0")
     ] = None
     recipe: Annotated[
-        str | None, Option(help="Of a spec's first step.", show_default="the one for the data")
+        str | None,
+        Option(
+            help="Of a spec's first step.",
+            autocompletion=completion.recipes,
+            show_default="the one for the data",
+        ),
     ] = None
 
     def asked(self, precision: str) -> Asked:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer import Option
 
+from resgen.cli import completion
 from resgen.cli.options import Needs, Overrides, grouped, refuse
 from resgen.cli.streams import say
 from resgen.cost.roofline import Peaks, given
@@ -133,7 +134,12 @@ def bench(
     machine: Machine,
     shown: Shown,
     specs: Annotated[
-        list[str] | None, typer.Argument(help="Spec files or shipped names.", metavar="[SPEC]...")
+        list[str] | None,
+        typer.Argument(
+            help="Spec files or shipped names.",
+            metavar="[SPEC]...",
+            autocompletion=completion.specs,
+        ),
     ] = None,
     with_: Overrides = None,
 ) -> None:

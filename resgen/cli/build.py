@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
+from resgen.cli import completion
 from resgen.cli.options import Needs, Overrides, grouped, refuse, retyped
 from resgen.cli.streams import say
 from resgen.export import ENDINGS, Order, check_order, missing_weights, read, written
@@ -51,7 +52,11 @@ class Shape:
 def build(
     ctx: typer.Context,
     spec: Annotated[
-        str, typer.Argument(help="A spec file, a shipped name, a run folder, or weights.")
+        str,
+        typer.Argument(
+            help="A spec file, a shipped name, a run folder, or weights.",
+            autocompletion=completion.specs,
+        ),
     ],
     own: Own,
     shape: Shape,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from resgen.cli import completion
 from resgen.cli.options import Overrides
 from resgen.cli.streams import say
 from resgen.export.deepening import Deeper, deeper, trained
@@ -23,7 +24,12 @@ def deepen(
         typer.Argument(metavar="RUN|FILE", help="A run folder, a checkpoint, a file of weights."),
     ],
     larger: Annotated[
-        str, typer.Argument(metavar="SPEC", help="The deeper or wider network: a spec, a name.")
+        str,
+        typer.Argument(
+            metavar="SPEC",
+            help="The deeper or wider network: a spec, a name.",
+            autocompletion=completion.specs,
+        ),
     ],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="The .safetensors file to write.")
@@ -31,7 +37,11 @@ def deepen(
     with_: Overrides = None,
     spec: Annotated[
         str | None,
-        typer.Option(metavar="SPEC", help="The network of a FILE that names none (.pth)."),
+        typer.Option(
+            metavar="SPEC",
+            help="The network of a FILE that names none (.pth).",
+            autocompletion=completion.specs,
+        ),
     ] = None,
     exact: Annotated[
         Literal["evaluation", "training"],

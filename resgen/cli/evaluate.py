@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer import Option
 
+from resgen.cli import completion
 from resgen.cli.device import Device
 from resgen.cli.options import DATA, Apart, Needs, grouped, refuse
 from resgen.cli.streams import say
@@ -54,6 +55,7 @@ class Test:
         str | None,
         Option(
             help=DATA,
+            autocompletion=completion.data,
             show_default="the run's own",
         ),
     ] = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer import Option
 
+from resgen.cli import completion
 from resgen.cli.options import Apart, Needs, grouped, keys_set, refuse, retyped
 from resgen.cli.proofs import proved
 from resgen.cli.streams import say
@@ -46,7 +47,11 @@ class Said:
     ] = None
     data: Annotated[
         str | None,
-        Option(help="As of train: cifar10:PATH; chooses the scale.", show_default="the scale's"),
+        Option(
+            help="As of train: cifar10:PATH; chooses the scale.",
+            autocompletion=completion.data,
+            show_default="the scale's",
+        ),
     ] = None
     seeds: Annotated[
         int | None,
@@ -106,7 +111,12 @@ class Where:
 def experiment(
     ctx: typer.Context,
     name: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="A shipped experiment, or its file.")
+        str,
+        typer.Argument(
+            metavar="NAME|FILE",
+            help="A shipped experiment, or its file.",
+            autocompletion=completion.experiments,
+        ),
     ],
     said: Said,
     where: Where,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from resgen.cli import completion
 from resgen.cli.options import Apart, Needs, Overrides, grouped, refuse
 from resgen.cli.streams import say
 from resgen.cost.budget import amount
@@ -52,7 +53,12 @@ RULES = (
 @grouped
 def fit(
     ctx: typer.Context,
-    spec: Annotated[str, typer.Argument(help="A spec file, or the name of a shipped spec.")],
+    spec: Annotated[
+        str,
+        typer.Argument(
+            help="A spec file, or the name of a shipped spec.", autocompletion=completion.specs
+        ),
+    ],
     target: Target,
     with_: Overrides = None,
     by: Annotated[

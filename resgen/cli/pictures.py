@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from typer import Option
 
+from resgen.cli import completion
 from resgen.compare.groups import Group
 from resgen.cost.memory import Training
 from resgen.errors import UserError
@@ -38,7 +39,12 @@ class Pictures:
         Option(help="A box a stage, the layers with weights, or every layer; of a part every."),
     ] = None
     part: Annotated[
-        str, Option(metavar="NAME", help="Draw only a stage or block: layer2, layer2.0.")
+        str,
+        Option(
+            metavar="NAME",
+            help="Draw only a stage or block: layer2, layer2.0.",
+            autocompletion=completion.blocks,
+        ),
     ] = ""
     wide: Annotated[
         bool, Option("--wide", help="Draw in columns, for the whole width of a page.")

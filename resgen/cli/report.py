@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
+from resgen.cli import completion
 from resgen.cli.options import Apart, Overrides, refuse, retyped
 from resgen.cli.proofs import enforce_proofs, proved
 from resgen.cli.streams import say
@@ -36,6 +37,7 @@ def report(
         typer.Argument(
             metavar="EXPERIMENT|RUN|SPEC",
             help="An experiment's folder; or run folders, spec files and shipped names.",
+            autocompletion=completion.specs,
         ),
     ],
     output: Annotated[

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from resgen.cli import completion
 from resgen.cli.options import Needs, Overrides, grouped, refuse
 from resgen.cli.streams import say
 from resgen.cost import COUNTING
@@ -74,7 +75,10 @@ RULES = (Needs("--force", ("--output",)),)
 @grouped
 def sample(
     ctx: typer.Context,
-    space: Annotated[str, typer.Argument(help="A spec whose values may be choices.")],
+    space: Annotated[
+        str,
+        typer.Argument(help="A spec whose values may be choices.", autocompletion=completion.specs),
+    ],
     wanted: Draws,
     limits: Limits,
     with_: Overrides = None,

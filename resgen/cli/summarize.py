@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Option
 
+from resgen.cli import completion
 from resgen.cli.options import Apart, Needs, Overrides, grouped, refuse
 from resgen.cli.pictures import Pictures
 from resgen.cli.proofs import enforce_proofs, proved
@@ -58,7 +59,11 @@ class View:
     ] = False
     explain: Annotated[
         str | None,
-        Option(metavar="LAYER", help="Only the formulas of one layer, block or stage."),
+        Option(
+            metavar="LAYER",
+            help="Only the formulas of one layer, block or stage.",
+            autocompletion=completion.layers,
+        ),
     ] = None
     sort: Annotated[
         Literal["given", "name", "params", "macs", "activations", "layers"],
@@ -181,7 +186,11 @@ def summarize(
     ctx: typer.Context,
     specs: Annotated[
         list[str],
-        typer.Argument(help="Spec files, shipped names or run folders.", metavar="SPEC"),
+        typer.Argument(
+            help="Spec files, shipped names or run folders.",
+            metavar="SPEC",
+            autocompletion=completion.specs,
+        ),
     ],
     view: View,
     step: StepOptions,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from resgen.cli import completion
 from resgen.cli.options import Apart, Needs, grouped, refuse
 from resgen.cli.seeds import Seeds
 from resgen.cli.streams import say
@@ -47,7 +48,10 @@ RULES = (
 def train(
     ctx: typer.Context,
     specs: Annotated[
-        list[str], typer.Argument(metavar="SPEC", help="Spec files or shipped names.")
+        list[str],
+        typer.Argument(
+            metavar="SPEC", help="Spec files or shipped names.", autocompletion=completion.specs
+        ),
     ],
     task: Task,
     drawn: Seeds,

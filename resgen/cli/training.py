@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
+from resgen.cli import completion
 from resgen.cli.device import Device
 from resgen.cli.options import DATA, Overrides, keys_set
 from resgen.cli.seeds import in_a_name
@@ -29,10 +30,14 @@ class Task:
     PANEL = "What is trained"
 
     with_: Overrides = None
-    data: Annotated[str, Option(help=DATA)] = "digits"
+    data: Annotated[str, Option(help=DATA, autocompletion=completion.data)] = "digits"
     recipe: Annotated[
         str | None,
-        Option(help="A recipe file, or a shipped recipe.", show_default="the one for the data"),
+        Option(
+            help="A recipe file, or a shipped recipe.",
+            autocompletion=completion.recipes,
+            show_default="the one for the data",
+        ),
     ] = None
     set_: Annotated[
         list[str] | None,
