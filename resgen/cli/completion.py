@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from resgen.spec import shipped
+
+if TYPE_CHECKING:
+    from resgen.plan import Plan
 
 Offer = list[tuple[str, str]]
 """Words, each with a few others that say what it is; bash shows the words alone."""
@@ -99,6 +102,14 @@ def families(ctx: typer.Context, incomplete: str) -> Offer:
 
 
 @_silent
+def listed(ctx: typer.Context, incomplete: str) -> Offer:
+    """What `resgen list` lists: networks, and the words for what else there is."""
+    return _starting(incomplete, ((word, "") for word in ("recipes", "experiments", "data"))) + [
+        each for each in specs(ctx, incomplete) if each[1] not in ("a file", "a run")
+    ]
+
+
+@_silent
 def data(ctx: typer.Context, incomplete: str) -> Offer:
     """Data sets."""
     from resgen.train.data.facts import NAMES
@@ -108,24 +119,29 @@ def data(ctx: typer.Context, incomplete: str) -> Offer:
 
 @_silent
 def layers(ctx: typer.Context, incomplete: str) -> Offer:
-    """Layers, blocks and stages of the network on the command line."""
-    return _starting(incomplete, _parts(ctx, ("stage", "block", "layer")))
+    """Stages, blocks and layers of the network on the command line."""
+    from resgen.report.kinds import kind_of
+
+    plan = _plan(ctx)
+    found = {path: kind_of(layer.op) for path, layer in plan.named_layers() if layer.name}
+    return _starting(incomplete, [*_blocks(plan), *found.items()])
 
 
 @_silent
 def blocks(ctx: typer.Context, incomplete: str) -> Offer:
     """Stages and blocks of the network on the command line."""
-    return _starting(incomplete, _parts(ctx, ("stage", "block")))
+    return _starting(incomplete, _blocks(_plan(ctx)))
 
 
-def _parts(ctx: typer.Context, kinds: Iterable[str]) -> Iterable[tuple[str, str]]:
+def _plan(ctx: typer.Context) -> Plan:
     from resgen.plan import resolve
-    from resgen.report.rows import rows
     from resgen.spec import load_spec
 
     # An option that still lacks its value ends the parsing: the words before it are left in args.
-    given: Any = ctx.params.get("specs") or ctx.args
-    plan = resolve(load_spec(given[0], ctx.params.get("with_") or ()))
-    # A stem is a row in every list, and a head.
-    found = {row.name: row.kind or kind for kind in kinds for row in rows(plan, kind)}
-    return found.items()
+    given = ctx.params.get("specs") or ctx.args
+    return resolve(load_spec(given[0], ctx.params.get("with_") or ()))
+
+
+def _blocks(plan: Plan) -> Offer:
+    stages = [(stage.name, f"{stage.depth} blocks") for stage in plan.stages]
+    return stages + [(str(path), block.kind) for path, block in plan.named_blocks()]

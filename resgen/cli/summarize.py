@@ -18,7 +18,7 @@ from resgen.cli.trainings import groups_of, mean, outcomes
 from resgen.compare import forms
 from resgen.compare.record import networks
 from resgen.cost import cost
-from resgen.cost.budget import BYTES, Budget, amount, enforce
+from resgen.cost.budget import MEMORY, Budget, amount, enforce
 from resgen.cost.conventions import CONVENTIONS
 from resgen.cost.memory import Training
 from resgen.cost.roofline import Roofline, roofline
@@ -108,7 +108,7 @@ class StepOptions:
         """The step in numbers. Raises UserError for what is none."""
         if self.batch is not None and self.batch < 1:
             raise UserError(f"--batch {self.batch}: must be 1 or more images")
-        limit = None if self.memory is None else amount(self.memory, "--memory", units=BYTES)
+        limit = None if self.memory is None else amount(self.memory, "--memory", units=MEMORY)
         return Training(self.batch, self.precision, self.optimizer, limit)
 
     def roof(self) -> Roofline | None:

@@ -10,10 +10,17 @@ from resgen.errors import CheckFailed, UserError
 from resgen.words import memory, short
 
 COUNTS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
+MEMORY = {"": 1, "B": 1} | {
+    unit: 2**power
+    for letter, power in (("K", 10), ("M", 20), ("G", 30), ("T", 40))
+    for unit in (letter, f"{letter}B", f"{letter}iB")
+}
+"""Of memory: a device of 24 GB has 24 GiB, and so 24G, 24GB and 24GiB are one amount."""
 BYTES = {
     "": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
 }  # fmt: skip
+"""Of what moves, in a second."""
 
 
 def amount(text: str, option: str, *, units: dict[str, int] = COUNTS) -> int:
@@ -22,13 +29,16 @@ def amount(text: str, option: str, *, units: dict[str, int] = COUNTS) -> int:
     Raises UserError, naming the option, for anything else.
     """
     found = re.fullmatch(r"\s*([0-9][0-9_,]*\.?[0-9]*(?:[eE][0-9]{1,2})?)\s*([A-Za-z]*)\s*", text)
-    example = "24GiB" if units is BYTES else "4.1G"
-    if found is None or found[2] not in units:
-        known = ", ".join(unit for unit in units if unit)
+    example = "4.1G" if units is COUNTS else "1.5TB" if units is BYTES else "24GiB"
+    unit = "" if found is None else found[2]
+    if units is MEMORY:
+        unit = next((each for each in units if each.lower() == unit.lower()), unit)
+    if found is None or unit not in units:
+        known = ", ".join(each for each in units if each)
         raise UserError(
             f"{option} {text}: must be a number with one of the units {known}, like {example}"
         )
-    count = int(Fraction(re.sub("[_,]", "", found[1])) * units[found[2]])
+    count = int(Fraction(re.sub("[_,]", "", found[1])) * units[unit])
     if count < 1:
         raise UserError(f"{option} {text}: must be more than 0, like {example}")
     return count
@@ -59,7 +69,7 @@ class Budget(NamedTuple):
                 for name, text in counts.items()
                 if text is not None
             },
-            memory=None if memory is None else amount(memory, "--max-memory", units=BYTES),
+            memory=None if memory is None else amount(memory, "--max-memory", units=MEMORY),
         )
 
     def over(self, params: int, macs: int, activations: int, peak: int) -> list[str]:

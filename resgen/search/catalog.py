@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import groupby
+from types import MappingProxyType
 from typing import NamedTuple
 
 from resgen.cost import COUNTING, cost
@@ -13,13 +14,14 @@ from resgen.errors import UserError
 from resgen.plan import Shape, resolve
 from resgen.spec import load_spec, shipped
 from resgen.spec.mistakes import near
-from resgen.words import aligned, joined, short, size, wrapped
+from resgen.words import COLUMNS, aligned, joined, short, size, wrapped
 
 JSON_VERSION = 1
+_LISTS = ("input", "blocks", "reference")
 
 
 class Item(NamedTuple):
-    """One shipped network; family is the folder of its spec."""
+    """One shipped network; family is the folder of its spec, blocks the kinds of its blocks."""
 
     name: str
     family: str
@@ -27,7 +29,57 @@ class Item(NamedTuple):
     classes: int
     params: int
     macs: int
+    activations: int
+    layers: int
+    blocks: tuple[str, ...]
+    shortcut: str
     reference: tuple[str, ...]
+
+
+MEASURES = ("params", "macs", "activations", "layers")
+"""What of a network is a number that lists are sorted and bounded by."""
+
+
+class Wanted(NamedTuple):
+    """Which networks are wanted: of a kind of block, of a shortcut, within bounds.
+
+    least, most: the bounds of some of MEASURES, which are within.
+    """
+
+    block: str | None = None
+    shortcut: str | None = None
+    least: Mapping[str, int] = MappingProxyType({})
+    most: Mapping[str, int] = MappingProxyType({})
+
+    def holds(self, item: Item) -> bool:
+        """Whether a network is one of them."""
+        return (
+            (self.block is None or self.block in item.blocks)
+            and self.shortcut in (None, item.shortcut)
+            and all(getattr(item, key) >= bound for key, bound in self.least.items())
+            and all(getattr(item, key) <= bound for key, bound in self.most.items())
+        )
+
+
+def chosen(items: Sequence[Item], wanted: Wanted, sort: str = "given") -> tuple[Item, ...]:
+    """Those that are wanted, smallest first by one of MEASURES, by `name`, or as they are.
+
+    Raises UserError for a block or shortcut that none of the items has.
+    """
+    for key, word, known in (
+        ("--block", wanted.block, {block for item in items for block in item.blocks}),
+        ("--shortcut", wanted.shortcut, {item.shortcut for item in items}),
+    ):
+        if word is not None and word not in known:
+            meant = near(word, sorted(known))
+            hint = f"did you mean {joined(meant, 'or')}?" if meant else f"there are {joined(sorted(known))}"
+            raise UserError(f"{key} {word}: none of {len(items)} networks has it; {hint}")
+    found = [item for item in items if wanted.holds(item)]
+    if sort == "name":
+        found.sort(key=lambda item: item.name.rpartition("/")[2])
+    elif sort != "given":
+        found.sort(key=lambda item: (getattr(item, sort), item.name))
+    return tuple(found)
 
 
 def catalog(pattern: str = "*", family: str | None = None) -> tuple[Item, ...]:
@@ -61,40 +113,46 @@ def _item(name: str) -> Item:
     spec = load_spec(name)
     plan = resolve(spec)
     books = cost(plan)
-    family = name.rpartition("/")[0]
-    return Item(name, family, plan.input, plan.classes, books.params, books.macs, spec.reference)
-
-
-def _clipped(line: str) -> str:
-    """A line in 80 columns; a long reference is whole in the JSON."""
-    return line if len(line.rstrip()) <= 80 else f"{line[:77]}..."
+    blocks = (run.block.kind for stage in plan.stages for run in stage.blocks)
+    return Item(
+        name, name.rpartition("/")[0], plan.input, plan.classes,
+        books.params, books.macs, books.activations, plan.weighted_layers,
+        tuple(dict.fromkeys(kind.removeprefix("preact_") for kind in blocks)),
+        dict(plan.about)["shortcut"], spec.reference,
+    )  # fmt: skip
 
 
 def as_json(items: Iterable[Item]) -> str:
     """Exact integers, one object a network."""
     networks = [
-        {**item._asdict(), "input": list(item.input), "reference": list(item.reference)}
-        for item in items
+        {**item._asdict(), **{key: list(getattr(item, key)) for key in _LISTS}} for item in items
     ]
     content = {"version": JSON_VERSION, "counting": COUNTING, "networks": networks}
     return json.dumps(content, indent=2)
 
 
-def as_table(items: Sequence[Item]) -> str:
-    """A paragraph a family, a line a network; references after the first are in the JSON."""
-    header = ["", "input", "params", "MACs", "same as"]
+def as_table(items: Sequence[Item], sort: str = "given") -> str:
+    """A paragraph a family, or sorted a line a network; of several references the first."""
     lines: list[str] = []
-    for family, members in groupby(items, lambda item: item.family):
-        body = [_cells(item) for item in members]
-        width = max(len(row[-1]) for row in [header, *body])
-        padded = [[*row[:-1], row[-1].ljust(width)] for row in [[family, *header[1:]], *body]]
-        lines += [*map(_clipped, aligned(padded[0], padded[1:])), ""]
+    for family, members in groupby(items, lambda item: item.family if sort == "given" else None):
+        body = [_cells(item, family) for item in members]
+        lines += [*_rows([family or "", "input", "params", "MACs"], body), ""]
     count = f"{len(items)} network{'s' if len(items) != 1 else ''}"
     return "\n".join([*lines, *wrapped(f"{count}. {COUNTING}.")])
 
 
-def _cells(item: Item) -> list[str]:
+def _rows(header: list[str], body: list[tuple[list[str], str]]) -> list[str]:
+    """The rows; a reference that does not fit behind its own has the next line."""
+    first, *lines = aligned(header, [cells for cells, _ in body])
+    made = [f"{first}  same as"]
+    for line, (_, reference) in zip(lines, body, strict=True):
+        fits = len(line) + 2 + len(reference) <= COLUMNS
+        made += [f"{line}  {reference}"] if fits else [line, f"      = {reference}"]
+    return made
+
+
+def _cells(item: Item, family: str | None) -> tuple[list[str], str]:
     first = item.reference[0] if item.reference else "-"
     more = f" +{len(item.reference) - 1}" if len(item.reference) > 1 else ""
-    name = item.name.rpartition("/")[2]
-    return [f"  {name}", size(item.input), short(item.params), short(item.macs), first + more]
+    name = item.name if family is None else f"  {item.name.rpartition('/')[2]}"
+    return [name, size(item.input), short(item.params), short(item.macs)], first + more

@@ -106,7 +106,7 @@ OPTIONS = {
     ("--batch", "0"): "--batch 0: must be 1 or more images",
     ("--memory", "lots"): (
         "--memory lots: must be a number with one of the units "
-        "B, KB, MB, GB, TB, KiB, MiB, GiB, TiB, like 24GiB"
+        "B, K, KB, KiB, M, MB, MiB, G, GB, GiB, T, TB, TiB, like 24GiB"
     ),
     ("--max-params", "25Q"): (
         "--max-params 25Q: must be a number with one of the units k, K, M, G, B, T, like 4.1G"

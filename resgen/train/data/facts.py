@@ -46,6 +46,26 @@ FIXED = {
 }
 SYNTHETIC = (1280, 256)
 """Images before the cut, and what is cut off; the rest is as the network wants it."""
+_CIFAR = (
+    "{:,} colour images of 32x32 to train on, {:,} of them held out, and 10,000 to test on; "
+    "{} classes. --download fetches it; PATH says where it lies."
+)
+ABOUT = {
+    "digits": (
+        "{:,} grey images of 8x8, {:,} of them held out; {} classes. They come with scikit-learn."
+    ).format(*FIXED["digits"]),
+    "cifar10[:PATH]": _CIFAR.format(*FIXED["cifar10"]),
+    "cifar100[:PATH]": _CIFAR.format(*FIXED["cifar100"]),
+    "folder:PATH": (
+        "Any images, a folder a class: PATH/train/CLASS, and PATH/val/CLASS or a part of train "
+        "held out."
+    ),
+    "synthetic": (
+        "{:,} drawn images of the network's own size and classes, {:,} of them held out: for "
+        "trying and timing."
+    ).format(*SYNTHETIC),
+}
+"""What each is, for lists of them."""
 
 
 def split_name(name: str) -> tuple[str, str]:
