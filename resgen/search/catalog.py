@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import groupby
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from resgen.spec.mistakes import near
 from resgen.words import COLUMNS, aligned, joined, short, size, wrapped
 
 JSON_VERSION = 1
-_LISTS = ("input", "blocks", "reference")
+_LISTS = ("input", "blocks", "shortcuts", "reference")
 
 
 class Item(NamedTuple):
@@ -32,7 +32,7 @@ class Item(NamedTuple):
     activations: int
     layers: int
     blocks: tuple[str, ...]
-    shortcut: str
+    shortcuts: tuple[str, ...]
     reference: tuple[str, ...]
 
 
@@ -55,7 +55,7 @@ class Wanted(NamedTuple):
         """Whether a network is one of them."""
         return (
             (self.block is None or self.block in item.blocks)
-            and self.shortcut in (None, item.shortcut)
+            and (self.shortcut is None or self.shortcut in item.shortcuts)
             and all(getattr(item, key) >= bound for key, bound in self.least.items())
             and all(getattr(item, key) <= bound for key, bound in self.most.items())
         )
@@ -68,11 +68,11 @@ def chosen(items: Sequence[Item], wanted: Wanted, sort: str = "given") -> tuple[
     """
     for key, word, known in (
         ("--block", wanted.block, {block for item in items for block in item.blocks}),
-        ("--shortcut", wanted.shortcut, {item.shortcut for item in items}),
+        ("--shortcut", wanted.shortcut, {word for item in items for word in item.shortcuts}),
     ):
         if word is not None and word not in known:
             meant = near(word, sorted(known))
-            hint = f"did you mean {joined(meant, 'or')}?" if meant else f"there are {joined(sorted(known))}"
+            hint = f"did you mean {joined(meant, 'or')}?" if meant else _known(known)
             raise UserError(f"{key} {word}: none of {len(items)} networks has it; {hint}")
     found = [item for item in items if wanted.holds(item)]
     if sort == "name":
@@ -80,6 +80,12 @@ def chosen(items: Sequence[Item], wanted: Wanted, sort: str = "given") -> tuple[
     elif sort != "given":
         found.sort(key=lambda item: (getattr(item, sort), item.name))
     return tuple(found)
+
+
+def _known(words: Collection[str]) -> str:
+    if len(words) > 16:
+        return "`resgen list --format json` has those of each"
+    return f"there are {joined(sorted(words))}"
 
 
 def catalog(pattern: str = "*", family: str | None = None) -> tuple[Item, ...]:
@@ -118,7 +124,7 @@ def _item(name: str) -> Item:
         name, name.rpartition("/")[0], plan.input, plan.classes,
         books.params, books.macs, books.activations, plan.weighted_layers,
         tuple(dict.fromkeys(kind.removeprefix("preact_") for kind in blocks)),
-        dict(plan.about)["shortcut"], spec.reference,
+        tuple(dict.fromkeys(dict(plan.about)["shortcut"].split(", "))), spec.reference,
     )  # fmt: skip
 
 
