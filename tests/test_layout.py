@@ -16,7 +16,7 @@ PACKAGE = Path(resgen.__file__).parent
 # A room may import from those above it and from none below; so may a file inside its room.
 # This is the order of docs/architecture.md; `torch` marks the rooms that torch is loaded for.
 ROOMS = {
-    "": "version errors words files",
+    "": "version errors words files ink",
     "tensors": "archive dense rules checkpoint metadata formats",
     "spec": (
         "synonyms mistakes language sentences checked parts norms terms values rows attention "
@@ -54,13 +54,13 @@ ROOMS = {
         "operations randomly preparing augment feed workers filefeed sources"
     ),
     "train.run": (
-        "log signals lock counting metrics differing board figures loop network fit fitting "
-        "measured outlook settings start setup folder claim seen evaluation agreement freezing "
+        "log signals lock settings early counting metrics differing board figures loop network fit "
+        "fitting measured outlook start setup folder claim seen evaluation agreement freezing "
         "identity state trainer job runs"
     ),
     "timing": "statistics memory environment peaks cases race bench forms figure",
     "compare": "spread record groups forms",
-    "inference": "trained subject reading answers scores verdict forms figure predict",
+    "inference": "sources trained subject reading answers scores verdict forms figure predict",
     "analysis": "layers looking response gradient zeroing dropping differing forms figures",
     "experiment": (
         "model outcome schema checking networks runs commands planning worker running cluster "
@@ -68,8 +68,8 @@ ROOMS = {
     ),
     "page": "svg tables rendering sheet trained comparison experiment",
     "cli": (
-        "streams options device proofs pictures seeds trainings analyze bench build deepen "
-        "evaluate experiment fit list predict report sample schema summarize training train"
+        "streams help completion options device proofs pictures seeds trainings analyze bench "
+        "build deepen evaluate experiment fit list predict report sample schema summarize training train"
     ),
 }
 WITH_TORCH = {
@@ -278,6 +278,30 @@ print("HEAVY", heavy, "CODE", code)
         (["build", "resnet50", "-o", "a.py", "-o", "a.yaml", "-o", "a.json"], 0),
         (["build", "resnet50", "-o", "a.h5"], 2),
         (["build", "resnet50", "-o", "a/b.onnx"], 2),
+        (["list"], 0),
+        (["list", "recipes"], 0),
+        (["list", "experiments"], 0),
+        (["list", "data"], 0),
+        (["list", "--max-macs", "100M", "--sort", "params"], 0),
+        (["train", "digits/resnet20", "--plan"], 0),
+        # What cannot be is refused before the seconds that loading takes.
+        (["evaluate", "nothing", "--figure", "a.png"], 2),
+        (["evaluate", "run", "--figure", "there.png"], 2),
+        (["evaluate", "run", "--figure", "no/a.png"], 2),
+        (["analyze", "run", "-o", "there.png"], 2),
+        (["analyze", "nothing"], 2),
+        (["predict", "nothing", "a.png"], 2),
+        (["bench", "resnet18", "--plot", "there.png"], 2),
+        (["bench", "resnet18", "--plot", "a.doc"], 2),
+        (["deepen", "nothing", "digits/resnet56", "-o", "a.safetensors"], 2),
+        (["deepen", "run", "digits/resnet56", "-o", "a.pth"], 2),
+        (["summarize", "resnet18", "--draw", "there.png"], 2),
+        (["report", "resnet18", "-o", "no/a.html"], 2),
+        (["train", "digits/resnet20", "--out", "run"], 2),
+        (["train", "digits/resnet20", "--out", "new", "--resume"], 2),
+        (["train", "digits/resnet20", "--data", "folder:nowhere"], 2),
+        (["train", "digits/resnet20", "--init-from", "nothing.pth"], 2),
+        (["train", "digits/resnet20", "--recipe", "nothing"], 2),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -285,6 +309,9 @@ def test_nobody_waits_for_torch_who_does_not_need_it(
     tmp_path: Path, arguments: list[str], code: int
 ) -> None:
     (tmp_path / "typo.yaml").write_text("nmae: x\n")
+    (tmp_path / "there.png").write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "spec.yaml").write_text("mine")
     done = run(LOADED.format(argv=["resgen", *arguments]), tmp_path)
     assert done.stdout.splitlines()[-1] == f"HEAVY [] CODE {code}", done.stderr
 

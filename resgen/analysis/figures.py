@@ -11,17 +11,11 @@ from resgen.analysis.dropping import Drops
 from resgen.analysis.gradient import Gradients
 from resgen.analysis.response import Responses
 from resgen.errors import one_line
-from resgen.files import check_place, write_new
+from resgen.files import write_new
 from resgen.report import look
 
-SUFFIXES = (".svg", ".png", ".pdf")
 _MANY = 40
 """Blocks up to which each has its name."""
-
-
-def check_figure(path: Path, *, force: bool) -> None:
-    """Raises UserError for a file that cannot be written."""
-    check_place(path, force=force, endings=SUFFIXES)
 
 
 def draw(

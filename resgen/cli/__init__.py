@@ -67,7 +67,7 @@ def _options(
 
 
 def _run() -> int | None:
-    """The command, and the code it exits with; raises UserError where torch is not installed and it cannot go without."""
+    """The command, and its exit code; raises UserError where it needs torch and there is none."""
     try:
         code: int | None = app(standalone_mode=False)
         return code

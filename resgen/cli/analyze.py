@@ -14,6 +14,9 @@ from resgen.cli.device import Device
 from resgen.cli.options import DATA, Apart, Needs, grouped, refuse
 from resgen.cli.streams import say
 from resgen.errors import each
+from resgen.files import check_place
+from resgen.inference.sources import check, found
+from resgen.report.look import SUFFIXES
 
 if TYPE_CHECKING:
     from resgen.analysis.forms import Result
@@ -151,16 +154,18 @@ def analyze(
     run its last weights are looked at, or the averaged ones where it keeps them.
     """
     refuse(ctx, RULES, measure.of)
+    if shown.output is not None:
+        check_place(shown.output, force=shown.force, endings=SUFFIXES)
+    networks = found(sources)
+    if measure.of in ("responses", "drop"):
+        each(check, networks)
     from resgen.analysis import figures, forms
     from resgen.inference import trained
 
-    if shown.output is not None:
-        figures.check_figure(shown.output, force=shown.force)
-    names = trained.found(sources)
     engine = device.chosen()
-    results = each(lambda name: measure.of_source(name, device.precision, engine), names)
-    found = dict(zip(trained.labels(names), results, strict=True))
-    say(forms.render(measure.of, found, shown.form, shown.by), plain=shown.form != "table")
+    results = each(lambda name: measure.of_source(name, device.precision, engine), networks)
+    measured = dict(zip(trained.labels(networks), results, strict=True))
+    say(forms.render(measure.of, measured, shown.form, shown.by), plain=shown.form != "table")
     if shown.output is not None:
-        figures.draw(found, shown.output, force=shown.force)  # type: ignore[arg-type]
+        figures.draw(measured, shown.output, force=shown.force)  # type: ignore[arg-type]
         say(f"wrote {shown.output}", err=True)

@@ -17,7 +17,9 @@ from resgen.cli.streams import say
 from resgen.cost.roofline import Peaks, given
 from resgen.cost.traffic import WIDTHS
 from resgen.errors import Interrupted, UserError, each
+from resgen.files import check_place
 from resgen.plan import resolve
+from resgen.report.look import SUFFIXES
 from resgen.spec import load_spec
 from resgen.words import joined
 
@@ -150,6 +152,8 @@ def bench(
     --format json keeps them for --roofline here and in summarize. Ctrl-C prints what there is.
     """
     refuse(ctx, RULES, *([NETWORK] if specs else []))
+    if shown.plot is not None:
+        check_place(shown.plot, force=shown.force, endings=SUFFIXES)
     plans = each(lambda source: resolve(load_spec(source, with_ or ())), specs or [])
     kept = None if machine.roofline is None else given(machine.roofline, ())
     from resgen.timing import bench as timing
@@ -165,7 +169,7 @@ def bench(
     if shown.plot is not None:
         modes = [MODES[mode].batch for mode in asked.modes]
         panels = sum(1 if batch else len(asked.batches) for batch in modes)
-        figure.check_figure(shown.plot, panels * len(asked.precisions), force=shown.force)
+        figure.check_panels(shown.plot, panels * len(asked.precisions))
     with Log() as log, Stop() as stop:
 
         def ceiling() -> Peaks:

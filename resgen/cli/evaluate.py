@@ -14,7 +14,10 @@ from resgen.cli import completion
 from resgen.cli.device import Device
 from resgen.cli.options import DATA, Apart, Needs, grouped, refuse
 from resgen.cli.streams import say
-from resgen.errors import UserError
+from resgen.errors import UserError, each
+from resgen.files import check_place
+from resgen.inference import sources
+from resgen.report.look import SUFFIXES
 
 if TYPE_CHECKING:
     from resgen.inference.verdict import Asked
@@ -130,23 +133,23 @@ def evaluate(
     A run's last weights are tested; of a run that averages them, the averaged ones. Images are
     prepared as the run's own test images were. Classes are matched by name.
     """
-    from resgen.inference import trained
     from resgen.train.device.voice import together
 
     with together() as voice:
-        sources = trained.found(runs)
-        refuse(ctx, RULES, *([SEVERAL] if len(sources) > 1 else []))
+        networks = sources.found(runs)
+        refuse(ctx, RULES, *([SEVERAL] if len(networks) > 1 else []))
+        each(sources.check, networks)
+        if form.figure is not None:
+            check_place(form.figure, force=form.force, endings=SUFFIXES)
         from resgen.inference import figure, forms, verdict
         from resgen.train.device import processes
         from resgen.train.run.log import Log
 
-        if form.figure is not None:
-            figure.check_figure(form.figure, force=form.force)
         asked = test.asked(prepared, device.precision)
         motor = device.chosen(local_rank=voice.place.local_rank)
         with processes.joined(motor.device, voice) as world:
             with Log(voice="full" if world.first else "quiet") as log:
-                found = verdict.verdicts(sources, asked, motor, world, log.line)
+                found = verdict.verdicts(networks, asked, motor, world, log.line)
             if not world.first:
                 return
             say(forms.render(found, form.form, form.by), plain=form.form != "table")

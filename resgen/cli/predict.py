@@ -16,6 +16,7 @@ from resgen.cli.evaluate import Prepared
 from resgen.cli.options import grouped
 from resgen.cli.streams import say
 from resgen.errors import UserError, one_line
+from resgen.inference import sources
 
 WIDEST = 40
 """Columns that the images' names may take before the classes stand below them."""
@@ -46,6 +47,7 @@ def predict(
     Images are prepared as the run's own test images were. One that cannot be read is a line on
     stderr; the others go on, and the exit code is 1.
     """
+    sources.check(run)
     from resgen.inference import predict as room
     from resgen.inference import trained
     from resgen.inference.verdict import as_judged
@@ -54,10 +56,10 @@ def predict(
     if place.placed().size > 1:
         raise UserError("predict: works in one process; start it without torchrun or srun")
     size, crop = prepared.read()
-    sources = trained.found([run])
-    if len(sources) > 1:
-        raise UserError(f"{run}: holds {len(sources)} runs; name one of them, as {sources[0]}")
-    network = trained.read(sources[0]).at(size, crop)
+    runs = sources.found([run])
+    if len(runs) > 1:
+        raise UserError(f"{run}: holds {len(runs)} runs; name one of them, as {runs[0]}")
+    network = trained.read(runs[0]).at(size, crop)
     paths = room.listed(images)
     motor = as_judged(device.chosen(), network, device.precision)
     found = room.predictions(

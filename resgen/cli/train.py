@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -104,12 +106,13 @@ class _Asked:
 
     def work(self) -> _Work:
         """Networks, recipe, data and settings. Raises UserError for what is none."""
-        from resgen.train.run import network
+        from resgen.train.run import early, network
 
         specs, task, start = self.specs, self.task, self.start
         out = start.folder(specs, task, self.seeds)
         name = task.named(out if start.goes_on else None)
         recipe, notes = task.chosen(name)
+        early.refuse_missing(task.data, start.init_from)
         if start.init_from is None and not start.resume:
             network.refuse_checkpoints(specs)
         side, typed = recipe.augment.size, tuple(task.with_ or ())
@@ -145,6 +148,11 @@ class _Asked:
 
     def train(self, work: _Work, voice: Voice) -> None:
         """Trains, and prints the last tables."""
+        from resgen.train.run import early
+
+        settings = self._settings(work)
+        if voice.place.size == 1:
+            early.refuse(settings)
         from resgen.train.device import engine, processes
         from resgen.train.run import runs
         from resgen.train.run.job import Job
@@ -153,7 +161,7 @@ class _Asked:
             engine.make_deterministic()
         motor = self.machine.engine(voice.place.local_rank)
         with processes.joined(motor.device, voice) as world:
-            job = Job(work.networks, work.recipe, work.wanted, self._settings(work), motor, world)
+            job = Job(work.networks, work.recipe, work.wanted, settings, motor, world)
             ended = runs.train_each(job)
             if world.first and ended.results:
                 say(runs.table(ended.results, work.networks))
@@ -163,7 +171,6 @@ class _Asked:
 
     def _settings(self, work: _Work) -> Settings:
         """What is asked of the run, in the words of the rooms below."""
-        from resgen.train.run.folder import command_line
         from resgen.train.run.settings import Settings
 
         start, record, machine, seeds = self.start, self.record, self.machine, self.seeds
@@ -182,7 +189,7 @@ class _Asked:
             head=start.head,
             normalize=start.normalize,
             voice="quiet" if record.quiet else "full",
-            command=command_line(),
+            command=shlex.join(["resgen", *sys.argv[1:]]),
             recipe=work.title,
             overrides=tuple(self.task.with_ or ()),
             notes=work.notes,

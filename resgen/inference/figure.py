@@ -5,19 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from resgen.errors import one_line
-from resgen.files import check_place, write_new
+from resgen.files import write_new
 from resgen.inference.scores import matrix
 from resgen.inference.verdict import Verdict
 from resgen.report import look
-from resgen.report.look import SUFFIXES
 
 _NUMBERED, _NAMED = 20, 60
 """Classes up to which the counts, and the names, can be read."""
-
-
-def check_figure(path: Path, *, force: bool) -> None:
-    """Raises UserError for a file that cannot be written."""
-    check_place(path, force=force, endings=SUFFIXES)
 
 
 def draw(each: Verdict, path: Path, *, force: bool) -> None:

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from resgen.errors import UserError
 from resgen.files import kind
+from resgen.inference.sources import check
 from resgen.plan import Plan, resolve
 from resgen.source.module import build_undrawn
 from resgen.spec import Spec
-from resgen.spec.loading import CHECKPOINTS, runs_in, spec_of
+from resgen.spec.loading import CHECKPOINTS, spec_of
 from resgen.tensors import checkpoint, formats
 from resgen.train.data.folder import IMAGENET
 from resgen.train.data.preparing import Preparation
@@ -101,11 +102,6 @@ def _shown(size: tuple[int, int]) -> str:
     return "x".join(map(str, size))
 
 
-def found(sources: Sequence[str]) -> list[str]:
-    """The runs and files that are meant: a folder of several runs stands for each of them."""
-    return [str(run) for source in sources for run in runs_in(Path(source)) or [Path(source)]]
-
-
 def labels(sources: Sequence[str]) -> list[str]:
     """What each is called in a table: as short as tells them apart."""
     for name in (_name, lambda path: f"{path.parent.name}/{path.name}".lstrip("/")):
@@ -129,11 +125,7 @@ def read(source: str, label: str = "") -> Trained:
     Raises UserError for what has no weights, or does not say what they are of.
     """
     path = Path(source)
-    if path.suffix in (".yaml", ".yml") or (kind(path) == "nothing" and "." not in path.name):
-        raise UserError(
-            f"{source}: names no trained network; give a run folder or a checkpoint, as "
-            "`resgen train` leaves them"
-        )
+    check(source)
     file = checkpoint.file_of(path)
     if kind(file) == "folder":
         raise UserError(f"{path}: a folder without {checkpoint.LAST}; give a run folder")

@@ -7,9 +7,8 @@ from typing import Any
 
 from resgen.cost import cost
 from resgen.errors import UserError
-from resgen.files import check_place, write_new
+from resgen.files import write_new
 from resgen.report import look
-from resgen.report.look import SUFFIXES
 from resgen.report.points import AXES, Axis, Point, Value, family
 from resgen.timing.bench import Report, Result
 from resgen.timing.cases import MODES
@@ -18,9 +17,8 @@ MOST = 24
 """Panels that a picture still shows well."""
 
 
-def check_figure(path: Path, panels: int, *, force: bool) -> None:
-    """Raises UserError for a file that cannot be written, and for too many panels."""
-    check_place(path, force=force, endings=SUFFIXES)
+def check_panels(path: Path, panels: int) -> None:
+    """Raises UserError for too many panels."""
     if panels > MOST:
         raise UserError(
             f"--plot {path}: {panels} panels, one for each mode, batch and precision, are more "

@@ -14,6 +14,7 @@ from resgen.files import check_folder
 from resgen.spec.loading import runs_in
 from resgen.tensors import checkpoint
 from resgen.train.run import lock
+from resgen.train.run.early import names, refuse_nothing, refuse_used
 from resgen.train.run.folder import OURS, SPEC
 from resgen.train.run.settings import Settings
 
@@ -29,7 +30,7 @@ def check(out: Path, settings: Settings, runs: Iterable[Path]) -> None:
         for folder in folders:
             # Where a run is going on, that is what is wrong, and its lock says it.
             if not (folder.is_dir() and (folder / lock.NAME).exists()):
-                _refuse_used(folder, settings)
+                refuse_used(folder, settings)
     check_folder(out)
     weights = settings.init_from
     if settings.start == "force" and weights is not None:
@@ -64,19 +65,14 @@ def _said_of(out: Path) -> Iterator[None]:
         raise UserError(f"--out {out}: cannot be written: {error.strerror}") from None
 
 
-def _names(folder: Path) -> list[str]:
-    """What a folder holds, but for the lock."""
-    return sorted(path.name for path in folder.iterdir() if path.name != lock.NAME)
-
-
 def _take(folder: Path, settings: Settings, locks: ExitStack) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     locks.enter_context(lock.held(folder))
-    _refuse_used(folder, settings)
+    refuse_used(folder, settings)
 
 
 def _refuse_unfit(out: Path, settings: Settings, folders: Sequence[Path]) -> None:
-    _refuse_nothing(out, settings)
+    refuse_nothing(out, settings)
     _refuse_foreign(out, settings, folders)
     _refuse_mixed(out, settings, folders)
     _refuse_same(folders)
@@ -91,18 +87,13 @@ def _refuse_same(folders: Sequence[Path]) -> None:
             raise UserError(f"--out {folder}: is the same folder as {other}; remove the link")
 
 
-def _refuse_nothing(out: Path, settings: Settings) -> None:
-    if settings.start == "resume" and not (out.is_dir() and _names(out)):
-        raise UserError(f"--out {out}: there is nothing to resume; leave --resume out")
-
-
 def _refuse_foreign(out: Path, settings: Settings, folders: Sequence[Path]) -> None:
     """Raises UserError where a run would start by itself among files that are none of a run's."""
     if settings.start != "auto":
         return
     for folder in (each for each in folders if each.is_dir() and not runs_in(each)):
         around = {path for each in folders for path in (each, *each.parents)}
-        foreign = [name for name in _names(folder) if folder / name not in around]
+        foreign = [name for name in names(folder) if folder / name not in around]
         foreign = [name for name in foreign if not _left_behind(name)]
         if foreign:
             raise UserError(
@@ -131,14 +122,3 @@ def _refuse_mixed(out: Path, settings: Settings, folders: Sequence[Path]) -> Non
                 f"--out {folder}: holds {len(inside)} runs; resume with the command that made "
                 f"them, or one of them with --out {inside[0]}"
             )
-
-
-def _refuse_used(folder: Path, settings: Settings) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder}: is a file; name a folder")
-    held = _names(folder) if folder.is_dir() else []
-    if held and settings.start == "new":
-        raise UserError(
-            f"--out {folder}: not empty (it holds {held[0]}); "
-            "add --resume to go on, --force to start over, or name another"
-        )

@@ -16,7 +16,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -172,10 +171,3 @@ def finished(folder: Path, seed: int) -> Result | None:
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return None
     return result if all(isinstance(each, float | int | None) for each in numbers) else None
-
-
-def command_line() -> str:
-    """The command as it was typed."""
-    import shlex
-
-    return shlex.join(["resgen", *sys.argv[1:]])

@@ -11,16 +11,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from textwrap import fill
 from types import TracebackType
 from typing import Literal, Self, TextIO, cast
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
+from resgen import ink
 from resgen.errors import UserError
+from resgen.words import folded
 
 Voice = Literal["full", "quiet"]
+_LEAST_BAR = 8
+"""Columns of a bar that still shows something."""
 
 
 def duration(seconds: float) -> str:
@@ -86,30 +89,21 @@ class Log:
         self.voice = voice
         self.missed: dict[str, None] = {}
         """What could not be written, a sentence each, in order."""
-        # A path in a line is text: its brackets are no colours and its colons no pictures.
-        self.console = Console(
-            file=cast(TextIO, _Unfailing(sys.stderr)),
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
-            emoji=False,
-        )
+        self._file = cast(TextIO, _Unfailing(sys.stderr))
+        self.console = ink.console(self._file)
         self._bar: Progress | None = None
         self._task = TaskID(0)
+        self._title, self._total, self._epoch = "", 0, 0
         self._line = time.monotonic()
 
     def line(self, text: str) -> None:
         """One line, above the bar if there is one; on a terminal, broken between words."""
         if self.voice == "full":
-            self.console.print(self._broken(text))
+            self._print(text)
 
-    def _broken(self, text: str) -> str:
-        if not self.console.is_terminal:
-            return text
-        return fill(
-            text, self.console.width, subsequent_indent="    ",
-            break_long_words=False, break_on_hyphens=False,
-        )  # fmt: skip
+    def _print(self, text: str) -> None:
+        shown = folded(text, self.console.width) if self.console.is_terminal else text
+        self.console.print(ink.painted(shown) if ink.wanted(self._file) else shown)
 
     @contextmanager
     def unless_missed(self) -> Iterator[None]:
@@ -130,24 +124,35 @@ class Log:
     ) -> None:
         self.close()
         for sentence in self.missed:
-            self.console.print(self._broken(f"note: {sentence}"))
+            self._print(f"note: {sentence}")
         self.missed.clear()
 
-    def open(self, title: str, *, total: int, done: int) -> None:
-        """Starts the bar of one network."""
+    def open(self, title: str, *, total: int, done: int, epoch: int = 0) -> None:
+        """Starts the bar of one network, whose epochs have so many steps; else steps are told."""
         self._line = time.monotonic()
+        self._title, self._total, self._epoch = title, total, epoch
         if self.voice == "full" and self.console.is_terminal:
+            # One line, whatever there is to tell: the bar has what the words leave of it.
             self._bar = Progress(
                 TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn("{task.completed}/{task.total}"),
+                BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
                 TextColumn("{task.fields[state]}", markup=False),
-                TimeRemainingColumn(),
                 console=self.console,
+                expand=True,
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task(title, total=total, completed=done, state="")
+            told = self._told(done, "")
+            self._task = self._bar.add_task(told, total=total, completed=done, state="")
+
+    def _told(self, step: int, state: str) -> str:
+        """Where the run is: its epoch, or else its step, behind its title where there is room."""
+        now, last = step, self._total
+        if self._epoch:
+            now, last = min(step, last - 1) // self._epoch + 1, -(-last // self._epoch)
+        place = f"{'epoch ' if self._epoch else ''}{now}/{last}"
+        room = self.console.width - len(state) - len(place) - 3 - _LEAST_BAR
+        return f"{self._title} {place}" if len(self._title) <= room else place
 
     def wants_numbers(self, step: int) -> bool:
         """Whether to show loss and speed now: every 50 steps in a bar, else every 30 seconds."""
@@ -158,8 +163,9 @@ class Log:
     def step(self, step: int, state: str | None = None) -> None:
         """Moves the bar; with a state, shows it."""
         if self._bar is not None:
-            fields = {} if state is None else {"state": state}
-            self._bar.update(self._task, completed=step, **fields)  # type: ignore[arg-type]
+            shown = self._bar.tasks[0].fields["state"] if state is None else state
+            told = self._told(step, shown)
+            self._bar.update(self._task, completed=step, description=told, state=shown)
         elif state is not None:
             self.line(f"  step {step}: {state}")
             self._line = time.monotonic()
