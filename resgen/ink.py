@@ -32,7 +32,8 @@ _HEADERS = (
     "top-1", "top-5", "training", "widths",
 )  # fmt: skip
 TEXT = (
-    rf"(?<![\w-])(?P<good>holds|proof holds in all \d+ parts){_END}",
+    rf"(?<![\w-])(?P<good>holds){_END}",
+    r"(?P<good>proof holds)(?= in all)",
     rf"(?<![\w-])(?P<bad>FAILS|fails|does not hold|diverged){_END}",
     rf"(?<![\w-])(?P<odd>undecided){_END}",
     r"^(?P<bad>error):",

@@ -69,7 +69,8 @@ ROOMS = {
     "page": "svg tables rendering sheet trained comparison experiment",
     "cli": (
         "streams help completion options device proofs pictures seeds trainings analyze bench "
-        "build deepen evaluate experiment fit list predict report sample schema summarize training train"
+        "build deepen evaluate experiment fit list predict report sample schema summarize "
+        "training train"
     ),
 }
 WITH_TORCH = {

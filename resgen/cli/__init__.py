@@ -69,7 +69,7 @@ def _options(
 def _run() -> int | None:
     """The command, and its exit code; raises UserError where it needs torch and there is none."""
     try:
-        code: int | None = app(standalone_mode=False)
+        code: int | None = app(prog_name="resgen", standalone_mode=False)
         return code
     except ModuleNotFoundError as missing:
         if missing.name not in _HEAVY:

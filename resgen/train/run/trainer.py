@@ -91,8 +91,7 @@ class Trainer:
         board = None
         if setup.settings.tensorboard == "on" and setup.world.first:
             board = Board(setup.folder, step=state.step)
-        epoch = setup.order.steps
-        self.log.open(setup.title, total=self.rate.total, done=state.step, epoch=epoch)
+        self.log.open(setup.title, total=self.rate.total, done=state.step, epoch=setup.order.steps)
         self.saved = time.monotonic()
         while self.unjudged or state.step < self.rate.total:
             for _ in () if self.unjudged else self._steps_of_epoch():
