@@ -16,7 +16,7 @@ from resgen.proof import Proof
 from resgen.report import roofline
 from resgen.report.rows import Row, rows, total
 from resgen.report.tables import FORMATS, heading, row_values, rule_lines, table
-from resgen.words import aligned, overridden, short, size
+from resgen.words import aligned, overridden, short, size, wrapped
 
 __all__ = ["Entry", "as_data", "heading", "render", "rows", "table"]
 
@@ -165,7 +165,7 @@ def comparison(found: Sequence[Entry], convention: Convention | None = None) -> 
         if entry.lines:
             lines += ["", entry.plan.name, *entry.lines]
     inputs = ", ".join(dict.fromkeys(size(entry.plan.input) for entry in found))
-    lines += ["", f"+/- against {found[0].plan.name}; input {inputs}."]
+    lines += ["", *wrapped(f"+/- against {found[0].plan.name}; input {inputs}.")]
     return "\n".join([*lines, *rule_lines([entry.plan for entry in found], convention)])
 
 

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from resgen.cli import app
+from resgen.cost import cost
 from resgen.errors import UserError
 from resgen.plan import resolve
 from resgen.search.catalog import catalog
@@ -16,6 +17,7 @@ from resgen.spec import Spec, load_spec, shipped
 from resgen.spec.loading import origins, resolved_data
 from resgen.spec.reading import parse_document, validate
 from resgen.spec.resolved import resolved_text
+from resgen.train.data.facts import ABOUT, NAMES
 
 
 def printed(*arguments: str) -> str:
@@ -46,6 +48,10 @@ def test_the_list_in_json_is_exact_and_versioned() -> None:
         "classes": 1000,
         "params": 25_557_032,
         "macs": 4_089_184_256,
+        "activations": 11_113_984,
+        "layers": 50,
+        "blocks": ["bottleneck"],
+        "shortcuts": ["projection"],
         "reference": [
             "torchvision:resnet50",
             "timm:resnet50",
@@ -67,6 +73,77 @@ def test_the_list_may_be_of_one_family() -> None:
     assert str(caught.value) == (
         "mixnets: no family of shipped networks has this name; did you mean mixnet?"
     )
+
+
+def names(*arguments: str) -> list[str]:
+    content = json.loads(printed("list", *arguments, "--format", "json"))
+    return [item["name"] for item in content["networks"]]
+
+
+def test_the_list_may_be_bounded_and_sorted() -> None:
+    """As a loop over every spec finds them."""
+    books = {name: cost(resolve(load_spec(name))) for name in shipped.names()}
+    wanted = [name for name, one in books.items() if 10**8 <= one.macs <= 3 * 10**8]
+    found = names("--min-macs", "100M", "--max-macs", "300M", "--sort", "params")
+    assert sorted(found) == sorted(wanted)
+    assert found == sorted(wanted, key=lambda name: (books[name].params, name))
+    small = names("--max-params", "1M", "--max-activations", "1M", "--min-params", "300k")
+    assert small == [
+        name
+        for name, one in books.items()
+        if 300_000 <= one.params <= 10**6 and one.activations <= 10**6
+    ]
+
+
+def test_the_list_may_be_of_a_block_and_a_shortcut() -> None:
+    found = names("--block", "bottleneck", "--shortcut", "identity", "--family", "imagenet")
+    assert found
+    for name in found:
+        spec = load_spec(name)
+        assert (spec.block, spec.shortcut.kind) == ("bottleneck", "identity")
+    assert names("resnet50", "--block", "bottleneck", "--max-macs", "1k") == []
+    assert "0 networks." in printed("list", "--max-macs", "1k")
+
+
+def test_sorted_names_are_whole() -> None:
+    assert "\ncifar/resnet20 " in printed("list", "cifar/*20", "--sort", "macs")
+
+
+def test_what_no_network_has_is_a_mistake() -> None:
+    for words, sentence in {
+        ("--block", "bottelneck"): "did you mean bottleneck?",
+        ("--shortcut", "nothing-of-it"): "there are identity, ",
+    }.items():
+        result = CliRunner().invoke(app, ["list", *words])
+        assert str(result.exception).startswith(" ".join(words) + ": none of ")
+        assert sentence in str(result.exception)
+
+
+def test_recipes_experiments_and_data_are_listed_too() -> None:
+    for what, known in {
+        "recipes": shipped.names("recipe"),
+        "experiments": shipped.names("experiment"),
+    }.items():
+        content = json.loads(printed("list", what, "--format", "json"))
+        assert tuple(each["name"] for each in content[what]) == known
+        told = printed("list", what)
+        assert all(f"{name} " in told or f"{name}\n" in told for name in known)
+    kinds = [name.partition(":")[0] for name in NAMES]
+    assert [name.partition("[")[0].partition(":")[0] for name in ABOUT] == kinds
+    assert "1,797 grey images" in printed("list", "data")
+    result = CliRunner().invoke(app, ["list", "recipes", "--max-macs", "1G"])
+    assert str(result.exception) == (
+        "--max-macs and recipes, experiments or data exclude each other; only networks have it; "
+        "leave it out"
+    )
+
+
+def test_a_reference_too_long_for_its_line_has_the_next_one_whole() -> None:
+    lines = printed("list").splitlines()
+    assert max(map(len, lines)) <= 80
+    for item in catalog():
+        if item.reference:
+            assert any(item.reference[0] in line for line in lines)
 
 
 def test_the_list_is_of_everything_that_ships() -> None:
