@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,7 @@ def test_a_terminals_lines_are_as_wide_as_it_is(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
     with Log() as log:
         log.line(text)
         log.missed[text] = None
@@ -124,3 +126,32 @@ def test_what_could_not_be_written_is_noted_once_at_the_end(
 def test_what_is_a_mistake_of_ours_is_not_noted_away() -> None:
     with pytest.raises(ZeroDivisionError), Log() as log, log.unless_missed():
         raise ZeroDivisionError
+
+
+def bars(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], title: str) -> str:
+    """What a terminal of 80 columns shows of a run of 64,000 steps, 351 an epoch."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with Log() as log:
+        log.open(title, total=64_000, done=0, epoch=351)
+        for step in (350, 351, 63_999, 64_000):
+            log.step(step, "loss 0.1234, error 12.34 %, 12,345 images/s, 3 min 20 s left")
+            log._bar.refresh()  # type: ignore[union-attr]
+    return capsys.readouterr().err
+
+
+def test_a_bar_names_the_epoch_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = bars(monkeypatch, capsys, "a network of a long name, seed 3")
+    lines = [line for line in re.split(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]", shown) if "epoch" in line]
+    for place in ("epoch 1/183", "epoch 2/183", "epoch 183/183"):
+        assert any(place in line for line in lines)
+    assert max(map(len, lines)) <= 80
+    # The words are whole, the time left is one, and the title goes where there is no room for it.
+    last = lines[-1]
+    assert last.startswith("epoch 183/183")
+    assert last.rstrip().endswith("12,345 images/s, 3 min 20 s left")
+    assert lines[0].startswith("a network of a long name, seed 3 epoch 1/183")
