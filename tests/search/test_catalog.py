@@ -100,7 +100,7 @@ def test_the_list_may_be_of_a_block_and_a_shortcut() -> None:
     assert found
     for name in found:
         spec = load_spec(name)
-        assert (spec.block, spec.shortcut.kind) == ("bottleneck", "identity")
+        assert (spec.block.name, spec.shortcut.kind) == ("bottleneck", "identity")
     assert names("resnet50", "--block", "bottleneck", "--max-macs", "1k") == []
     assert "0 networks." in printed("list", "--max-macs", "1k")
 
