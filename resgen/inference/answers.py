@@ -108,7 +108,7 @@ def batches(
         ):
             yield prepared.batch(pixels.to(engine.device), layout), labels, []
         return
-    loaded = read(images.paths, prepared, batch=batch, processes=processes)
+    loaded = read(images, prepared, batch=batch, processes=processes)
     for items, labels in zip(loaded, torch.split(images.labels, batch), strict=True):
         good = [i for i, item in enumerate(items) if isinstance(item, Tensor)]
         pictures = [item for item in items if isinstance(item, Tensor)]
