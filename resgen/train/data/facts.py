@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,24 +92,38 @@ class Table(NamedTuple):
         words = (f",{key}={value}" for key, value in zip(self._fields, self, strict=True) if value)
         return where + "".join(list(words)[1:])
 
+    @property
+    def of_hub(self) -> bool:
+        """Whether it is, or may be, a name on the Hub: something on this machine comes first."""
+        named = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", self.where)
+        return named is not None and not Path(self.where).exists()
+
 
 def placed(name: str) -> Path | None:
-    """The file or folder that a data set is read from, where its name says one."""
+    """The file or folder that a name says; of a table it may be a name on the Hub."""
     kind, text = split_name(name)
     if kind == "hf":
-        path = Path(Table.of(text).where)
-        return path if path.exists() else None
+        return Path(Table.of(text).where)
     return Path(text) if text else None
 
 
 def absolute(name: str) -> str:
     """The name with the whole path, by which the images are found again from any folder."""
     kind, text = split_name(name)
-    path = placed(name)
-    if path is None:
+    if not text or (kind == "hf" and Table.of(text).of_hub):
         return name
-    where = os.path.abspath(path)
+    where = os.path.abspath(str(placed(name)))
     return f"{kind}:{Table.of(text).text(where) if kind == 'hf' else where}"
+
+
+def titled(name: str) -> str:
+    """What it is called in reports: `digits`, `folder:flowers`, `hf:user/name`."""
+    kind, text = split_name(name)
+    if kind not in UNKNOWN:
+        return kind
+    if kind == "hf" and Table.of(text).of_hub:
+        return f"hf:{Table.of(text).where}"
+    return f"{kind}:{Path(os.path.abspath(str(placed(name)))).name}"
 
 
 def fixed(kind: str, wanted: Wanted) -> Facts:

@@ -156,7 +156,7 @@ def _kept(
         except _Unfit as unfit:
             why = f" ({unfit})"
         except OSError as error:
-            why = f" (that was there could not be read: {error.strerror})"
+            why = f" (what was there could not be read: {error.strerror})"
         made = make()
         if made is None:
             return None, None, ()

@@ -7,7 +7,6 @@ its own ($HF_HOME).
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from torch import Tensor
 
 from resgen.errors import UserError
 from resgen.train.data import keeping, roster
-from resgen.train.data.facts import Table, absolute
+from resgen.train.data.facts import Table, absolute, titled
 from resgen.train.data.gathering import Found, Splits
 from resgen.train.data.images import Encoded, Files, Wanted
 from resgen.words import joined
@@ -77,7 +76,7 @@ def found(text: str, wanted: Wanted) -> Found:
         )
     classes: tuple[str, ...] | None = None
     splits: Splits = {}
-    name = f"hf:{Path(asked.where).name if Path(asked.where).exists() else asked.where}"
+    name = titled(f"hf:{text}")
     for split, table in there.items():
         if table is None:
             continue
@@ -120,7 +119,7 @@ def _tables(asked: Table, said: str, download: str) -> Mapping[str, Any]:
         with _network(download):
             if path.exists():
                 found = _local(datasets, path, said)
-            elif re.fullmatch(r"[\w.-]+(/[\w.-]+)?", asked.where):
+            elif asked.of_hub:
                 found = datasets.load_dataset(
                     asked.where, name=asked.config, revision=asked.revision
                 )

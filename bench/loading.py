@@ -1,0 +1,106 @@
+"""How long a run waits for its images: decoded at each start, for the first time, from what is kept.
+
+    python bench/loading.py
+    python bench/loading.py --images 60000 --side 32 --rounds 3
+    python bench/loading.py --names 1281167
+
+Each start is a process of its own that reads a class folder of JPEGs; importing is not counted.
+The kinds of start take turns. `--names` measures what names of files take instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import statistics
+import subprocess
+import sys
+import tempfile
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+START = """
+import sys, time
+from resgen.train.data.images import Wanted
+from resgen.train.data.sources import load
+side = int(sys.argv[2])
+start = time.perf_counter()
+data = load(Wanted(f"folder:{sys.argv[1]}", 3, (side, side), 10))
+data.train.pixels[:: max(1, len(data.train) // 64)].sum()
+print(time.perf_counter() - start)
+"""
+
+
+def pictures(folder: Path, count: int, side: int) -> None:
+    """JPEGs of waves under noise, in ten classes."""
+    rng = np.random.default_rng(0)
+    wave = 120 + 60 * np.sin(np.arange(side) / 5)[:, None, None]
+    for label in range(10):
+        (folder / "train" / f"class-{label}").mkdir(parents=True)
+        for number in range(count // 10):
+            noisy = wave + rng.normal(0, 20, (side, side, 3)) + 8 * label
+            image = Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
+            image.save(folder / "train" / f"class-{label}" / f"{number:06}.jpg", quality=75)
+
+
+def seconds(folder: Path, side: int, cache: str) -> float:
+    """One start."""
+    done = subprocess.run(
+        [sys.executable, "-c", START, str(folder), str(side)],
+        env={**os.environ, "RESGEN_CACHE": cache}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return float(done.stdout)
+
+
+def starts(count: int, side: int, rounds: int) -> None:
+    """Prints the median of each kind of start, and how often the shortest of them fits in."""
+    with tempfile.TemporaryDirectory() as place:
+        folder, cache = Path(place) / "set", Path(place) / "cache"
+        pictures(folder, count, side)
+        taken: dict[str, list[float]] = {"nothing kept": [], "first": [], "from then on": []}
+        for _ in range(rounds):
+            taken["nothing kept"].append(seconds(folder, side, "off"))
+            for file in cache.glob("*"):
+                file.unlink()
+            taken["first"].append(seconds(folder, side, str(cache)))
+            taken["from then on"].append(seconds(folder, side, str(cache)))
+    print(f"{count:,} JPEGs of {side}x{side}, medians of {rounds} starts")
+    plain = statistics.median(taken["nothing kept"])
+    for kind, each in taken.items():
+        median = statistics.median(each)
+        print(f"  {kind:14} {median:7.2f} s  {plain / median:6.1f} x as fast")
+
+
+def names(count: int) -> None:
+    """Prints the bytes of ImageNet's names as one buffer, as strings, and as a worker gets them."""
+    import torch
+
+    from resgen.train.data.images import Files
+    from resgen.train.data.paths import Paths
+
+    called = [f"n{n % 1000:08}/n{n % 1000:08}_{n // 1000 * 7}.JPEG" for n in range(count)]
+    paths = Paths.of("imagenet/train/", called)
+    files = Files(paths, torch.zeros(count, dtype=torch.int64)).pick(torch.arange(count))
+    strings = sum(map(sys.getsizeof, paths)) + 8 * count
+    assert files.numbers is not None
+    held = (paths.text, paths.ends, files.labels, files.numbers)
+    print(f"{count:,} names: {sum(each.nbytes for each in held) / 1e6:.0f} MB with labels, numbers")
+    print(f"  as strings {strings / 1e6:.0f} MB, pickled {len(pickle.dumps([*paths])) / 1e6:.0f} MB")
+    print(f"  a worker is sent {len(ForkingPickler.dumps(files)):,} bytes")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--images", type=int, default=60_000)
+    parser.add_argument("--side", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--names", type=int, help="of so many files, and nothing else")
+    asked = parser.parse_args()
+    if asked.names:
+        names(asked.names)
+    else:
+        starts(asked.images, asked.side, asked.rounds)
