@@ -1,4 +1,4 @@
-"""How long a run waits for its images: decoded at each start, for the first time, from what is kept.
+"""How long a run waits for its images: decoded at each start, the first time, and kept.
 
     python bench/loading.py
     python bench/loading.py --images 60000 --side 32 --rounds 3
@@ -85,11 +85,12 @@ def names(count: int) -> None:
     called = [f"n{n % 1000:08}/n{n % 1000:08}_{n // 1000 * 7}.JPEG" for n in range(count)]
     paths = Paths.of("imagenet/train/", called)
     files = Files(paths, torch.zeros(count, dtype=torch.int64)).pick(torch.arange(count))
-    strings = sum(map(sys.getsizeof, paths)) + 8 * count
+    strings = (sum(map(sys.getsizeof, paths)) + 8 * count) / 1e6
     assert files.numbers is not None
     held = (paths.text, paths.ends, files.labels, files.numbers)
-    print(f"{count:,} names: {sum(each.nbytes for each in held) / 1e6:.0f} MB with labels, numbers")
-    print(f"  as strings {strings / 1e6:.0f} MB, pickled {len(pickle.dumps([*paths])) / 1e6:.0f} MB")
+    mine = sum(each.nbytes for each in held) / 1e6
+    print(f"{count:,} names: {mine:.0f} MB with labels and numbers")
+    print(f"  as strings {strings:.0f} MB, pickled {len(pickle.dumps([*paths])) / 1e6:.0f} MB")
     print(f"  a worker is sent {len(ForkingPickler.dumps(files)):,} bytes")
 
 
