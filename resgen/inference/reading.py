@@ -38,11 +38,14 @@ class _Pictures(Dataset[Tensor | str]):
 
 
 def read(
-    files: Stored, preparation: Preparation, *, batch: int, processes: int
+    files: Stored, preparation: Preparation, *, batch: int, processes: int, beside: int = 1
 ) -> Iterator[list[Tensor | str]]:
-    """Batches of images in the order of their files; a sentence for each that is none."""
+    """Batches of images in the order of their files; a sentence for each that is none.
+
+    Processes to decode with; how many read on this machine beside each other.
+    """
     image = 4 * preparation.channels * prod(preparation.size)
-    plan = crossing(image, batch, processes if len(files) > FEW else 0, room())
+    plan = crossing(image, batch, processes if len(files) > FEW else 0, room(beside))
     loader = DataLoader(
         _Pictures(files, preparation),
         batch_size=plan.images,

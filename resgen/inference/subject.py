@@ -168,6 +168,12 @@ def _of_fixed(name: str, kind: str, trained: Trained, which: Which, download: st
     )
     splits = {"train": data.train, "heldout": data.heldout, "test": data.test}
     split = which if which != "auto" else "heldout" if data.test is None else "test"
+    own = origin.data == called and origin.files is not None
+    if own and split != "test" and roster.digest(origin.files) != roster.digest(data.files):
+        raise UserError(
+            f"{name}: has other images than {trained.label} was trained on, so which were held out "
+            "is not known; --split test takes its test images"
+        )
     images = splits[split]
     if images is None:
         raise UserError(f"--split {which}: {called} has no such images; give heldout or train")

@@ -140,7 +140,10 @@ class FileFeed:
         for first in loaded:
             indices = waiting.popleft()
             images = self._joined(first, loaded, len(indices))
-            yield Batch(images, self.labels[split][indices].to(device, non_blocking=True))
+            labels = self.labels[split][indices]
+            if device.type == "cuda":
+                labels = labels.pin_memory()
+            yield Batch(images, labels.to(device, non_blocking=True))
 
     def _parts(self, split: str, images: list[int], piece: Piece | None) -> Iterator[Asked]:
         """A batch in as few pieces as may cross, as even as can be."""

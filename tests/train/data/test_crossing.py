@@ -169,7 +169,7 @@ def test_reading_keeps_order_and_faults_in_their_places(
     paths = [str(path) for path in sorted(tmp_path.iterdir())]
     plain = Preparation((6, 6), 1, (0.0,), (1 / 255,), 1.0)
     monkeypatch.setattr(reading, "FEW", 4)
-    monkeypatch.setattr(reading, "room", lambda: 7 * 4 * 36)
+    monkeypatch.setattr(reading, "room", lambda beside: 7 * 4 * 36)
     for processes in (0, 2):
         made = list(reading.read(paths, plain, batch=8, processes=processes))
         assert [len(each) for each in made] == [8, 8, 4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -348,3 +349,10 @@ def test_a_run_is_tested_on_its_own_tables(
         found = subject.chosen(network, None, which)  # type: ignore[arg-type]
         assert (found.data, len(found.images)) == ("hf:shards", count)
     assert tables.facts(str(path), "never") == ("hf:shards", 2)
+    # Others in their place: the test images can still be tested on.
+    shutil.rmtree(path)
+    made["train"].reverse()
+    as_parquet(path, made, features())
+    with pytest.raises(UserError, match="so which were held out is not known; --split test takes"):
+        subject.chosen(network, None, "heldout")
+    assert len(subject.chosen(network, None, "auto").images) == 3
