@@ -168,8 +168,7 @@ def _of_fixed(name: str, kind: str, trained: Trained, which: Which, download: st
     )
     splits = {"train": data.train, "heldout": data.heldout, "test": data.test}
     split = which if which != "auto" else "heldout" if data.test is None else "test"
-    own = origin.data == called and origin.files is not None
-    if own and split != "test" and roster.digest(origin.files) != roster.digest(data.files):
+    if split != "test" and origin.data == called and _cut_otherwise(origin.files, data.files):
         raise UserError(
             f"{name}: has other images than {trained.label} was trained on, so which were held out "
             "is not known; --split test takes its test images"
@@ -178,6 +177,14 @@ def _of_fixed(name: str, kind: str, trained: Trained, which: Which, download: st
     if images is None:
         raise UserError(f"--split {which}: {called} has no such images; give heldout or train")
     return _named(Subject(called, _WORDS[split], images, data.notes), data.classes, trained)
+
+
+def _cut_otherwise(before: torch.Tensor | None, now: torch.Tensor | None) -> bool:
+    """Whether held-out images were cut from others than those that are there now."""
+    if before is None or now is None:
+        return False
+    own = any(each.startswith("val ") for each in roster.unpack(now))
+    return not own and roster.digest(before) != roster.digest(now)
 
 
 # ---- classes

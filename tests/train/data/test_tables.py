@@ -349,10 +349,13 @@ def test_a_run_is_tested_on_its_own_tables(
         found = subject.chosen(network, None, which)  # type: ignore[arg-type]
         assert (found.data, len(found.images)) == ("hf:shards", count)
     assert tables.facts(str(path), "never") == ("hf:shards", 2)
-    # Others in their place: the test images can still be tested on.
-    shutil.rmtree(path)
-    made["train"].reverse()
-    as_parquet(path, made, features())
+    # Others in their place: its own splits are still known, a cut is not.
+    for counts, found in ((COUNTS, ("heldout", "auto")), ({"train": 16, "test": 3}, ("auto",))):
+        shutil.rmtree(path)
+        made = splits(counts, size=(8, 8), mode="L")
+        made["train"].reverse()
+        as_parquet(path, made, features())
+        for which in found:
+            subject.chosen(network, None, which)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="so which were held out is not known; --split test takes"):
         subject.chosen(network, None, "heldout")
-    assert len(subject.chosen(network, None, "auto").images) == 3
