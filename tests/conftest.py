@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["tests.training", "tests.launched", "tests.experiments", "tests.browsers"]
+
+# Tests begin with nothing kept, and leave nothing in the user's folders; processes they start too.
+os.environ["RESGEN_CACHE"] = "off"
 
 GOLDEN_OUTPUT = Path(__file__).parent / "golden_output"
 

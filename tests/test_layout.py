@@ -50,8 +50,9 @@ ROOMS = {
     "train.recipe": "keys defaults said parts groups lamb optimizers rate schema",
     "train.device": "place engine machine meeting voice processes recompute",
     "train.data": (
-        "seeds images facts roster decoding levels listing cifar folder order draws cropping "
-        "operations randomly preparing augment feed workers filefeed sources"
+        "seeds images paths facts roster decoding levels listing keeping gathering cifar folder "
+        "tables order draws cropping operations randomly preparing augment feed workers crossing "
+        "filefeed sources"
     ),
     "train.run": (
         "log signals lock settings early counting metrics differing board figures loop network fit "

@@ -72,7 +72,9 @@ class Test:
     workers: Annotated[
         int | None, Option(help="Processes that decode images.", min=0, show_default="spare ones")
     ] = None
-    download: Annotated[bool, Option("--download", help="Fetch CIFAR if missing.")] = False
+    download: Annotated[bool, Option("--download", help="Fetch CIFAR or hf:NAME if missing.")] = (
+        False
+    )
     skip_bad_images: Annotated[
         bool, Option("--skip-bad-images", help="Leave unreadable images out.")
     ] = False

@@ -134,7 +134,7 @@ def typed(ctx: typer.Context) -> set[str]:
     return found
 
 
-DATA = "digits, cifar10[:PATH], cifar100[:PATH], folder:PATH, synthetic."
+DATA = "digits, cifar10[:PATH], cifar100[:PATH], folder:PATH, hf:NAME|PATH, synthetic."
 """What --data takes, for its help."""
 
 

@@ -41,8 +41,11 @@ RULES = (
     Needs("--measure", ("--plan",)),
     Needs("--head", ("--init-from",)),
     Needs("--normalize", ("--init-from",)),
-    Needs("--download", ("--data cifar10", "--data cifar100", "--init-from reference")),
-    Needs("--skip-bad-images", ("--data folder",)),
+    Needs(
+        "--download",
+        ("--data cifar10", "--data cifar100", "--data hf", "--init-from reference"),
+    ),
+    Needs("--skip-bad-images", ("--data folder", "--data hf")),
 )
 
 

@@ -208,7 +208,7 @@ class Reading:
         None
     )
     download: Annotated[
-        bool, Option("--download", help="Fetch CIFAR, or `reference`, if missing.")
+        bool, Option("--download", help="Fetch CIFAR, hf:NAME or `reference`, if missing.")
     ] = False
     skip_bad_images: Annotated[
         bool, Option("--skip-bad-images", help="Leave unreadable images out.")

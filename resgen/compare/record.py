@@ -18,6 +18,7 @@ from resgen.report.points import RESULT
 from resgen.spec import load_spec
 from resgen.spec.loading import RUN_SPEC, resolved_data, runs_in
 from resgen.spec.reading import read_document
+from resgen.train.data.facts import titled
 from resgen.train.recipe import Recipe, read_recipe
 from resgen.train.run import metrics
 
@@ -156,8 +157,10 @@ def _data(result: Mapping[str, Any], environment: Mapping[str, Any]) -> dict[str
     typed = _typed(environment, "--data", "digits")
     if typed is None:
         return None
-    kind, _, path = typed.partition(":")
-    return {"name": f"folder:{Path(path).absolute().name}" if kind == "folder" else kind}
+    try:
+        return {"name": titled(typed)}
+    except UserError:
+        return None
 
 
 def _place(result: Mapping[str, Any], environment: Mapping[str, Any]) -> dict[str, Any]:

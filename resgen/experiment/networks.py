@@ -18,7 +18,7 @@ from resgen.spec.assigning import set_values
 from resgen.spec.loading import resolved_data
 from resgen.spec.reading import parse_document, validate
 from resgen.spec.text import plain, spec_text
-from resgen.train.data.facts import check, fixed, split_name
+from resgen.train.data.facts import UNKNOWN, absolute, check, fixed, split_name
 from resgen.train.data.images import Wanted
 from resgen.train.recipe.keys import read_recipe
 from resgen.words import overridden
@@ -109,7 +109,7 @@ def _fitted(spec: Spec, goal: Fit) -> tuple[Mapping[str, object], str]:
 def _check_data(spec: Spec, data: str) -> None:
     """Raises UserError where the network cannot learn the data, as far as one can see unread."""
     kind_, _ = split_name(data)
-    if kind_ != "folder":
+    if kind_ not in UNKNOWN:
         size = (spec.input.size[0], spec.input.size[1])
         wanted = Wanted(data, channels=spec.input.channels, size=size, classes=spec.classes)
         check(fixed(kind_, wanted), wanted)
@@ -118,7 +118,9 @@ def _check_data(spec: Spec, data: str) -> None:
 def _data(data: str) -> str:
     """The data set, wherever it lies; a folder of images is known by its place alone."""
     name, _, path = data.partition(":")
-    return f"{name}:{Path(path).resolve()}" if name == "folder" else name
+    if name == "folder":
+        return f"{name}:{Path(path).resolve()}"
+    return absolute(data) if name == "hf" else name
 
 
 def _last_of_each(changes: Iterable[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from resgen.experiment.networks import Around, Made, made
 from resgen.experiment.runs import COMMAND, Planned, digest
 from resgen.files import check_folder, kind, make_folder, write_whole
 from resgen.spec.writing import block_text
-from resgen.train.data.facts import split_name
+from resgen.train.data.facts import Table, placed, split_name
 
 RUNS, SPECS, EXPERIMENT = "runs", "specs", "experiment.yaml"
 
@@ -101,8 +101,11 @@ def plan(path_or_name: str, choice: Choice, root: Path, means: Means) -> Study:
 
 def _check_data(data: str) -> None:
     """Raises UserError for data that no run could read."""
-    _, path = split_name(data)
-    if path and kind(Path(path)) == "nothing":
+    name, text = split_name(data)
+    path = placed(data)
+    if path is None or (name == "hf" and Table.of(text).of_hub):
+        return
+    if kind(path) == "nothing":
         raise UserError(f"--data {data}: there is no {path}")
 
 

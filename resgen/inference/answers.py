@@ -50,7 +50,8 @@ def answers(
     start = time.perf_counter()
     with torch.inference_mode():
         # Of fewer images than processes the last processes have none.
-        made = batches(part, trained, batch, engine, processes) if len(part) else ()
+        made = batches(part, trained, batch, engine, processes, world.local_size)
+        made = made if len(part) else iter(())
         for inputs, labels, failed in made:
             if failed and bad_images == "refuse":
                 raise UserError(f"{failed[0]}; repair it, or leave such out: --skip-bad-images")
@@ -98,7 +99,7 @@ def ranked(logits: Tensor, top: int) -> list[list[int]]:
 
 
 def batches(
-    images: Split, trained: Trained, batch: int, engine: Engine, processes: int
+    images: Split, trained: Trained, batch: int, engine: Engine, processes: int, beside: int = 1
 ) -> Iterator[tuple[Tensor, Tensor, list[str]]]:
     """(images on the device, labels, what could not be read)."""
     prepared, layout = trained.preparation, engine.memory_format
@@ -108,7 +109,7 @@ def batches(
         ):
             yield prepared.batch(pixels.to(engine.device), layout), labels, []
         return
-    loaded = read(images.paths, prepared, batch=batch, processes=processes)
+    loaded = read(images, prepared, batch=batch, processes=processes, beside=beside)
     for items, labels in zip(loaded, torch.split(images.labels, batch), strict=True):
         good = [i for i, item in enumerate(items) if isinstance(item, Tensor)]
         pictures = [item for item in items if isinstance(item, Tensor)]

@@ -9,6 +9,7 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -20,7 +21,8 @@ from resgen.train.data import roster, sources
 from resgen.train.data.facts import FIXED, split_name
 from resgen.train.data.folder import SPLITS
 from resgen.train.data.images import Files, Images, Split, Wanted, cut
-from resgen.train.data.listing import Found, classes_of, find
+from resgen.train.data.listing import classes_of, find
+from resgen.train.data.paths import Paths
 from resgen.words import joined
 
 Which = Literal["auto", "train", "heldout", "test"]
@@ -93,7 +95,7 @@ def _of_folder(path: Path, trained: Trained, which: Which) -> Subject:
         raise UserError(f"--split {which}: {path} has no such images (it has {joined(there)})")
     # Where the held-out images are, they were cut from the training images.
     found, classes = _trained_on(path, name, trained)
-    train, heldout = cut(Files(found.paths, torch.tensor(found.labels)), trained.origin.heldout)
+    train, heldout = cut(found, trained.origin.heldout)
     images = train if which == "train" else heldout
     split = "train" if which == "train" else "heldout"
     return _named(Subject(name, _WORDS[split], images), classes, trained)
@@ -103,12 +105,11 @@ def _split(path: Path, name: str, split: str, trained: Trained) -> Subject:
     notes: list[str] = []
     classes = classes_of(path)
     _refuse_unknown(str(path), classes, trained)
-    found = find(path, classes, notes)
-    images = Files(found.paths, torch.tensor(found.labels))
+    images = find(path, classes, notes)
     return _named(Subject(name, split, images, tuple(notes)), classes, trained)
 
 
-def _trained_on(path: Path, name: str, trained: Trained) -> tuple[Found, tuple[str, ...]]:
+def _trained_on(path: Path, name: str, trained: Trained) -> tuple[Files, tuple[str, ...]]:
     """The training images before the run's cut, in the order they were cut in."""
     origin, way_out = trained.origin, f"; test on all of them: --data folder:{path / 'train'}"
     if origin.data != name:
@@ -125,11 +126,11 @@ def _trained_on(path: Path, name: str, trained: Trained) -> tuple[Found, tuple[s
         of = [each.split(os.sep)[1] for each in names]
         classes = tuple(sorted({*of}))
         numbers = {each: number for number, each in enumerate(classes)}
-        paths = tuple(str(path / each) for each in names)
-        found = Found(paths, tuple(numbers[each] for each in of))
-    if len(found.paths) != origin.train + origin.heldout:
+        paths = Paths.of(str(path / " ")[:-1], names)
+        found = Files(paths, torch.tensor([numbers[each] for each in of]))
+    if len(found) != origin.train + origin.heldout:
         raise UserError(
-            f"{path}: has {len(found.paths):,} training images where the run had "
+            f"{path}: has {len(found):,} training images where the run had "
             f"{origin.train + origin.heldout:,}, so which it held out is not known{way_out}"
         )
     return found, classes
@@ -152,22 +153,38 @@ def _of_fixed(name: str, kind: str, trained: Trained, which: Which, download: st
     origin, prepared = trained.origin, trained.preparation
     known = FIXED.get(kind)
     height, width = trained.spec.input.size
+    called, classes = kind, known.classes if known else len(trained.classes)
+    if kind == "hf":  # classes are matched by name; it may have others
+        called, classes = sources.classes(Wanted(name, download=download))
     data = sources.load(
         Wanted(
             name,
             channels=known.channels if known else prepared.channels,
             size=(height, width),
-            classes=known.classes if known else len(trained.classes),
-            heldout=origin.heldout if origin.data == kind else None,
+            classes=classes,
+            heldout=origin.heldout if origin.data == called else None,
             download=download,
         )
     )
     splits = {"train": data.train, "heldout": data.heldout, "test": data.test}
     split = which if which != "auto" else "heldout" if data.test is None else "test"
+    if split != "test" and origin.data == called and _cut_otherwise(origin.files, data.files):
+        raise UserError(
+            f"{name}: has other images than {trained.label} was trained on, so which were held out "
+            "is not known; --split test takes its test images"
+        )
     images = splits[split]
     if images is None:
-        raise UserError(f"--split {which}: {kind} has no such images; give heldout or train")
-    return _named(Subject(kind, _WORDS[split], images, data.notes), data.classes, trained)
+        raise UserError(f"--split {which}: {called} has no such images; give heldout or train")
+    return _named(Subject(called, _WORDS[split], images, data.notes), data.classes, trained)
+
+
+def _cut_otherwise(before: torch.Tensor | None, now: torch.Tensor | None) -> bool:
+    """Whether held-out images were cut from others than those that are there now."""
+    if before is None or now is None:
+        return False
+    own = any(each.startswith("val ") for each in roster.unpack(now))
+    return not own and roster.digest(before) != roster.digest(now)
 
 
 # ---- classes
@@ -184,7 +201,7 @@ def _named(subject: Subject, classes: Sequence[str], trained: Trained) -> Subjec
     mapped = (
         Images(images.pixels, labels)
         if isinstance(images, Images)
-        else Files(images.paths, labels, images.channels)
+        else replace(images, labels=labels)
     )
     return subject._replace(images=mapped, notes=tuple(notes))
 

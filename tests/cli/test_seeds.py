@@ -181,7 +181,7 @@ def test_images_are_read_once_for_all_seeds(
 ) -> None:
     read: list[object] = []
     load = sources.load
-    monkeypatch.setattr(sources, "load", lambda wanted: read.append(wanted) or load(wanted))
+    monkeypatch.setattr(sources, "load", lambda *asked: read.append(asked) or load(*asked))
     splits: list[int] = []
     one = runs._train_one
     monkeypatch.setattr(

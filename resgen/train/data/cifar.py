@@ -8,6 +8,7 @@ of label bytes followed by 3,072 pixels, which needs no such trust.
 from __future__ import annotations
 
 import lzma
+import os
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,7 +23,9 @@ import torch
 from torchvision import datasets
 
 from resgen.errors import UserError
+from resgen.train.data import keeping
 from resgen.train.data.images import Data, Images, Wanted, cut
+from resgen.train.data.levels import measured
 
 PIXELS = 3 * 32 * 32
 
@@ -63,11 +66,37 @@ def load(kind: str, path: Path, wanted: Wanted) -> Data:
     form = FORMS[kind]
     if wanted.download == "allowed" and not _present(path, form):
         _download(path, form)
-    with _unpacked(path, form, kind) as folder:
+    place, source = f"{kind}:{os.path.abspath(path)}", _source(path, form, kind)
+    kept = keeping.decoded(
+        place, (wanted.heldout,), lambda: _stamp(source), lambda: _read(source, form, wanted)
+    )  # fmt: skip
+    assert kept is not None
+    splits, words = kept.splits, kept.words
+    return Data(
+        kind, tuple(words["classes"]), splits["train"], splits["heldout"], splits["test"],
+        tuple(words["mean"]), tuple(words["std"]), kept.notes, entry=kept.entry,
+    )  # fmt: skip
+
+
+def _read(source: Path, form: Form, wanted: Wanted) -> keeping.Kept:
+    with _unpacked(source, form) as folder:
         read = _binary if folder.name == form.binary_folder else _python
-        train, test, classes = read(folder, form)
-    held = wanted.heldout or min(5000, max(1, len(train) // 10))
-    return Data(kind, classes, *cut(train, held), test)
+        whole, test, classes = read(folder, form)
+    held = wanted.heldout or min(5000, max(1, len(whole) // 10))
+    train, heldout = cut(whole, held)
+    assert isinstance(train, Images)
+    assert isinstance(heldout, Images)
+    mean, std = measured([train.pixels])
+    words = {"classes": classes, "mean": mean, "std": std}
+    return keeping.Kept({"train": train, "heldout": heldout, "test": test}, words)
+
+
+def _stamp(source: Path) -> str:
+    files = sorted(source.iterdir()) if source.is_dir() else [source]
+    try:
+        return keeping.stamp([file.name.encode() for file in files], map(str, files))
+    except OSError as error:
+        raise UserError(f"{error.filename or source}: cannot be read: {error.strerror}") from None
 
 
 def _present(path: Path, form: Form) -> bool:
@@ -76,7 +105,7 @@ def _present(path: Path, form: Form) -> bool:
 
 
 def _download(path: Path, form: Form) -> None:
-    """By one process of each machine; the others wait for it in the caller's barrier."""
+    """By one process of each machine, while the others wait for it."""
     try:
         form.reader(str(path), download=True)
     except (OSError, RuntimeError) as error:
@@ -86,20 +115,26 @@ def _download(path: Path, form: Form) -> None:
         ) from None
 
 
-@contextmanager
-def _unpacked(path: Path, form: Form, kind: str) -> Iterator[Path]:
-    """The folder of the files; of an archive, for as long as they are read."""
+def _source(path: Path, form: Form, kind: str) -> Path:
+    """The folder of the files, or the archive that has them."""
     for folder in (path, path / form.folder, path / form.binary_folder):
         if folder.is_dir() and folder.name in (form.folder, form.binary_folder):
-            yield folder
-            return
-    archives = (path, path / form.archive, path / form.binary_archive)
-    archive = next((each for each in archives if each.is_file()), None)
-    if archive is None:
-        raise UserError(
-            f"--data {kind}: put {form.archive} or {form.binary_archive}, or what it unpacks to, "
-            f"into {path}, write {kind}:PATH, or add --download"
-        )
+            return folder
+    for archive in (path, path / form.archive, path / form.binary_archive):
+        if archive.is_file():
+            return archive
+    raise UserError(
+        f"--data {kind}: put {form.archive} or {form.binary_archive}, or what it unpacks to, "
+        f"into {path}, write {kind}:PATH, or add --download"
+    )
+
+
+@contextmanager
+def _unpacked(archive: Path, form: Form) -> Iterator[Path]:
+    """The folder itself, or what is in the archive, for as long as it is read."""
+    if archive.is_dir():
+        yield archive
+        return
     with TemporaryDirectory() as place:
         try:
             with tarfile.open(archive) as files:

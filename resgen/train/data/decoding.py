@@ -8,12 +8,13 @@ orientation says. Of several pages or frames the first is read.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from resgen.errors import UserError
+from resgen.train.data.images import Encoded
 
 LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 """Pixels of the largest image that is decoded: Pillow's own limit."""
@@ -54,9 +56,9 @@ class Header(NamedTuple):
     """Whether more images follow: a TIFF's pages, an animation's frames."""
 
 
-def header(path: str) -> Header:
+def header(picture: str | Encoded) -> Header:
     """Read without the pixels. Raises UserError like `decode`."""
-    with _opened(path) as image:
+    with _opened(picture) as image:
         width, height = image.size
         # Pillow says a TIFF's size upright, and others' as they lie in the file. A PNG's own
         # getexif reads all pixels first, since the orientation may stand behind them.
@@ -77,12 +79,12 @@ def _has_pages(image: Image.Image) -> bool:
         return True
 
 
-def decode(path: str, mode: str | None = None) -> Image.Image:
+def decode(picture: str | Encoded, mode: str | None = None) -> Image.Image:
     """The image in grey (L) or colour (RGB), or in which of them it is.
 
     Raises UserError that names the file where it cannot be read.
     """
-    with _opened(path) as image:
+    with _opened(picture) as image:
         image.load()
         # A TIFF's orientation is gone by now: Pillow has turned it.
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
@@ -99,16 +101,23 @@ def as_pixels(image: Image.Image) -> Tensor:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[Image.Image]:
+def _opened(picture: str | Encoded) -> Iterator[Image.Image]:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ValueError("no regular file")
-        # Given the file and not its name, Pillow does not map it into memory; a turned TIFF is
-        # garbled there.
-        with open(path, "rb") as file, Image.open(file) as image:
+        with _content(picture) as file, Image.open(file) as image:
             yield image
     except Exception as error:  # Pillow's readers raise all kinds
-        raise UserError(f"{path}: unreadable image ({_reason(error)}); {WAY_OUT}") from None
+        name = picture if isinstance(picture, str) else picture.name
+        raise UserError(f"{name}: unreadable image ({_reason(error)}); {WAY_OUT}") from None
+
+
+def _content(picture: str | Encoded) -> IO[bytes]:
+    if not isinstance(picture, str):
+        return io.BytesIO(picture.content)
+    if not stat.S_ISREG(os.stat(picture).st_mode):
+        raise ValueError("no regular file")
+    # Given the file and not its name, Pillow does not map it into memory; a turned TIFF is
+    # garbled there.
+    return open(picture, "rb")
 
 
 def _reason(error: Exception) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
 from typing import NamedTuple
 
 from resgen.errors import UserError
 from resgen.train.data.images import Data, Wanted, check_cut
 
-NAMES = ("digits", "cifar10", "cifar100", "folder:PATH", "synthetic")
-# Those that take a path behind a colon, and the one that is nothing without it.
-_WITH_PATH = ("cifar10", "cifar100", "folder")
+NAMES = ("digits", "cifar10", "cifar100", "folder:PATH", "hf:NAME|PATH", "synthetic")
+# Those that take a path behind a colon, and those that are nothing without it.
+_WITH_PATH = ("cifar10", "cifar100", "folder", "hf")
 _WITHOUT_PATH = ("digits", "cifar10", "cifar100", "synthetic")
+
+UNKNOWN = ("folder", "hf")
+"""Those of which nothing is known before one looks."""
 
 
 class Facts(NamedTuple):
@@ -76,8 +82,72 @@ def split_name(name: str) -> tuple[str, str]:
     return kind, path
 
 
+class Table(NamedTuple):
+    """A data set of the library `datasets`: where it is, and what it is to be read by."""
+
+    where: str
+    """A folder, a file, or a name on the Hugging Face Hub."""
+    image: str | None = None
+    """The column of the images; the only one of that type where None, and so of the labels."""
+    label: str | None = None
+    config: str | None = None
+    revision: str | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Table:
+        """`WHERE,label=fine_label`. Raises UserError for a key that there is not."""
+        parts, words = text.split(","), dict[str, str]()
+        while len(parts) > 1 and "=" in parts[-1]:
+            key, _, value = parts.pop().partition("=")
+            if key not in cls._fields[1:] or not value:
+                raise UserError(
+                    f"--data hf:{text}: {key}={value} says nothing; known are "
+                    f"{', '.join(f'{each}=...' for each in cls._fields[1:])}"
+                )
+            words[key] = value
+        return cls(",".join(parts), **words)
+
+    def text(self, where: str) -> str:
+        """The same at another place, as it is typed."""
+        words = (f",{key}={value}" for key, value in zip(self._fields, self, strict=True) if value)
+        return where + "".join(list(words)[1:])
+
+    @property
+    def of_hub(self) -> bool:
+        """Whether it is, or may be, a name on the Hub: something on this machine comes first."""
+        named = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", self.where)
+        return named is not None and not Path(self.where).exists()
+
+
+def placed(name: str) -> Path | None:
+    """The file or folder that a name says; of a table it may be a name on the Hub."""
+    kind, text = split_name(name)
+    if kind == "hf":
+        return Path(Table.of(text).where)
+    return Path(text) if text else None
+
+
+def absolute(name: str) -> str:
+    """The name with the whole path, by which the images are found again from any folder."""
+    kind, text = split_name(name)
+    if not text or (kind == "hf" and Table.of(text).of_hub):
+        return name
+    where = os.path.abspath(str(placed(name)))
+    return f"{kind}:{Table.of(text).text(where) if kind == 'hf' else where}"
+
+
+def titled(name: str) -> str:
+    """What it is called in reports: `digits`, `folder:flowers`, `hf:user/name`."""
+    kind, text = split_name(name)
+    if kind not in UNKNOWN:
+        return kind
+    if kind == "hf" and Table.of(text).of_hub:
+        return f"hf:{Table.of(text).where}"
+    return f"{kind}:{Path(os.path.abspath(str(placed(name)))).name}"
+
+
 def fixed(kind: str, wanted: Wanted) -> Facts:
-    """Those of every set but a folder's, from what its publisher says of it."""
+    """Those of every set that is known beforehand, from what its publisher says of it."""
     if kind == "synthetic":
         known = Fixed(*SYNTHETIC, wanted.classes, wanted.channels)
     else:

@@ -1,18 +1,26 @@
-"""Images decoded and cut to size by worker processes, for sets too large to hold in memory."""
+"""Images decoded and cut to size by worker processes, for sets too large to hold in memory.
+
+A batch is made in pieces, by all workers together; how many are under way is bounded by bytes.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
+from itertools import chain, pairwise
+from math import prod
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from resgen.errors import UserError
 from resgen.train.data import workers
 from resgen.train.data.cropping import together
+from resgen.train.data.crossing import crossing, room
 from resgen.train.data.decoding import as_pixels, decode
 from resgen.train.data.feed import Batch, Cutting, Making, Piece
 from resgen.train.data.images import Data, Files
@@ -20,30 +28,30 @@ from resgen.train.data.seeds import generator
 
 
 class Asked(NamedTuple):
-    """A batch to make: a split's images by number, for training those of a piece."""
+    """What a worker makes at a time: a split's images by number, for training those of a piece."""
 
     split: str
     images: list[int]
     piece: Piece | None = None
 
 
-class _Pictures(Dataset[tuple[Tensor, Tensor] | str]):
-    """Asked -> (uint8 images of the network's size, labels), or the sentence of what went wrong."""
+class _Pictures(Dataset[Tensor | str]):
+    """Asked -> uint8 images of the network's size, or the sentence of what went wrong."""
 
     def __init__(self, files: dict[str, Files], cutting: Cutting) -> None:
         self.files, self.cutting = files, cutting
 
-    def __getitem__(self, asked: Asked) -> tuple[Tensor, Tensor] | str:
+    def __getitem__(self, asked: Asked) -> Tensor | str:
         files = self.files[asked.split]
         mode = "L" if files.channels == 1 else "RGB"
         try:
             pictures = [
-                cut(as_pixels(decode(files.paths[number], mode)))
+                cut(as_pixels(decode(files[number], mode)))
                 for number, cut in zip(asked.images, self._cuts(asked), strict=True)
             ]
         except UserError as error:
             return str(error)
-        return together(pictures), files.labels[asked.images]
+        return together(pictures)
 
     def _cuts(self, asked: Asked) -> list[Callable[[Tensor], Tensor]]:
         """For each image what makes it one of the network's size."""
@@ -74,24 +82,31 @@ def _as_it_is(made: Any) -> Any:
 class FileFeed:
     """Batches from files: decoded and cut by workers, all else of them done on the device."""
 
-    def __init__(self, data: Data, making: Making, *, processes: int) -> None:
+    def __init__(
+        self, data: Data, making: Making, *, processes: int, beside: int = 1
+    ) -> None:  # fmt: skip
+        """Processes to decode with; how many train on this machine beside each other."""
         self.making = making
         found = {"train": data.train, "heldout": data.heldout, "test": data.test}
         files = {name: split for name, split in found.items() if isinstance(split, Files)}
+        self.labels = {name: split.labels for name, split in files.items()}
+        cutting = making.cutting
+        image = data.train.channels * max(map(prod, (cutting.size, cutting.train_size)))
+        self.crossing = crossing(image, cutting.order.batch, processes, room(beside))
         self.wanted = _Wanted()
         self.turn = 0
         self.loader = DataLoader(
-            _Pictures(files, making.cutting),
+            _Pictures(files, cutting),
             sampler=self.wanted,
             batch_size=None,
             collate_fn=_as_it_is,
-            num_workers=processes,
-            persistent_workers=processes > 0,
-            prefetch_factor=4 if processes else None,
+            num_workers=self.crossing.processes,
+            persistent_workers=self.crossing.processes > 0,
+            prefetch_factor=self.crossing.ahead or None,
             pin_memory=making.device.type == "cuda",
             worker_init_fn=workers.deaf,
             # Of its own: what it draws for its workers must not move the network's dropout.
-            generator=generator(making.cutting.order.seed, "loader"),
+            generator=generator(cutting.order.seed, "loader"),
         )
 
     def open(self) -> AbstractContextManager[None]:
@@ -100,25 +115,67 @@ class FileFeed:
 
     def train(self, pieces: Iterable[Piece]) -> Iterator[Batch]:
         """An augmented batch for each piece."""
-        pieces = list(pieces)
-        loaded = self._loaded(
-            Asked("train", self.making.cutting.indices(piece).tolist(), piece) for piece in pieces
-        )
-        for piece, (images, labels) in zip(pieces, loaded, strict=True):
+        pieces, indices = list(pieces), self.making.cutting.indices
+        batches = self._batches("train", ((indices(piece), piece) for piece in pieces))
+        for piece, (images, labels) in zip(pieces, batches, strict=True):
             yield self.making.moving(piece, images, labels)
 
     def still(self, which: str, indices: Iterable[Tensor]) -> Iterator[Batch]:
         """The images of a split as they are, a batch for each tensor of indices."""
-        for images, labels in self._loaded([Asked(which, each.tolist()) for each in indices]):
+        for images, labels in self._batches(which, ((each, None) for each in indices)):
             yield self.making.still(images, labels)
 
-    def _loaded(self, batches: Iterable[Asked]) -> Iterator[Batch]:
+    def _batches(
+        self, split: str, wanted: Iterable[tuple[Tensor, Piece | None]]
+    ) -> Iterator[Batch]:
+        """Bytes and labels on the device."""
+        waiting: deque[Tensor] = deque()
+
+        def asked() -> Iterator[Asked]:
+            for indices, piece in wanted:
+                waiting.append(indices)
+                yield from self._parts(split, indices.tolist(), piece)
+
+        loaded, device = self._loaded(asked()), self.making.device
+        for first in loaded:
+            indices = waiting.popleft()
+            images = self._joined(first, loaded, len(indices))
+            labels = self.labels[split][indices]
+            if device.type == "cuda":
+                labels = labels.pin_memory()
+            yield Batch(images, labels.to(device, non_blocking=True))
+
+    def _parts(self, split: str, images: list[int], piece: Piece | None) -> Iterator[Asked]:
+        """A batch in as few pieces as may cross, as even as can be."""
+        count = -(-len(images) // self.crossing.images)
+        edges = [len(images) * part // count for part in range(count + 1)]
+        for low, high in pairwise(edges):
+            # What is drawn for an image follows from its place in the batch.
+            part = piece and Piece(piece.step, piece.share[low:high])
+            yield Asked(split, images[low:high], part)
+
+    def _joined(self, first: Tensor, more: Iterator[Tensor], count: int) -> Tensor:
+        """The pieces of a batch, each let go where it is copied."""
+        device = self.making.device
+        if len(first) == count:
+            return first.to(device, non_blocking=True)
+        rows = first.permute(0, 2, 3, 1)
+        batch = torch.empty(count, *rows.shape[1:], dtype=rows.dtype, device=device)
+        done = 0
+        for part in chain((first,), more):
+            batch[done : done + len(part)].copy_(part.permute(0, 2, 3, 1), non_blocking=True)
+            done += len(part)
+            if done == count:
+                break
+        return batch.permute(0, 3, 1, 2)
+
+    def _loaded(self, asked: Iterable[Asked]) -> Iterator[Tensor]:
         self.turn += 1
-        turn, self.wanted.batches = self.turn, batches
+        turn, self.wanted.batches = self.turn, asked
         with workers.born():
             iterator = iter(self.loader)
         for loaded in iterator:
             assert turn == self.turn, "the loader makes one sequence of batches at a time"
             if isinstance(loaded, str):
                 raise UserError(loaded)
-            yield Batch(*(part.to(self.making.device, non_blocking=True) for part in loaded))
+            yield loaded

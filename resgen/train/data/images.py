@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from resgen.errors import UserError
 from resgen.train.data.seeds import generator
@@ -36,28 +37,55 @@ class Images:
         return Images(self.pixels[indices], self.labels[indices])
 
 
+class Encoded(NamedTuple):
+    """An image file's content that lies in no file of its own, and the name it goes by."""
+
+    name: str
+    content: bytes
+
+
+class Stored(Protocol):
+    """Image files by number: each a path, or its content."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> str | Encoded: ...
+
+
 @dataclass(frozen=True)
 class Files:
-    """Images on disk, decoded when they are needed: a path and a label each."""
+    """Images that are decoded when they are needed: which of those stored, and a label each."""
 
-    paths: tuple[str, ...]
+    stored: Stored
     labels: torch.Tensor
     channels: int = 3
+    numbers: torch.Tensor | None = None
+    """Of the stored ones; None where they are all of them, in their order."""
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __getitem__(self, number: int) -> str | Encoded:
+        return self.stored[number if self.numbers is None else int(self.numbers[number])]
 
     def to(self, device: torch.device) -> Files:
         """Themselves: each batch is moved as it is decoded."""
         return self
 
     def pick(self, indices: torch.Tensor) -> Files:
-        """The files of these indices, in this order."""
-        paths = tuple(self.paths[i] for i in indices.tolist())
-        return Files(paths, self.labels[indices], self.channels)
+        """The files of these indices, in this order; what is stored is shared."""
+        numbers = indices if self.numbers is None else self.numbers[indices]
+        return replace(self, labels=self.labels[indices], numbers=numbers)
 
 
 Split = Images | Files
+
+
+class Entry(NamedTuple):
+    """Images that are kept decoded: the file, and what they were made from, as a hash."""
+
+    path: Path
+    key: str
 
 
 @dataclass(frozen=True)
@@ -76,6 +104,8 @@ class Data:
     """Which files the training and held-out images are, packed by `roster.pack`."""
     place: str = ""
     """The name with the whole path, by which the images are found again."""
+    entry: Entry | None = None
+    """Where this machine keeps them decoded."""
 
     def to(self, device: torch.device) -> Data:
         """The same with what is held in memory on a device."""

@@ -1,4 +1,4 @@
-"""PATH/SPLIT/CLASS/... -> the image files of a split and their labels."""
+"""PATH/CLASS/... -> the image files of a split and their labels."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+import torch
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from resgen.errors import UserError
-
-
-class Found(NamedTuple):
-    """A split's files and their labels."""
-
-    paths: tuple[str, ...]
-    labels: tuple[int, ...]
+from resgen.train.data.images import Files
+from resgen.train.data.paths import Paths
 
 
 def classes_of(path: Path) -> tuple[str, ...]:
@@ -28,8 +23,11 @@ def classes_of(path: Path) -> tuple[str, ...]:
     return names
 
 
-def find(path: Path, classes: Sequence[str], notes: list[str]) -> Found:
-    """The images of a split, with a note on what is left out. Raises UserError, and OSError."""
+def find(path: Path, classes: Sequence[str], notes: list[str]) -> Files:
+    """The images of a split, with a note on what is left out. Raises UserError, and OSError.
+
+    Their names begin behind the split's path.
+    """
     here = classes_of(path)
     missing = sorted(set(classes) - set(here))
     extra = sorted(set(here) - set(classes))
@@ -37,15 +35,17 @@ def find(path: Path, classes: Sequence[str], notes: list[str]) -> Found:
         differences = [f"without {_list(missing)}"] * bool(missing)
         differences += [f"with {_list(extra)} that train has not"] * bool(extra)
         raise UserError(f"{path}: other classes than train: {', '.join(differences)}")
-    walk = _Walk()
-    paths: list[str] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        images = list(walk.images(str(path / name), label))
-        paths += images
-        labels += [label] * len(images)
-    counts = Counter(labels)
-    empty = [name for label, name in enumerate(classes) if not counts[label]]
+    walk, counts = _Walk(), [0] * len(classes)
+    prefix = str(path / " ")[:-1]
+
+    def names() -> Iterator[str]:
+        for label, name in enumerate(classes):
+            for image in walk.images(str(path / name), label):
+                counts[label] += 1
+                yield image[len(prefix) :]
+
+    paths = Paths.of(prefix, names())
+    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     if empty:
         held = f"; the split holds {walk.other_endings()}" if walk.others else ""
         raise UserError(f"{path}: no images in {_list(empty)}{held}")
@@ -56,7 +56,8 @@ def find(path: Path, classes: Sequence[str], notes: list[str]) -> Found:
             f"{path.name}: left out {len(walk.loops)} links that lead back to folders above "
             f"them, the first {walk.loops[0]}"
         )
-    return Found(tuple(paths), tuple(labels))
+    labels = torch.arange(len(classes)).repeat_interleave(torch.tensor(counts))
+    return Files(paths, labels)
 
 
 class _Walk:

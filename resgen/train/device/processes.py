@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -16,6 +16,8 @@ from torch import Tensor
 from resgen.train.device import machine
 from resgen.train.device.place import Place
 from resgen.train.device.voice import Lost, Voice
+
+_Made = TypeVar("_Made")
 
 TIMEOUT = timedelta(minutes=5)
 """How long a process waits for the others' tensors before it takes them for dead."""
@@ -31,6 +33,8 @@ class World(Place):
     """Processors that are this process's share of its machine; None where it is alone."""
     hosts: dist.ProcessGroup | None = None
     """Over which the processes talk without their devices, so that none waits for its own."""
+    here: dist.ProcessGroup | None = None
+    """Of those, the ones of its machine; None where it is alone there."""
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all processes, in place."""
@@ -59,6 +63,15 @@ class World(Place):
             self.wait()
             dist.all_gather_object(everyone, facts, group=self.hosts)
         return everyone
+
+    def once(self, make: Callable[[], _Made]) -> _Made:
+        """What the first process of each machine makes; the others of it get a copy."""
+        if self.here is None:
+            return make()
+        made: list[Any] = [make() if self.local_rank == 0 else None]
+        _done(dist.barrier(group=self.here, async_op=True))
+        dist.broadcast_object_list(made, dist.get_global_rank(self.here, 0), group=self.here)
+        return cast(_Made, made[0])
 
     def wait(self) -> None:
         """Until all processes are here."""
@@ -105,9 +118,15 @@ def _settled(world: World) -> World:
     """The same with what the machines themselves say of who is where; launchers may not."""
     everyone = [machine.Bound(*each) for each in world.gather(tuple(machine.bound()))]
     here = [rank for rank, each in enumerate(everyone) if each[0] == everyone[world.rank][0]]
+    group = None
+    if len(here) > 1:
+        made = dist.new_group(
+            here, backend="gloo", timeout=PATIENCE, use_local_synchronization=True
+        )  # fmt: skip
+        group = cast(dist.ProcessGroup, made)
     return replace(
         world, local_rank=here.index(world.rank), local_size=len(here),
-        cpus=machine.share(world.rank, everyone),
+        cpus=machine.share(world.rank, everyone), here=group,
     )  # fmt: skip
 
 

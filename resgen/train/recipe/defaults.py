@@ -16,9 +16,10 @@ RECIPES = {
     "cifar10": "cifar-short",
     "cifar100": "cifar-short",
     "folder": "folder",
+    "hf": "folder",
     "synthetic": "digits",
 }
-"""By the data's name before its colon; of folders, whatever their images are."""
+"""By the data's name before its colon; of folders and tables, whatever their images are."""
 
 
 def recipe_for(data: str) -> str:

@@ -82,13 +82,8 @@ def made_ready(job: Job, network: Network, loaded: dict[Wanted, Data]) -> Setup:
     first = None if begun else start.find(network, job.settings, job.data.download)
     wanted, recipe = network.wanted(job.data), job.recipe
     if wanted not in loaded:
-        # One process of each machine may download; the others read what it brought.
-        if wanted.download == "allowed" and job.world.local_rank > 0:
-            job.world.wait()
         # On the device once, however many runs there are.
-        loaded[wanted] = sources.load(wanted).to(job.engine.device)
-        if wanted.download == "allowed" and job.world.local_rank == 0:
-            job.world.wait()
+        loaded[wanted] = sources.load(wanted, job.world).to(job.engine.device)
     data = loaded[wanted]
     if begun and _normalised_before(job, data):
         last = job.folder(network) / checkpoint.LAST
@@ -148,4 +143,5 @@ def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:
     return FileFeed(
         data, making,
         processes=machine.workers(job.world.cpus) if workers is None else workers,
+        beside=job.world.local_size,
     )  # fmt: skip

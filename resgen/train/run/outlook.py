@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import ceil, prod
-from pathlib import Path
 from textwrap import wrap
 from typing import NamedTuple
 
-from resgen.train.data.facts import Facts, check, fixed, split_name
+from resgen.train.data.facts import UNKNOWN, Facts, check, fixed, split_name
 from resgen.train.data.images import Wanted
 from resgen.train.data.order import Order, shares
 from resgen.train.recipe import Recipe
@@ -22,12 +21,12 @@ from resgen.words import COLUMNS, hung, joined, memory
 
 def known(wanted: Wanted) -> Facts:
     """What is known of a data set without reading its images. Raises UserError."""
-    kind, path = split_name(wanted.name)
-    if kind != "folder":
+    kind, _ = split_name(wanted.name)
+    if kind not in UNKNOWN:
         return fixed(kind, wanted)
-    from resgen.train.data import folder
+    from resgen.train.data import sources
 
-    return folder.facts(Path(path), wanted)
+    return sources.known(wanted)
 
 
 def _groups(network: Network, recipe: Recipe) -> list[str]:

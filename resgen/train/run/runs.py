@@ -13,7 +13,7 @@ import torch
 from resgen.errors import Diverged, UserError
 from resgen.tensors import checkpoint
 from resgen.train.data import roster
-from resgen.train.data.facts import split_name
+from resgen.train.data.facts import placed
 from resgen.train.data.images import Data, Wanted
 from resgen.train.device import machine
 from resgen.train.device.recompute import recompute_blocks
@@ -114,9 +114,9 @@ def _read(job: Job, folders: Sequence[Path]) -> list[tuple[str, Path]]:
     if job.settings.goes_on:
         out = f"--out {job.settings.out}"
         found = [(out, each / checkpoint.LAST) for each in folders]
-    _, path = split_name(job.data.name)
-    if path and job.data.download != "allowed":
-        found.append((f"--data {job.data.name}", Path(path)))
+    path = placed(job.data.name)
+    if path is not None and job.data.download != "allowed":
+        found.append((f"--data {job.data.name}", path))
     return found
 
 

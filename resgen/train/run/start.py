@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from resgen.tensors import checkpoint
 from resgen.tensors.formats import read_any
+from resgen.train.data import sources
 from resgen.train.data.folder import IMAGENET
 from resgen.train.data.images import Data, Wanted
 from resgen.train.run.network import Network, load_all
-from resgen.train.run.outlook import known
 from resgen.train.run.settings import Settings
 from resgen.weights import LoadReport, reference
 
@@ -151,13 +151,13 @@ def for_data(
         return networks, ()
     notes, found = [], []
     for spec, network in zip(specs, networks, strict=True):
-        facts = known(network.wanted(data))
-        if facts.classes != network.classes:
+        name, count = sources.classes(network.wanted(data))
+        if count != network.classes:
             notes.append(
-                f"{network.name}: {facts.classes:,} classes in place of {network.classes:,}, as "
-                f"{facts.name} has them"
+                f"{network.name}: {count:,} classes in place of {network.classes:,}, as "
+                f"{name} has them"
             )
-            more = (*overrides, f"classes={facts.classes}")
+            more = (*overrides, f"classes={count}")
             network = load_all([spec], overrides=more, train_side=train_side)[0]
         found.append(network)
     return found, tuple(notes)

@@ -12,7 +12,9 @@ import torch
 from PIL import Image
 
 from resgen.errors import UserError
+from resgen.train.data import gathering
 from resgen.train.data.images import Data, Files, Images, Wanted
+from resgen.train.data.paths import Paths
 from resgen.train.data.roster import pack, same_files, unpack
 from resgen.train.data.sources import load
 
@@ -157,16 +159,14 @@ def test_grey_of_16_bits_trains_a_grey_network(folder: Callable[..., Path]) -> N
 def test_one_colour_image_among_thousands_of_grey_is_not_missed(
     folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from resgen.train.data import folder as image_folder
-
     path = folder()
     Image.new("RGB", (8, 8), (0, 9, 0)).save(path / "train/cat/3.png")
-    header = image_folder.header
+    header = gathering.header
 
     def grey(path: str) -> object:  # as if another one had been looked at
         return header(path)._replace(grey=True)
 
-    monkeypatch.setattr(image_folder, "header", grey)
+    monkeypatch.setattr(gathering, "header", grey)
     data = two(path, channels=3)
     assert isinstance(data.train, Images)
     assert isinstance(data.heldout, Images)
@@ -231,6 +231,39 @@ def test_files_on_disk_are_read_by_the_same_rules(folder: Callable[..., Path]) -
     data = two(path, memory_limit=10)
     assert isinstance(data.train, Files)
     assert data.train.channels == 1
+
+
+# ---- their names
+
+
+def test_names_are_one_buffer_and_come_back_whatever_bytes_they_have() -> None:
+    names = ["cat/1.png", "a\nb/\udcff.jpg", "", "ä/ü.jpg"]
+    paths = Paths.of("data/", names)
+    assert list(paths.names()) == names
+    assert list(paths) == [paths[number] for number in range(4)] == ["data/" + n for n in names]
+    assert len(paths.text) == sum(len(os.fsencode(name)) for name in names)
+    with pytest.raises(IndexError):
+        paths[4]
+    assert list(Paths.of("data/", [])) == []
+
+
+@pytest.mark.parametrize("where", [".", "data", "./data/../data", "absolute"])
+def test_files_are_named_as_they_were_asked_for(
+    folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    path = folder(count=2)
+    monkeypatch.chdir(path if where == "." else path.parent)
+    asked = path if where == "absolute" else Path(where)
+    data = two(asked, memory_limit=0, heldout=1)
+    assert isinstance(data.train, Files)
+    found = {data.train[number] for number in range(3)} | {data.heldout[0]}  # type: ignore[index]
+    assert found == {
+        str(asked / "train" / kind / f"{number}.png")
+        for kind in ("cat", "dog")
+        for number in (0, 1)
+    }
+    assert data.files is not None
+    assert unpack(data.files) == [f"train/{k}/{n}.png" for k in ("cat", "dog") for n in (0, 1)]
 
 
 # ---- the same files again

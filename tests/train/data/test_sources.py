@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from resgen.errors import UserError
-from resgen.train.data import folder as class_folders
+from resgen.train.data import gathering
 from resgen.train.data.images import Data, Files, Images, Wanted
 from resgen.train.data.sources import load
 
@@ -122,10 +122,10 @@ def test_of_large_folders_some_images_are_measured(
     folders: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = folders({"train": 5})
-    assert class_folders._every(2000, 100) == 1
-    assert class_folders._every(2001, 100) == 2
-    assert class_folders._every(100, 2**28) == 100
-    monkeypatch.setattr(class_folders, "MEASURED", (3, 2**28))
+    assert gathering._every(2000, 100) == 1
+    assert gathering._every(2001, 100) == 2
+    assert gathering._every(100, 2**28) == 100
+    monkeypatch.setattr(gathering, "MEASURED", (3, 2**28))
     data, small = two(path, memory_limit=100), two(path)
     assert isinstance(small.train, Images)
     assert (data.mean, data.std) == (small.mean, small.std)

@@ -213,7 +213,7 @@ def test_a_run_starts_from_the_averaged_weights_of_another(
 def test_the_folder_is_looked_at_before_the_images(
     job: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(wanted: object) -> None:
+    def read(*_: object) -> None:
         raise AssertionError("the images were read first")
 
     monkeypatch.setattr(sources, "load", read)
