@@ -26,9 +26,10 @@ except ImportError:  # there is no wheel for this machine
     simplejpeg = None
 
 _FIRST = b"\xff\xd8\xff"
-_METADATA, _SCAN = 0xE1, 0xDA
+_METADATA, _SCAN = b"\xff\xe1", b"\xff\xda"
 """Markers: of EXIF and XMP, which say how an image lies, and of what is coded, behind all others."""
 _CHANNELS = {"Gray": 1, "YCbCr": 3, "RGB": 3}
+_UNKNOWN = (0, 0, None)
 
 
 class Jpeg(NamedTuple):
@@ -37,6 +38,7 @@ class Jpeg(NamedTuple):
     picture: str | Encoded
     content: bytes
     size: Size
+    upright: bool
     channels: int | None
     """None where Pillow decodes it."""
 
@@ -70,10 +72,11 @@ def opened(picture: str | Encoded) -> Jpeg | None:
     content = _content(picture)
     if content is None:
         return None
-    height, width, channels = _looked_at(content)
+    upright = _upright(content)
+    height, width, channels = _looked_at(content) if upright else _UNKNOWN
     if channels is None:
         width, height = header(picture).size
-    return Jpeg(picture, content, (height, width), channels)
+    return Jpeg(picture, content, (height, width), upright, channels)
 
 
 def cut_out(
@@ -82,14 +85,15 @@ def cut_out(
     """What a plan makes of an image file: bytes (C, H, W). Raises UserError that names the file.
 
     With `smaller` a JPEG is decoded at a half, a quarter or an eighth of its size where that has
-    more pixels than are wanted of it.
+    more pixels than are wanted of it. (Not one that is turned then: what its last pixels lack to
+    whole ones would lie before its first.)
     """
     jpeg = opened(picture)
     if jpeg is None:
         pixels = as_pixels(decode(picture, mode))
         return plan(*pixels.shape[1:])(pixels)
     cut = plan(*jpeg.size)
-    times, cut = cut.shrunk() if smaller else (1, cut)
+    times, cut = cut.shrunk() if smaller and jpeg.upright else (1, cut)
     return cut(jpeg.pixels(mode, times))
 
 
@@ -110,14 +114,12 @@ def _content(picture: str | Encoded) -> bytes | None:
 def _looked_at(content: bytes) -> tuple[int, int, int | None]:
     """(height, width, channels), without channels where Pillow is to decode it."""
     if simplejpeg is None:
-        return 0, 0, None
+        return _UNKNOWN
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
-        if height * width <= LARGEST and _upright(content):
-            return height, width, _CHANNELS.get(colours)
     except ValueError:
-        pass
-    return 0, 0, None
+        return _UNKNOWN
+    return height, width, _CHANNELS.get(colours) if height * width <= LARGEST else None
 
 
 def _upright(content: bytes) -> bool:
@@ -133,8 +135,8 @@ def _upright(content: bytes) -> bool:
 def _without_metadata(content: bytes) -> bool:
     """From marker to marker; each but the first says how far the next one is."""
     place = 2
-    while content[place] == 0xFF and content[place + 1] != _METADATA:
-        if content[place + 1] == _SCAN:
+    while (marker := content[place : place + 2])[:1] == _FIRST[:1] and marker != _METADATA:
+        if marker == _SCAN:
             return True
         place += 2 + int.from_bytes(content[place + 2 : place + 4])
     return False
