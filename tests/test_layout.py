@@ -52,7 +52,7 @@ ROOMS = {
     "train.data": (
         "seeds images paths facts roster decoding levels listing keeping gathering cifar folder "
         "tables order draws cropping jpegs operations randomly preparing augment feed workers "
-        "crossing filefeed sources"
+        "crossing filefeed gpufeed sources"
     ),
     "train.run": (
         "log signals lock counting metrics differing board figures loop network fit fitting "

@@ -173,6 +173,7 @@ class _Asked:
             save_minutes=record.save_every,
             batch="auto" if self.task.batch == "auto" else "recipe",
             workers=self.reading.workers,
+            decode=self.reading.decode,
             sync_bn="on" if machine.sync_bn else "off",
             recompute=machine.recompute,
             tensorboard="on" if record.tensorboard else "off",

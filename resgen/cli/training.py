@@ -203,6 +203,9 @@ class Reading:
     workers: Annotated[int | None, Option(help="Processes that decode images.", min=0, max=256)] = (
         None
     )
+    decode: Annotated[
+        Literal["cpu", "gpu"], Option(help="Where JPEGs on disk are decoded (gpu: by nvJPEG).")
+    ] = "cpu"
 
     def wanted(self, data: str) -> Wanted:
         """What is asked of the data of this name."""
