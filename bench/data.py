@@ -316,8 +316,8 @@ def main() -> None:
         for name, others in OTHERS.items():
             try:
                 turns |= others(path, asked.batch, asked.size)
-            except ImportError as error:
-                missing.append(f"{name}: {error}")
+            except (ImportError, RuntimeError) as error:  # DALI looks for libraries of its own
+                missing.append(f"{name}: {str(error).splitlines()[0]}")
         paths = sorted(map(str, (path / "train").glob("*/*.jpg")))[: asked.batch]
         seconds = race(turns, asked.rounds, clock)
         alone = race(decoders(paths), asked.rounds // 2, clock)

@@ -42,6 +42,7 @@ RULES = (
         ("--data cifar10", "--data cifar100", "--data hf", "--init-from reference"),
     ),
     Needs("--skip-bad-images", ("--data folder", "--data hf")),
+    Needs("--decode", ("--data folder", "--data hf")),
 )
 
 
@@ -150,6 +151,7 @@ class _Asked:
         if self.record.deterministic:
             engine.make_deterministic()
         motor = self.machine.engine(voice.place.local_rank)
+        self.reading.check(motor.device)
         with processes.joined(motor.device, voice) as world:
             job = Job(work.networks, work.recipe, work.wanted, self._settings(work), motor, world)
             ended = runs.train_each(job)

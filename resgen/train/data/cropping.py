@@ -108,7 +108,7 @@ def resized(pictures: Tensor, size: Size, interpolation: Interpolation) -> Tenso
 def middle(
     height: int, width: int, size: Size, share: float, interpolation: Interpolation
 ) -> Cut:
-    """The middle of a picture of this height and width: scaled so that `size` is this share of the shorter side, then cut out."""
+    """A picture's middle: scaled so that `size` is this share of the shorter side, then cut out."""
     high, wide = round(size[0] / share), round(size[1] / share)
     # The side that is shorter, measured by the network's; the other keeps the picture's shape.
     if high * width >= wide * height:

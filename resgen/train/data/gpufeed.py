@@ -91,12 +91,12 @@ class GpuFeed:
             pool.shutdown(cancel_futures=True)
 
     def _decoded(self, read: list[Jpeg | Tensor], mode: str) -> list[Tensor]:
-        device = self.making.device
+        device, colours = self.making.device, "GRAY" if mode == "L" else "RGB"
         coded = [each for each in read if isinstance(each, Jpeg)]
         # torch warns of bytes that it could write to, and of these there are copies to spare.
         contents = [torch.frombuffer(bytearray(each.content), dtype=torch.uint8) for each in coded]
         try:
-            there = self.decoder(contents, "GRAY" if mode == "L" else "RGB", device) if coded else []
+            there = self.decoder(contents, colours, device) if coded else []
         except RuntimeError:  # it does not say which: damaged, or of a kind it does not know
             there = [each.pixels(mode).to(device, non_blocking=True) for each in coded]
         decoded = iter(there)

@@ -27,7 +27,7 @@ except ImportError:  # there is no wheel for this machine
 
 _FIRST = b"\xff\xd8\xff"
 _METADATA, _SCAN = b"\xff\xe1", b"\xff\xda"
-"""Markers: of EXIF and XMP, which say how an image lies, and of what is coded, behind all others."""
+"""Markers: of EXIF and XMP, which say how an image lies; and of what is coded, the last one."""
 _CHANNELS = {"Gray": 1, "YCbCr": 3, "RGB": 3}
 _UNKNOWN = (0, 0, None)
 
