@@ -105,9 +105,7 @@ def resized(pictures: Tensor, size: Size, interpolation: Interpolation) -> Tenso
     return made if pictures.dim() == 4 else made[0]
 
 
-def middle(
-    height: int, width: int, size: Size, share: float, interpolation: Interpolation
-) -> Cut:
+def middle(height: int, width: int, size: Size, share: float, interpolation: Interpolation) -> Cut:
     """A picture's middle: scaled so that `size` is this share of the shorter side, then cut out."""
     high, wide = round(size[0] / share), round(size[1] / share)
     # The side that is shorter, measured by the network's; the other keeps the picture's shape.

@@ -79,9 +79,7 @@ def opened(picture: str | Encoded) -> Jpeg | None:
     return Jpeg(picture, content, (height, width), upright, channels)
 
 
-def cut_out(
-    picture: str | Encoded, mode: str, plan: Plan, *, smaller: bool = False
-) -> Tensor:
+def cut_out(picture: str | Encoded, mode: str, plan: Plan, *, smaller: bool = False) -> Tensor:
     """What a plan makes of an image file: bytes (C, H, W). Raises UserError that names the file.
 
     With `smaller` a JPEG is decoded at a half, a quarter or an eighth of its size where that has
