@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ from torch import Tensor
 from resgen.errors import UserError
 from resgen.train.data import jpegs
 from resgen.train.data.cropping import SPARE, Box, Cut, middle
-from resgen.train.data.images import Files, Images, Wanted
+from resgen.train.data.feed import Making, Piece
+from resgen.train.data.filefeed import FileFeed
+from resgen.train.data.images import Encoded, Files, Images, Wanted
 from resgen.train.data.jpegs import cut_out, opened
+from resgen.train.data.order import Order
 from resgen.train.data.sources import load
+from resgen.train.recipe.keys import Augment
 
 BY = pytest.mark.parametrize("by", ["simplejpeg", "Pillow"])
 
@@ -136,6 +141,16 @@ def test_of_other_kinds_too(tmp_path: Path, ending: str, by: str) -> None:
     path = saved(tmp_path / f"x.{ending}", photo(67, 45))
     expected = pillows(path, "RGB")
     assert torch.equal(cut_out(path, "RGB", as_it_is, smaller=True), expected)
+
+
+@BY
+def test_of_content_that_lies_in_no_file_too(tmp_path: Path, by: str) -> None:
+    path = saved(tmp_path / "x.jpg", photo(67, 45))
+    content = Path(path).read_bytes()
+    mine = cut_out(Encoded("row 7", content), "RGB", as_it_is)
+    assert torch.equal(mine, pillows(path, "RGB"))
+    with pytest.raises(UserError, match="row 7: unreadable image"):
+        cut_out(Encoded("row 7", content[:300]), "RGB", as_it_is)
 
 
 @BY
@@ -260,6 +275,31 @@ def test_only_sets_that_no_memory_holds_are_decoded_smaller(tmp_path: Path) -> N
         assert isinstance(found, Files)
         assert found.smaller == smaller
         assert found.pick(torch.tensor([0])).smaller == smaller
+
+
+@pytest.mark.parametrize("crop", ["none", "random-resized"])
+def test_what_is_tested_on_is_decoded_in_full(tmp_path: Path, crop: Any) -> None:
+    data = load(Wanted(f"folder:{folders(tmp_path, [(160, 128), (128, 160)])}", 3, (8, 8), 2))
+    assert isinstance(data.train, Files)
+    assert isinstance(data.heldout, Files)
+    in_full = replace(
+        data, train=replace(data.train, smaller=False), heldout=replace(data.heldout, smaller=False)
+    )
+    found = []
+    for each in (data, in_full):
+        making = Making.of(
+            each, recipe=Augment(crop=crop, min_area=0.9), order=Order(4, 4, 0), channels=3,
+            size=(8, 8), train_size=(8, 8), device=torch.device("cpu"), layout=torch.channels_last,
+        )  # fmt: skip
+        feed = FileFeed(each, making, processes=0)
+        (trained,) = feed.train([Piece(0, range(4))])
+        (tested,) = feed.still("heldout", [torch.arange(4)])
+        found.append((trained.images, tested.images))
+    (smaller, tested), (full, expected) = found
+    assert torch.equal(tested, expected)
+    assert not torch.equal(smaller, full)
+    # In deviations: the rectangle's edges are a little moved, too.
+    assert float((smaller - full).abs().mean()) < 0.1
 
 
 def test_the_middle_is_shrunk_too() -> None:
