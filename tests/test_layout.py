@@ -51,8 +51,8 @@ ROOMS = {
     "train.device": "place engine machine meeting voice processes recompute",
     "train.data": (
         "seeds images paths facts roster decoding levels listing keeping gathering cifar folder "
-        "tables order draws cropping operations randomly preparing augment feed workers crossing "
-        "filefeed sources"
+        "tables order draws cropping jpegs operations randomly preparing augment feed workers "
+        "crossing filefeed gpufeed sources"
     ),
     "train.run": (
         "log signals lock settings early counting metrics differing board figures loop network fit "

@@ -46,6 +46,7 @@ RULES = (
         ("--data cifar10", "--data cifar100", "--data hf", "--init-from reference"),
     ),
     Needs("--skip-bad-images", ("--data folder", "--data hf")),
+    Needs("--decode", ("--data folder", "--data hf")),
 )
 
 
@@ -163,6 +164,7 @@ class _Asked:
         if self.record.deterministic:
             engine.make_deterministic()
         motor = self.machine.engine(voice.place.local_rank)
+        self.reading.check(motor.device)
         with processes.joined(motor.device, voice) as world:
             job = Job(work.networks, work.recipe, work.wanted, settings, motor, world)
             ended = runs.train_each(job)
@@ -185,6 +187,7 @@ class _Asked:
             save_minutes=record.save_every,
             batch="auto" if self.task.batch == "auto" else "recipe",
             workers=self.reading.workers,
+            decode=self.reading.decode,
             sync_bn="on" if machine.sync_bn else "off",
             recompute=machine.recompute,
             tensorboard="on" if record.tensorboard else "off",

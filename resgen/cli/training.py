@@ -16,6 +16,8 @@ from resgen.cli.seeds import in_a_name
 from resgen.errors import UserError
 
 if TYPE_CHECKING:
+    import torch
+
     from resgen.train.data.images import Wanted
     from resgen.train.device.engine import Engine
     from resgen.train.recipe import Recipe
@@ -216,6 +218,16 @@ class Reading:
     workers: Annotated[int | None, Option(help="Processes that decode images.", min=0, max=256)] = (
         None
     )
+    decode: Annotated[
+        Literal["cpu", "gpu"], Option(help="Where JPEGs on disk are decoded (gpu: by nvJPEG).")
+    ] = "cpu"
+
+    def check(self, device: torch.device) -> None:
+        """Raises UserError where the device is to decode images and cannot."""
+        if self.decode == "gpu":
+            from resgen.train.data.gpufeed import nvjpeg
+
+            nvjpeg(device)
 
     def wanted(self, data: str) -> Wanted:
         """What is asked of the data of this name."""

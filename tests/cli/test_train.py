@@ -41,6 +41,11 @@ from tests.training import typed
         (["--data", "mnist"], "--data mnist: no such data; known are digits"),
         (["--resume", "--force"], "--resume and --force exclude each other; "),
         (["--sync-bn", "--device", "cpu"], "--sync-bn: torch has it on CUDA only"),
+        (["--decode", "gpu"], "--decode says nothing without --data folder or --data hf"),
+        (
+            ["--decode", "gpu", "--data", "folder:nowhere", "--device", "cpu"],
+            "--decode gpu: needs a CUDA device (this run is on cpu)",
+        ),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_leaves_nothing(

@@ -6,7 +6,7 @@ the set in memory call the same functions, so that a picture is the same by eith
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import exp, log, sqrt
 from typing import Literal, NamedTuple
 
@@ -23,6 +23,11 @@ NUMBERS = 2 * ATTEMPTS + 2
 """Uniform numbers that a picture's rectangle is made of: an area and a shape each, then its place.
 """
 _SHAPES = (log(3 / 4), log(4 / 3))
+SCALES = (8, 4, 2)
+"""How much smaller than it is a JPEG can be decoded at once."""
+SPARE = 2
+"""Pixels that a picture decoded smaller still has for one that is wanted, both ways: the chosen
+interpolation then decides what is seen. Pillow's thumbnails leave as many."""
 
 
 class Box(NamedTuple):
@@ -52,47 +57,79 @@ def random_box(height: int, width: int, numbers: Sequence[float], min_area: floa
     return Box((height - high) // 2, (width - wide) // 2, high, wide)
 
 
+class Cut(NamedTuple):
+    """A rectangle of a picture, scaled to a size, of which the middle is kept."""
+
+    box: Box
+    scaled: Size
+    kept: Size
+    interpolation: Interpolation
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        """Of one picture (C, H, W), or several (N, C, H, W)."""
+        top, left, height, width = self.box
+        boxed = pictures[..., top : top + height, left : left + width]
+        made: Tensor = resized(boxed, self.scaled, self.interpolation)
+        return made if self.kept == self.scaled else F.center_crop(made, list(self.kept))
+
+    def shrunk(self) -> tuple[int, Cut]:
+        """(times, the same of a picture that is decoded so many times smaller).
+
+        The smallest that leaves `SPARE`. Edges are moved to the nearest that lie between two of
+        its pixels, which is by a quarter of a pixel of what is made at most.
+        """
+        top, left, height, width = self.box
+        for times in SCALES:
+            low, high, near, far = (
+                round(edge / times) for edge in (top, top + height, left, left + width)
+            )
+            box = Box(low, near, high - low, far - near)
+            if box.height >= SPARE * self.scaled[0] and box.width >= SPARE * self.scaled[1]:
+                return times, self._replace(box=box)
+        return 1, self
+
+
+Plan = Callable[[int, int], Cut]
+"""(height, width) -> what is done to a picture of this size."""
+
+
 def resized(pictures: Tensor, size: Size, interpolation: Interpolation) -> Tensor:
     """Scaled with antialiasing; themselves where they have the size."""
     if pictures.shape[-2:] == size:
         return pictures
+    # Laid out channels last, as a batch, torch scales bytes in the shortest time.
+    batch = pictures.reshape(-1, *pictures.shape[-3:]).contiguous(memory_format=torch.channels_last)
     made: Tensor = F.resize(
-        pictures, list(size), interpolation=InterpolationMode(interpolation), antialias=True
+        batch, list(size), interpolation=InterpolationMode(interpolation), antialias=True
     )
-    return made
+    return made if pictures.dim() == 4 else made[0]
 
 
-def middle(pictures: Tensor, size: Size, share: float, interpolation: Interpolation) -> Tensor:
-    """The middle: scaled so that `size` is this share of the shorter side, then cut out."""
-    height, width = pictures.shape[-2:]
+def middle(height: int, width: int, size: Size, share: float, interpolation: Interpolation) -> Cut:
+    """A picture's middle: scaled so that `size` is this share of the shorter side, then cut out."""
     high, wide = round(size[0] / share), round(size[1] / share)
     # The side that is shorter, measured by the network's; the other keeps the picture's shape.
     if high * width >= wide * height:
         wide = max(size[1], int(high * width / height))
     else:
         high = max(size[0], int(wide * height / width))
-    scaled = resized(pictures, (high, wide), interpolation)
-    cut: Tensor = F.center_crop(scaled, list(size))
-    return cut
+    return Cut(Box(0, 0, height, width), (high, wide), size, interpolation)
 
 
 def whole_or_middle(
-    pictures: Tensor, size: Size, share: float, interpolation: Interpolation
-) -> Tensor:
-    """What is tested on: `middle`, and of pictures no larger than the network's nothing cut off."""
-    height, width = pictures.shape[-2:]
+    height: int, width: int, size: Size, share: float, interpolation: Interpolation
+) -> Cut:
+    """What is tested on: the middle, and of pictures no larger than `size` nothing cut off."""
     small = height <= size[0] or width <= size[1]
-    return middle(pictures, size, 1.0 if small else share, interpolation)
+    return middle(height, width, size, 1.0 if small else share, interpolation)
 
 
 def random_resized(
-    picture: Tensor, size: Size, numbers: Sequence[float], min_area: float,
+    height: int, width: int, size: Size, numbers: Sequence[float], min_area: float,
     interpolation: Interpolation,
-) -> Tensor:  # fmt: skip
-    """`random_box` of one picture (C, H, W), scaled to `size`."""
-    _, high, wide = picture.shape
-    top, left, height, width = random_box(high, wide, numbers, min_area)
-    return resized(picture[:, top : top + height, left : left + width], size, interpolation)
+) -> Cut:  # fmt: skip
+    """`random_box`, scaled to `size`."""
+    return Cut(random_box(height, width, numbers, min_area), size, size, interpolation)
 
 
 def together(pictures: Sequence[Tensor]) -> Tensor:

@@ -31,7 +31,8 @@ WAY_OUT = "put a readable one in its place, or start a new run with --skip-bad-i
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112
+"""Of EXIF: how an image lies; 1 is upright."""
 _BITS, _MEANING = 258, 262
 """Of TIFF: bits a value, and what 0 stands for (0: white)."""
 _UPRIGHT = {
@@ -62,7 +63,7 @@ def header(picture: str | Encoded) -> Header:
         width, height = image.size
         # Pillow says a TIFF's size upright, and others' as they lie in the file. A PNG's own
         # getexif reads all pixels first, since the orientation may stand behind them.
-        orientation = Image.Image.getexif(image).get(_ORIENTATION)
+        orientation = Image.Image.getexif(image).get(ORIENTATION)
         if image.format != "TIFF" and orientation in (5, 6, 7, 8):
             width, height = height, width
         grey = image.mode[0] in "1LIF" and image.mode != "LAB"
@@ -79,15 +80,18 @@ def _has_pages(image: Image.Image) -> bool:
         return True
 
 
-def decode(picture: str | Encoded, mode: str | None = None) -> Image.Image:
+def decode(picture: str | Encoded, mode: str | None = None, times: int = 1) -> Image.Image:
     """The image in grey (L) or colour (RGB), or in which of them it is.
 
-    Raises UserError that names the file where it cannot be read.
+    A JPEG is made so many times smaller: 2, 4 or 8. Raises UserError that names the file where it
+    cannot be read.
     """
     with _opened(picture) as image:
+        if times > 1:
+            image.draft(image.mode, (image.width // times, image.height // times))
         image.load()
         # A TIFF's orientation is gone by now: Pillow has turned it.
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        turn = _UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
         plain = _eight_bits(image)
         if turn is not None:
             plain = plain.transpose(turn)

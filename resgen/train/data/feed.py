@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 from resgen.train.data.augment import augmented
 from resgen.train.data.cropping import (
     NUMBERS,
+    Cut,
+    Plan,
     Size,
     middle,
     random_resized,
@@ -74,28 +77,28 @@ class Cutting:
         """A piece's images, by number."""
         return self.order.indices(piece.step)[piece.share.start : piece.share.stop]
 
-    def numbers(self, piece: Piece) -> list[list[float]] | None:
-        """Those of each image's random-resized crop, where there is one."""
-        if self.recipe.crop != "random-resized":
-            return None
-        numbers: list[list[float]] = self.draws(piece).uniform("box", NUMBERS).tolist()
-        return numbers
-
-    def boxed(self, picture: Tensor, numbers: list[float]) -> Tensor:
-        """A picture's random-resized crop."""
+    def drawn(self, piece: Piece) -> list[Plan]:
+        """The random-resized crop of each picture of a piece; of a recipe without, none."""
         recipe = self.recipe
-        return random_resized(
-            picture, self.train_size, numbers, recipe.min_area, recipe.interpolation
-        )
+        if recipe.crop != "random-resized":
+            return []
+        numbers = self.draws(piece).uniform("box", NUMBERS).tolist()
+        return [
+            partial(
+                random_resized, size=self.train_size, numbers=each, min_area=recipe.min_area,
+                interpolation=recipe.interpolation,
+            )
+            for each in numbers
+        ]  # fmt: skip
 
-    def to_train(self, pictures: Tensor) -> Tensor:
-        """Where there is none, the middle."""
-        return middle(pictures, self.train_size, 1.0, self.recipe.interpolation)
+    def to_train(self, height: int, width: int) -> Cut:
+        """What is done to a picture that is trained on where nothing is drawn: its middle."""
+        return middle(height, width, self.train_size, 1.0, self.recipe.interpolation)
 
-    def to_test(self, pictures: Tensor) -> Tensor:
-        """What is tested on."""
+    def to_test(self, height: int, width: int) -> Cut:
+        """What is done to a picture that is tested on."""
         recipe = self.recipe
-        return whole_or_middle(pictures, self.size, recipe.test_crop, recipe.interpolation)
+        return whole_or_middle(height, width, self.size, recipe.test_crop, recipe.interpolation)
 
 
 @dataclass(frozen=True)
@@ -162,18 +165,18 @@ class MemoryFeed:
         """The images of a split as they are, a batch for each tensor of indices."""
         for chosen in indices:
             images, labels = self._picked(which, chosen)
-            yield self.making.still(self.making.cutting.to_test(images), labels)
+            cut = self.making.cutting.to_test(*images.shape[-2:])
+            yield self.making.still(cut(images), labels)
 
     def _augmented(self, piece: Piece) -> Batch:
         cutting = self.making.cutting
         images, labels = self._picked("train", cutting.indices(piece))
-        numbers = cutting.numbers(piece)
-        cut = (
-            cutting.to_train(images)
-            if numbers is None
-            else together(list(map(cutting.boxed, images, numbers)))
-        )
-        return self.making.moving(piece, cut, labels)
+        size = images.shape[-2:]
+        if plans := cutting.drawn(piece):
+            made = together([plan(*size)(each) for plan, each in zip(plans, images, strict=True)])
+        else:
+            made = cutting.to_train(*size)(images)
+        return self.making.moving(piece, made, labels)
 
     def _picked(self, which: str, indices: Tensor) -> Batch:
         split = self.splits[which]

@@ -6,9 +6,8 @@ A batch is made in pieces, by all workers together; how many are under way is bo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from functools import partial
 from itertools import chain, pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -21,9 +20,9 @@ from resgen.errors import UserError
 from resgen.train.data import workers
 from resgen.train.data.cropping import together
 from resgen.train.data.crossing import crossing, room
-from resgen.train.data.decoding import as_pixels, decode
 from resgen.train.data.feed import Batch, Cutting, Making, Piece
 from resgen.train.data.images import Data, Files
+from resgen.train.data.jpegs import cut_out
 from resgen.train.data.seeds import generator
 
 
@@ -42,27 +41,22 @@ class _Pictures(Dataset[Tensor | str]):
         self.files, self.cutting = files, cutting
 
     def __getitem__(self, asked: Asked) -> Tensor | str:
-        files = self.files[asked.split]
+        files, cutting = self.files[asked.split], self.cutting
         mode = "L" if files.channels == 1 else "RGB"
+        # What is drawn for an image follows from its step and place, whichever worker makes it.
+        drawn = cutting.drawn(asked.piece) if asked.piece is not None else []
+        plan = cutting.to_test if asked.piece is None else cutting.to_train
+        smaller = files.smaller and asked.piece is not None
         try:
             pictures = [
-                cut(as_pixels(decode(files[number], mode)))
-                for number, cut in zip(asked.images, self._cuts(asked), strict=True)
+                cut_out(files[number], mode, plan, smaller=smaller)
+                for number, plan in zip(
+                    asked.images, drawn or [plan] * len(asked.images), strict=True
+                )
             ]
         except UserError as error:
             return str(error)
         return together(pictures)
-
-    def _cuts(self, asked: Asked) -> list[Callable[[Tensor], Tensor]]:
-        """For each image what makes it one of the network's size."""
-        cutting = self.cutting
-        if asked.piece is None:
-            return [cutting.to_test] * len(asked.images)
-        # An image's numbers follow from its step and place, whichever worker makes it.
-        numbers = cutting.numbers(asked.piece)
-        if numbers is None:
-            return [cutting.to_train] * len(asked.images)
-        return [partial(cutting.boxed, numbers=each) for each in numbers]
 
 
 class _Wanted:

@@ -74,8 +74,9 @@ def gathered(found: Found, wanted: Wanted) -> Data:
     if "test" in splits:
         parts["test"] = splits["test"]
     on_disk = {name: each for name, each in parts.items() if isinstance(each, Files)}
-    entry = None
-    if (size := _one_size(looked, on_disk, channels, wanted)) is not None:
+    entry, kept = None, None
+    size = _one_size(looked, on_disk, channels, wanted.memory_limit)
+    if size is not None:
         what = (wanted.heldout, wanted.bad_images)
         kept = keeping.decoded(
             found.place, what, key, partial(_decoded, on_disk, size, channels)
@@ -83,6 +84,10 @@ def gathered(found: Found, wanted: Wanted) -> Data:
         if kept is not None:
             parts, entry = {**kept.splits}, kept.entry
             notes += kept.notes
+    if kept is None:
+        # What memory would hold is the same if it is read from disk: it is decoded in full.
+        holds = size is None and _one_size(looked, on_disk, channels, Wanted.memory_limit)
+        parts = {name: replace(each, smaller=not holds) for name, each in on_disk.items()}
     mean, std = measured(_sample(parts["train"]))
     return Data(
         found.name, found.classes, parts["train"], parts["heldout"], parts.get("test"),
@@ -190,12 +195,12 @@ def _headers(splits: Splits) -> list[Header]:
 
 
 def _one_size(
-    looked: Sequence[Header], splits: Splits, channels: int, wanted: Wanted
+    looked: Sequence[Header], splits: Splits, channels: int, limit: int
 ) -> tuple[int, int] | None:
-    """(width, height) of all images, as far as they were looked at, if memory may hold them."""
+    """(width, height) of all images, as far as they were looked at, if so many bytes hold them."""
     (size, seen), *_ = Counter(each.size for each in looked).most_common(1)
     count = sum(map(len, splits.values()))
-    fits = count * channels * size[0] * size[1] <= wanted.memory_limit
+    fits = count * channels * size[0] * size[1] <= limit
     return size if fits and seen == len(looked) else None
 
 

@@ -61,6 +61,9 @@ class Files:
     channels: int = 3
     numbers: torch.Tensor | None = None
     """Of the stored ones; None where they are all of them, in their order."""
+    smaller: bool = False
+    """Whether JPEGs are decoded smaller where training needs no more: where the set is none that
+    could be held in memory, as those are the same by either way."""
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -102,4 +102,5 @@ class Preparation:
                 images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
             return images.contiguous(memory_format=layout)
         cut = whole_or_middle if self.small == "whole" else middle
-        return normal(cut(pixels, self.size, self.crop, self.interpolation))
+        height, width = pixels.shape[-2:]
+        return normal(cut(height, width, self.size, self.crop, self.interpolation)(pixels))

@@ -137,11 +137,12 @@ def _feed(job: Job, data: Data, order: Order, network: Network) -> Feed:
     )  # fmt: skip
     if isinstance(data.train, Images):
         return MemoryFeed.of(data, making)
+    workers = job.settings.workers
+    workers = machine.workers(job.world.cpus) if workers is None else workers
+    if job.settings.decode == "gpu":
+        from resgen.train.data.gpufeed import GpuFeed, nvjpeg
+
+        return GpuFeed(data, making, threads=workers, decoder=nvjpeg(job.engine.device))
     from resgen.train.data.filefeed import FileFeed
 
-    workers = job.settings.workers
-    return FileFeed(
-        data, making,
-        processes=machine.workers(job.world.cpus) if workers is None else workers,
-        beside=job.world.local_size,
-    )  # fmt: skip
+    return FileFeed(data, making, processes=workers, beside=job.world.local_size)

@@ -26,6 +26,8 @@ class Settings:
     """`auto` cuts the recipe's batch into as many pieces as the memory needs."""
     workers: int | None = None
     """Processes that decode images; as many as there are processors to spare where None."""
+    decode: Literal["cpu", "gpu"] = "cpu"
+    """Where JPEGs that are read from disk are decoded."""
     sync_bn: Literal["off", "on"] = "off"
     recompute: Literal["off", "blocks"] = "off"
     """`blocks` keeps only block inputs in memory and computes the rest anew (checkpointing)."""

@@ -91,15 +91,15 @@ def test_a_random_box_lies_in_its_picture(
 def test_a_random_resized_crop_is_torchvisions(size: tuple[int, int], interpolation: Any) -> None:
     numbers = torch.rand(NUMBERS, generator=torch.Generator().manual_seed(2)).tolist()
     image, box = picture(*size), random_box(*size, numbers, 0.3)
-    mine = cropping.random_resized(image, (24, 24), numbers, 0.3, interpolation)
+    mine = cropping.random_resized(*size, (24, 24), numbers, 0.3, interpolation)(image)
     expected = F.resized_crop(
         image.contiguous(), *box, [24, 24], F.InterpolationMode(interpolation), antialias=True
     )
     assert torch.equal(mine, expected)
     other = cropping.random_resized(
-        image, (24, 24), numbers, 0.3, "bicubic" if interpolation == "bilinear" else "bilinear"
+        *size, (24, 24), numbers, 0.3, "bicubic" if interpolation == "bilinear" else "bilinear"
     )
-    assert not torch.equal(mine, other)
+    assert not torch.equal(mine, other(image))
 
 
 @pytest.mark.parametrize("size", [(256, 256), (375, 500), (500, 375), (300, 231)])
@@ -108,11 +108,10 @@ def test_the_middle_is_torchvisions(size: tuple[int, int], share: float) -> None
     made = v2.Compose([v2.Resize(round(224 / share), antialias=True), v2.CenterCrop(224)])
     image = picture(*size)
     expected = made(image.contiguous())
-    assert torch.equal(cropping.middle(image, (224, 224), share, "bilinear"), expected)
-    tested = cropping.whole_or_middle(image, (224, 224), share, "bilinear")
-    assert torch.equal(tested, expected)
-    batch = cropping.together([image, image.flip(2)])
-    both = cropping.middle(batch, (224, 224), share, "bilinear")
+    cut = cropping.middle(*size, (224, 224), share, "bilinear")
+    assert torch.equal(cut(image), expected)
+    assert cropping.whole_or_middle(*size, (224, 224), share, "bilinear") == cut
+    both = cut(cropping.together([image, image.flip(2)]))
     assert torch.equal(both[0], expected)
 
 
@@ -128,7 +127,7 @@ def test_of_any_shape_only_the_picture_is_seen(
 ) -> None:
     white = torch.full((1, 3, *shape), 255, dtype=torch.uint8)
     for share in (0.7, 1.0):
-        cut = cropping.middle(white, size, share, "bicubic")
+        cut = cropping.middle(*shape, size, share, "bicubic")(white)
         assert cut.shape == (1, 3, *size)
         assert int(cut.min()) == 255
 
@@ -137,10 +136,10 @@ def test_of_pictures_no_larger_than_the_networks_nothing_is_cut_off() -> None:
     for side, cut in ((8, False), (16, False), (17, True)):
         image = torch.zeros(1, side, side, dtype=torch.uint8)
         image[:, 0] = image[:, -1] = image[:, :, 0] = image[:, :, -1] = 255
-        tested = cropping.whole_or_middle(image, (16, 16), 0.75, "bilinear")
+        tested = cropping.whole_or_middle(side, side, (16, 16), 0.75, "bilinear")(image)
         assert (int(tested[:, 0].min()) < 200) == cut
     same = picture(16, 16)
-    assert torch.equal(cropping.whole_or_middle(same, (16, 16), 0.75, "bicubic"), same)
+    assert torch.equal(cropping.whole_or_middle(16, 16, (16, 16), 0.75, "bicubic")(same), same)
 
 
 def test_a_batch_lies_as_it_was_decoded() -> None:
