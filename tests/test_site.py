@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -115,3 +116,22 @@ def test_the_workflow_publishes_what_make_docs_builds() -> None:
     assert any("make docs" in step.get("run", "") for step in steps)
     (uploaded,) = [step for step in steps if "upload-pages-artifact" in step.get("uses", "")]
     assert uploaded["with"]["path"] == CONFIG["site_dir"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*sorted(DOCS.rglob("*.md")), *(ROOT / file for file in pages.AT_ROOT)],
+    ids=lambda page: page.stem,
+)
+def test_a_page_reads_the_same_in_markdown_of_either_kind(page: Path) -> None:
+    """MkDocs' nests by four spaces and begins a list behind an empty line; GitHub's takes both."""
+    before, code = "", False
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        fence, item = line.lstrip().startswith("```"), re.match(r" *([-*]|\d+\.) ", line)
+        inside = re.match(r" {1,3}\S", line) and not code
+        assert not (inside and (fence or item or not before.strip())), (
+            f"{page.name}:{number}: {line}"
+        )
+        begins = item and not code and before.strip() and before[0] not in " -*0123456789"
+        assert not begins, f"{page.name}:{number}: {line}"
+        before, code = line, code != fence
