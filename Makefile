@@ -40,7 +40,7 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 
 # The site, in site/; a warning or a broken link is an error.
 docs: $(VENV)/.installed-docs
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # The files editors and readers have of the models.
 schema: $(VENV)/.installed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -38,8 +39,8 @@ class Shown(NamedTuple):
     def row(self) -> str:
         """A line of the family's table."""
         books = cost(self.plan)
-        figures = (size(self.plan.input), short(books.params), short(books.macs),
-                   short(books.activations), str(self.plan.weighted_layers))  # fmt: skip
+        figures = (size(self.plan.input), _short(books.params), _short(books.macs),
+                   _short(books.activations), str(self.plan.weighted_layers))  # fmt: skip
         return f"| [{self.short}](#{self.anchor}) | {' | '.join(figures)} |"
 
     @property
@@ -47,7 +48,7 @@ class Shown(NamedTuple):
         """What the page calls its section."""
         return self.short.lower().replace(".", "-").replace("+", "-")
 
-    def section(self) -> str:
+    def section(self, opened: bool) -> str:
         """Its exact figures, what it was checked against, its spec, its drawing."""
         books = cost(self.plan)
         checked = ", ".join(f"`{each}`" for each in self.references)
@@ -65,7 +66,7 @@ class Shown(NamedTuple):
     ```yaml
 {text}    ```
 
-??? example "Its drawing"
+???{"+" * opened} example "Its drawing"
 
     ![{self.short}, from the image down]({self.short}.svg){{ loading=lazy }}
 """
@@ -110,7 +111,7 @@ def page(family: str, members: list[Shown], about: dict[str, Any]) -> str:
             f"{COUNTING}.",
             "",
             "## Each of them",
-            *(shown.section() for shown in members),
+            *(shown.section(shown is members[0]) for shown in members),
         ]
     )
 
@@ -121,9 +122,10 @@ def index(found: dict[str, list[Shown]], about: dict[str, dict[str, Any]]) -> st
     for family, members in found.items():
         params = [cost(shown.plan).params for shown in members]
         macs = [cost(shown.plan).macs for shown in members]
+        source = re.match(r".*?\d{4}", about[family]["papers"][0])
         lines.append(
             f"| [{about[family]['title']}]({family}.md) | {len(members)} "
-            f"| {_range(params)} | {_range(macs)} | {about[family]['papers'][0].split(',')[0]} |"
+            f"| {_range(params)} | {_range(macs)} | {source[0] if source else ''} |"
         )
     count = sum(map(len, found.values()))
     return "\n".join(
@@ -144,8 +146,13 @@ def index(found: dict[str, list[Shown]], about: dict[str, dict[str, Any]]) -> st
     )
 
 
+def _short(count: int) -> str:
+    """A figure that is not broken before its unit."""
+    return short(count).replace(" ", "\u00a0")
+
+
 def _range(counts: list[int]) -> str:
-    low, high = short(min(counts)), short(max(counts))
+    low, high = _short(min(counts)), _short(max(counts))
     return low if low == high else f"{low} to {high}"
 
 

@@ -102,8 +102,8 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
     built = {path.relative_to(tmp_path / "site").as_posix() for path in tmp_path.rglob("*.html")}
-    assert {"index.html", "tutorial/index.html", "zoo/regnet/index.html"} <= built
-    python = (tmp_path / "site" / "python" / "index.html").read_text(encoding="utf-8")
+    assert {"index.html", "tutorial.html", "zoo/regnet.html"} <= built
+    python = (tmp_path / "site" / "python.html").read_text(encoding="utf-8")
     import resgen
 
     for name in resgen.__all__:

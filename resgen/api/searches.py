@@ -41,9 +41,9 @@ def fit(
         >>> found
         <Fit resnet50: width x 0.6953, 12,785,792 params, 1,992,170,128 MACs>
         >>> found.changes[1]
-        'stage 1: width 256 -> 192'
+        'stage 1: width 256 -> 176'
         >>> load_spec(found.data).stages[0].width
-        192
+        176
     """
     targets = {"macs": macs, "params": params}
     given = [(name, value) for name, value in targets.items() if value is not None]

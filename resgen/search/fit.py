@@ -32,8 +32,8 @@ class Fit(NamedTuple):
 
     Examples:
         >>> from resgen import fit
-        >>> found = fit("resnet50", params="10M", by="depth")
-        >>> found.multiplier < 1, found.books.params <= 10_000_000
+        >>> found = fit("resnet50", params="12M", by="depth")
+        >>> found.multiplier < 1, found.books.params <= 12_000_000
         (True, True)
     """
 
