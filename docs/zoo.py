@@ -68,7 +68,7 @@ class Shown(NamedTuple):
 
 ???{"+" * opened} example "Its drawing"
 
-    ![{self.short}, from the image down]({self.short}.svg){{ loading=lazy }}
+    ![{self.short}, from the image down]({self.name}.svg){{ loading=lazy }}
 """
 
 
@@ -163,4 +163,4 @@ def files() -> Iterator[tuple[str, str]]:
     for family, members in found.items():
         yield f"zoo/{family}.md", page(family, members, about[family])
         for shown in members:
-            yield f"zoo/{shown.short}.svg", draw(shown.plan)
+            yield f"zoo/{shown.name}.svg", draw(shown.plan)

@@ -67,11 +67,11 @@ def _plan(plan: Plan) -> str:
 
 
 def _spec(spec: Spec) -> str:
-    from resgen.spec.text import plain
+    from resgen.spec.text import ordered, plain
     from resgen.spec.writing import flow_text
 
     body = []
-    for key, value in plain(spec).items():
+    for key, value in ordered(plain(spec)).items():
         several = key == "stages"
         body += [
             [f"{key}[{at}]" if several else key, flow_text(each)]
