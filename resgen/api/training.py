@@ -19,7 +19,7 @@ Trainable = Spec | str | os.PathLike[str] | Mapping[str, Any]
 
 
 def train(
-    networks: Trainable | Sequence[Trainable],
+    networks: Trainable | list[Trainable] | tuple[Trainable, ...],
     *,
     out: str | os.PathLike[str],
     data: str = "digits",
@@ -60,15 +60,14 @@ def train(
     from resgen.train.run.job import Job
     from resgen.train.run.settings import Settings
 
-    single = isinstance(networks, Spec | str | os.PathLike | Mapping)
-    sources: list[Trainable] = [networks] if single else list(networks)  # type: ignore[list-item]
+    sources = list(networks) if isinstance(networks, list | tuple) else [networks]
     name = recipe or recipe_for(data)
     how = set_values(read_recipe(name), changes) if changes else read_recipe(name)
-    several = () if isinstance(seeds, int) else tuple(seeds)
+    each = (seeds,) if isinstance(seeds, int) else tuple(seeds)
     settings = Settings(
         out=Path(out),
-        seed=several[0] if several else int(seeds),  # type: ignore[arg-type]
-        seeds=several if len(several) > 1 else (),
+        seed=each[0],
+        seeds=each if len(each) > 1 else (),
         start=start,
         init_from=None if init_from is None else Path(init_from),
         head=head,
