@@ -19,7 +19,7 @@ Trainable = Spec | str | os.PathLike[str] | Mapping[str, Any]
 
 
 def train(
-    networks: Trainable | list[Trainable] | tuple[Trainable, ...],
+    networks: Trainable | Sequence[Trainable],
     *,
     out: str | os.PathLike[str],
     data: str = "digits",
@@ -60,7 +60,11 @@ def train(
     from resgen.train.run.job import Job
     from resgen.train.run.settings import Settings
 
-    sources = list(networks) if isinstance(networks, list | tuple) else [networks]
+    sources: list[Trainable]
+    if isinstance(networks, Sequence) and not isinstance(networks, str):
+        sources = list(networks)
+    else:
+        sources = [networks]
     name = recipe or recipe_for(data)
     how = set_values(read_recipe(name), changes) if changes else read_recipe(name)
     each = (seeds,) if isinstance(seeds, int) else tuple(seeds)
