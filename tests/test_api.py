@@ -164,9 +164,9 @@ def test_fit_takes_a_spec_in_any_form_and_numbers_as_people_write_them(tmp_path:
 
 
 def test_sample_takes_a_space_in_any_form(tmp_path: Path) -> None:
-    keys = {"name": "space", "extends": NAME, "classes": {"from": 2, "to": 900}}
+    keys = {"name": "space", "extends": "cifar/resnet20", "classes": {"from": 2, "to": 900}}
     path = tmp_path / "space.yaml"
-    path.write_text("name: space\nextends: digits/resnet20\nclasses: {from: 2, to: 900}\n")
+    path.write_text("name: space\nextends: cifar/resnet20\nclasses: {from: 2, to: 900}\n")
     drawn = [resgen.sample(each, draws=20, seed=1) for each in (keys, path, str(path))]
     assert drawn[0] == drawn[1] == drawn[2]
     assert len(drawn[0]) == 20
