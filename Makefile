@@ -1,11 +1,11 @@
-# Everything a fresh machine needs: `make demo`, `make test`, `make lint`.
+# Everything a fresh machine needs: `make demo`, `make test`, `make lint`, `make docs`.
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo
 
-.PHONY: demo test lint schema clean
+.PHONY: demo test lint docs schema clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,14 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
+
+# The site, in site/; a warning or a broken link is an error.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 # The files editors and readers have of the models.
 schema: $(VENV)/.installed
 	$(BIN)/python -m resgen.spec.pages --write
@@ -41,4 +49,4 @@ schema: $(VENV)/.installed
 	$(BIN)/python -m resgen.experiment.schema --write
 
 clean:
-	rm -rf $(DEMO) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(DEMO) dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

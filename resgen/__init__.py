@@ -3,79 +3,90 @@
     spec = load_spec("resnet50")     what the user wrote, validated
     plan = resolve(spec)             every layer with its name and exact shapes
     cost(plan).macs                  the closed form: 4089184256
+    prove(plan)                      against the plain twin, and against what is measured
+    draw(plan).save("resnet50.pdf")
     print(emit_source(plan))         the standalone source file
     build_module(plan)               the torch module
-    measure(build_module(plan), plan)
+    train(spec, out="runs/first")    a run folder
 
 Each of them takes a network in any form: a Plan, a Spec, a path, a shipped name or the keys
-of a spec, so that `cost("resnet50")` will do. Importing this package does not import torch;
-`build_module` and `measure` do when called.
+of a spec, so that `cost("resnet50")` will do (a run folder holds its spec: `train` takes no
+Plan). Importing this package does not import torch; what needs it does when called.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from resgen.api.networks import (
+    build_module,
+    cost,
+    draw,
+    emit_source,
+    load_weights,
+    measure,
+    prove,
+    resolve,
+)
+from resgen.api.notebook import Drawing, show
+from resgen.api.searches import fit, sample
+from resgen.api.training import train
 from resgen.cost import Cost
-from resgen.cost.books import cost as cost_
-from resgen.plan import Network, Plan, plan_of
-from resgen.source.file import emit_source as emit_source_
+from resgen.errors import CheckFailed, Diverged, Interrupted, ResgenError, UserError
+from resgen.plan import Plan
+from resgen.proof import Check, Proof
+from resgen.search.fit import Fit
+from resgen.search.sample import Candidate
 from resgen.spec import Spec, load_spec
 from resgen.version import __version__ as __version__
+from resgen.weights import LoadReport
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from resgen.proof.measure import Measurement
+    from resgen.train.run.folder import Result
 
 __all__ = [
+    "Candidate",
+    "Check",
+    "CheckFailed",
     "Cost",
+    "Diverged",
+    "Drawing",
+    "Fit",
+    "Interrupted",
+    "LoadReport",
+    "Measurement",
     "Plan",
+    "Proof",
+    "ResgenError",
+    "Result",
     "Spec",
+    "UserError",
     "build_module",
     "cost",
+    "draw",
     "emit_source",
+    "fit",
     "load_spec",
+    "load_weights",
     "measure",
+    "prove",
     "resolve",
+    "sample",
+    "train",
 ]
 
-
-def resolve(network: Network) -> Plan:
-    """The Plan of a network: every layer with its name and exact shapes.
-
-    Raises UserError where the image shrinks below 1x1 or the paths of a block do not meet.
-    """
-    return plan_of(network)
+show()
 
 
-def cost(network: Network) -> Cost:
-    """The books of a network, for one image."""
-    return cost_(plan_of(network))
+def __getattr__(name: str) -> Any:
+    """What lies beside torch, where it is asked for."""
+    if name == "Measurement":
+        from resgen.proof.measure import Measurement
 
+        return Measurement
+    if name == "Result":
+        from resgen.train.run.folder import Result
 
-def emit_source(network: Network, *, features: bool = False) -> str:
-    """The network as one Python file that needs only torch.
-
-    `__all__` names exactly one class, which needs no argument and, where a single layer puts
-    out the classes, takes another number of them. With `features`, the class has
-    `forward_features`, which returns the output of the stem and of each stage.
-    """
-    return emit_source_(plan_of(network), features=features)
-
-
-def build_module(network: Network, *, features: bool = False) -> nn.Module:
-    """The network as a torch module with He-initialized weights."""
-    from resgen.source.module import build_module as build
-
-    return build(network, features=features)
-
-
-def measure(module: nn.Module, network: Network) -> Measurement:
-    """What fvcore and torch's counter see of one image of the network through the module.
-
-    Raises UserError for a module that does not take the network's images.
-    """
-    from resgen.proof.measure import measure as measure_
-
-    return measure_(module, plan_of(network))
+        return Result
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -43,6 +43,14 @@ class ResgenError(Exception):
     """A failure with an exit code and a clear sentence for the user, or one for each mistake.
 
     lines: the sentences; its text is these, one a line.
+
+    Examples:
+        >>> from resgen import load_spec
+        >>> try:
+        ...     load_spec("resnet5O")
+        ... except ResgenError as error:
+        ...     print(error.exit_code, error)
+        2 resnet5O: no such file, and no spec of this name is shipped; did you mean ...?
     """
 
     exit_code = 2
@@ -56,7 +64,12 @@ class ResgenError(Exception):
 
 
 class CheckFailed(ResgenError):
-    """A proof or a budget does not hold: a line for each that does not."""
+    """A proof or a budget does not hold: a line for each that does not.
+
+    Examples:
+        >>> CheckFailed("resnet50: 4,089,184,256 MACs, over 4.0 G").exit_code
+        1
+    """
 
     exit_code = 1
 
@@ -65,7 +78,14 @@ class CheckFailed(ResgenError):
 
 
 class UserError(ResgenError):
-    """Bad input: each sentence says where, which rule, which value, and the way out."""
+    """Bad input: each sentence says where, which rule, which value, and the way out.
+
+    Examples:
+        >>> from resgen import cost
+        >>> cost({"extends": "resnet50", "name": "mine", "clases": 10})
+        Traceback (most recent call last):
+        resgen.errors.UserError: spec: clases: unknown key; did you mean classes?
+    """
 
     exit_code = 2
 
@@ -85,12 +105,24 @@ def each(make: Callable[[_Given], _Made], inputs: Iterable[_Given]) -> list[_Mad
 
 
 class Diverged(ResgenError):
-    """The training loss became NaN or infinite; the last good checkpoint is kept."""
+    """The training loss became NaN or infinite; the last good checkpoint is kept.
+
+    Examples:
+        >>> from resgen import train
+        >>> train("digits/resnet20", out="run", changes=["optimizer.lr=1e30"], quiet=True)
+        Traceback (most recent call last):
+        resgen.errors.Diverged: resnet20: ...
+    """
 
     exit_code = 3
 
 
 class Interrupted(ResgenError):
-    """A signal stopped the run after its state was saved."""
+    """A signal stopped the run after its state was saved.
+
+    Examples:
+        >>> Interrupted("SIGTERM: saved after step 12; go on with --resume").exit_code
+        130
+    """
 
     exit_code = 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,11 @@ TAKE_NETWORKS: dict[str, Callable[[Any], Any]] = {
     "emit_source": resgen.emit_source,
     "build_module": lambda network: str(resgen.build_module(network)),
     "measure": lambda network: resgen.measure(resgen.build_module(PLAN), network),
+    "prove": resgen.prove,
+    "draw": resgen.draw,
+    "load_weights": lambda network: resgen.load_weights(
+        resgen.build_module(PLAN), network, resgen.build_module(PLAN).state_dict()
+    ),
 }
 
 
@@ -133,3 +139,85 @@ def test_public_names_stay_what_they_are_whatever_is_imported(tmp_path: Path) ->
         [sys.executable, "-c", PUBLIC], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.stdout == "all of them, twice\n", done.stderr
+
+
+def specs(tmp_path: Path) -> dict[str, Any]:
+    """digits/resnet20 in every form that can be trained, fitted and drawn from."""
+    path = tmp_path / "net.yaml"
+    path.write_text("name: resnet20\nextends: cifar/resnet20\ninput: {channels: 1, size: 8}\n")
+    keys = {"name": "resnet20", "extends": "cifar/resnet20", "input": {"channels": 1, "size": 8}}
+    return {
+        "name": NAME, "spec": resgen.load_spec(NAME), "path": path, "text": str(path), "keys": keys,
+    }  # fmt: skip
+
+
+def test_fit_takes_a_spec_in_any_form_and_numbers_as_people_write_them(tmp_path: Path) -> None:
+    found = {key: resgen.fit(form, params="100k") for key, form in specs(tmp_path).items()}
+    assert len({(fit.multiplier, fit.books) for fit in found.values()}) == 1
+    assert found["name"] == resgen.fit(NAME, params=100_000)
+    assert resgen.cost(found["keys"].data) == found["keys"].books
+    for targets in ({}, {"macs": "1M", "params": "1M"}):
+        with pytest.raises(UserError, match="give one target"):
+            resgen.fit(NAME, **targets)
+    with pytest.raises(UserError, match="params lots: must be a number with one of the units"):
+        resgen.fit(NAME, params="lots")
+
+
+def test_sample_takes_a_space_in_any_form(tmp_path: Path) -> None:
+    keys = {"name": "space", "extends": "cifar/resnet20", "classes": {"from": 2, "to": 900}}
+    path = tmp_path / "space.yaml"
+    path.write_text("name: space\nextends: cifar/resnet20\nclasses: {from: 2, to: 900}\n")
+    drawn = [resgen.sample(each, draws=20, seed=1) for each in (keys, path, str(path))]
+    assert drawn[0] == drawn[1] == drawn[2]
+    assert len(drawn[0]) == 20
+    most = sorted(each.books.params for each in drawn[0])[10]
+    within = resgen.sample(keys, draws=20, seed=1, max_params=most)
+    assert within == [each for each in drawn[0] if each.books.params <= most]
+    with pytest.raises(UserError, match=r"^spec: nothing to sample"):
+        resgen.sample({**keys, "classes": 5}, draws=1)
+    with pytest.raises(TypeError, match="not as Plan"):
+        resgen.sample(PLAN, draws=1)  # type: ignore[arg-type]
+
+
+def test_training_takes_specs_in_any_form_and_comes_to_the_commands_bits(tmp_path: Path) -> None:
+    forms, short = specs(tmp_path), ["length=2 steps", "batch=32"]
+    ends = {
+        key: resgen.train(form, out=tmp_path / key, changes=short, quiet=True)
+        for key, form in forms.items()
+    }
+    command = [
+        *(sys.executable, "-m", "resgen", "train", NAME, "--quiet", "--out", str(tmp_path / "run")),
+        *(word for each in short for word in ("--set", each)),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    theirs = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    for key, (end,) in ends.items():
+        assert isinstance(end, resgen.Result)
+        ours = [json.loads(line) for line in (tmp_path / key / "metrics.jsonl").open()]
+        for word in ("step", "rate", "train_loss", "heldout_loss", "heldout_error"):
+            assert [row[word] for row in ours] == [row[word] for row in theirs], (key, word)
+        assert end.last_error == theirs[-1]["heldout_error"]
+    module = resgen.build_module(NAME)
+    report = resgen.load_weights(module, NAME, tmp_path / "name")
+    assert not report.missing
+
+
+def test_training_takes_several_networks_and_seeds_and_goes_on(tmp_path: Path) -> None:
+    both = ["digits/plain20", NAME]
+    asked: dict[str, Any] = {
+        "out": tmp_path / "runs", "seeds": [1, 2], "changes": ["length=2 steps"], "quiet": True,
+    }  # fmt: skip
+    ends = resgen.train(both, **asked)
+    assert [(end.name, end.seed) for end in ends] == [
+        ("plain20", 1), ("plain20", 2), ("resnet20", 1), ("resnet20", 2),
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="--resume"):
+        resgen.train(both, **asked)
+    assert resgen.train(both, **asked, start="resume") == ends
+    with pytest.raises(TypeError, match="not as Plan"):
+        resgen.train(PLAN, out=tmp_path / "plan")  # type: ignore[arg-type]
+
+
+def test_what_is_not_there_is_no_attribute() -> None:
+    with pytest.raises(AttributeError, match="module 'resgen' has no attribute 'trian'"):
+        resgen.trian  # noqa: B018

@@ -68,6 +68,7 @@ ROOMS = {
         "judging measures style material plots charts figures forms conclusion"
     ),
     "page": "svg tables rendering sheet trained comparison experiment",
+    "api": "notebook networks searches training",
     "cli": (
         "streams help completion options device proofs pictures seeds trainings analyze bench "
         "build deepen evaluate experiment fit list predict report sample schema summarize "
@@ -325,13 +326,32 @@ def test_importing_the_package_does_not_import_torch(tmp_path: Path) -> None:
 
 def test_the_public_names() -> None:
     assert resgen.__all__ == [
+        "Candidate",
+        "Check",
+        "CheckFailed",
         "Cost",
+        "Diverged",
+        "Drawing",
+        "Fit",
+        "Interrupted",
+        "LoadReport",
+        "Measurement",
         "Plan",
+        "Proof",
+        "ResgenError",
+        "Result",
         "Spec",
+        "UserError",
         "build_module",
         "cost",
+        "draw",
         "emit_source",
+        "fit",
         "load_spec",
+        "load_weights",
         "measure",
+        "prove",
         "resolve",
+        "sample",
+        "train",
     ]

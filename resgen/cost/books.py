@@ -29,6 +29,14 @@ class Cost(NamedTuple):
 
     params: trainable parameters. conv, linear: MACs. activations: elements put out by
     convolutions. residual_adds, norm, activation, pool, bias, elementwise: operations.
+
+    Examples:
+        >>> from resgen import cost
+        >>> books = cost("resnet50")
+        >>> books
+        <Cost: 25,557,032 params, 4,089,184,256 MACs>
+        >>> books.flops == 2 * books.macs, books.residual_adds
+        (True, 5519360)
     """
 
     params: int = 0
@@ -41,6 +49,9 @@ class Cost(NamedTuple):
     pool: int = 0
     bias: int = 0
     elementwise: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Cost: {self.params:,} params, {self.macs:,} MACs>"
 
     @property
     def macs(self) -> int:

@@ -38,6 +38,7 @@ from resgen.plan.layers import (
     residuals,
     without_shortcuts,
 )
+from resgen.words import size
 
 
 class Block(NamedTuple):
@@ -126,13 +127,21 @@ class Stage(NamedTuple):
         return self.runs[-1].block.output
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """stem -> stages -> head, every layer with its name and exact shapes.
 
     `about` is what the network's spec said, as (key, value) text pairs, for headings
     and docstrings; nothing computes with it. `overrides` is what was typed over its file: a
     network is the same, whichever way it was said.
+
+    Examples:
+        >>> from resgen import resolve
+        >>> plan = resolve("resnet50")
+        >>> [(stage.name, stage.depth, stage.output) for stage in plan.stages][:2]
+        [('layer1', 3, (256, 56, 56)), ('layer2', 4, (512, 28, 28))]
+        >>> plan.weighted_layers, len(list(plan.named_parameters()))
+        (50, 161)
     """
 
     name: str
@@ -143,6 +152,11 @@ class Plan:
     head: tuple[Layer, ...]
     about: tuple[tuple[str, str], ...] = ()
     overrides: tuple[str, ...] = field(default=(), compare=False)
+
+    def __repr__(self) -> str:
+        out = f"{self.classes} classes" if self.classes else "features"
+        counts = f"{self.blocks} blocks in {len(self.stages)} stages"
+        return f"<Plan {self.name}: {size(self.input)} -> {out}, {counts}>"
 
     @property
     def blocks(self) -> int:

@@ -89,6 +89,11 @@ class Measurement(NamedTuple):
     macs, norms: what fvcore counted in each layer. additions: elements of each traced
     addition, smallest first, by the module it stands in. witness: MACs of torch's FlopCounterMode.
     unknown: operators without a rule, and how many. parameters: name -> shape.
+
+    Examples:
+        >>> from resgen import build_module, measure
+        >>> measure(build_module("digits/resnet20"), "digits/resnet20").macs["fc"]
+        640
     """
 
     macs: dict[str, int]

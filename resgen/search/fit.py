@@ -28,12 +28,25 @@ LEAST, LARGEST = 1e-6, 256.0
 
 
 class Fit(NamedTuple):
-    """The spec found, as plain values; its books; what was asked for and what was built."""
+    """The spec found, as plain values; its books; what was asked for and what was built.
+
+    Examples:
+        >>> from resgen import fit
+        >>> found = fit("resnet50", params="12M", by="depth")
+        >>> found.multiplier < 1, found.books.params <= 12_000_000
+        (True, True)
+    """
 
     data: dict[str, Any]
     books: Cost
     multiplier: float
     changes: tuple[str, ...]
+    by: str = "width"
+
+    def __repr__(self) -> str:
+        what = f"{self.by} x {self.multiplier:.4f}"
+        books = f"{self.books.params:,} params, {self.books.macs:,} MACs"
+        return f"<Fit {self.data['name']}: {what}, {books}>"
 
 
 def fit(
@@ -90,7 +103,7 @@ def fit(
         middle = (low + high) / 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     multiplier, data, books = best
-    return Fit(data, books, multiplier, _changes(spec, data))
+    return Fit(data, books, multiplier, _changes(spec, data), by)
 
 
 _INNER = ("mid_width", "first_width")

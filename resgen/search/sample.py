@@ -13,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
+import os
 import random
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -24,8 +24,8 @@ from resgen.cost import Cost, cost
 from resgen.cost.budget import Budget
 from resgen.errors import UserError, one_line
 from resgen.plan import resolve
-from resgen.spec import Spec, shipped
-from resgen.spec.loading import load_document
+from resgen.spec import Spec
+from resgen.spec.loading import document_of
 from resgen.spec.merging import sound
 from resgen.spec.mistakes import Document, Path_, at, dotted
 from resgen.spec.sentences import describe
@@ -39,12 +39,24 @@ Drawer = Callable[[random.Random], Any]
 
 
 class Candidate(NamedTuple):
-    """One network drawn: its number, its spec as plain values, its books."""
+    """One network drawn: its number, its spec as plain values, its books.
+
+    Examples:
+        >>> from resgen import sample
+        >>> space = {"extends": "cifar/resnet20", "name": "any", "classes": {"from": 2, "to": 9}}
+        >>> [candidate] = sample(space, draws=1)
+        >>> candidate.number, 2 <= candidate.spec.classes <= 9
+        (0, True)
+    """
 
     number: int
     data: dict[str, Any]
     spec: Spec
     books: Cost
+
+    def __repr__(self) -> str:
+        books = f"{self.books.params:,} params, {self.books.macs:,} MACs"
+        return f"<Candidate {self.data['name']}: {books}>"
 
 
 class Tally(NamedTuple):
@@ -64,9 +76,13 @@ class Space(NamedTuple):
     drawer: Drawer
 
 
-def read_space(source: str, overrides: Sequence[str] = ()) -> Space:
-    """The design space of a file, overrides in it. Raises UserError for a choice that is none."""
-    document = load_document(shipped.find("spec", source), overrides)
+Source = str | os.PathLike[str] | Mapping[str, Any]
+"""A file, a shipped name, or the keys of a spec with choices in them."""
+
+
+def read_space(source: Source, overrides: Sequence[str] = ()) -> Space:
+    """A design space, overrides in it. Raises UserError for a choice that is none."""
+    document = document_of(source, overrides)
     for key in ("name", "extends"):
         if not isinstance(document.data.get(key, ""), str):
             place = at((key,), document.keys, document.values)
@@ -74,7 +90,8 @@ def read_space(source: str, overrides: Sequence[str] = ()) -> Space:
     choices = _checked(document.data, (), document)
     if not choices:
         raise UserError(
-            f"{source}: nothing to sample: write a value as {{any: [...]}} or {{from: 1, to: 8}}"
+            f"{document.file if isinstance(source, Mapping) else os.fspath(source)}: nothing to "
+            "sample: write a value as {any: [...]} or {from: 1, to: 8}"
         )
     return Space(document, choices, _drawer(document.data) or (lambda chance: document.data))
 
@@ -203,7 +220,7 @@ def _few_collections() -> Iterator[None]:
 
 
 def sample(
-    source: str | Path,
+    source: Source,
     *,
     draws: int,
     seed: int = 0,
@@ -211,7 +228,7 @@ def sample(
     overrides: Sequence[str] = (),
 ) -> tuple[list[Candidate], Tally]:
     """The valid networks within the budget, and what became of the others."""
-    space = read_space(str(source), overrides)
+    space = read_space(source, overrides)
     found: list[Candidate] = []
     over = 0
     reasons: list[str] = []

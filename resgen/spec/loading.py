@@ -40,24 +40,37 @@ def load_spec(
     overrides: keys that hold in place of the spec's, as `classes=10` or `stages[2].depth=12`.
     Raises UserError, with file, line and column, for anything that is not a valid spec, and
     TypeError for what is none of these.
+
+    Examples:
+        >>> load_spec("resnet50").classes
+        1000
+        >>> load_spec("resnet50", ["classes=10", "stages[2].depth=12"]).stages[2].depth
+        12
     """
     if isinstance(overrides, str):
         raise TypeError(f"overrides are a list of assignments: [{overrides!r}]")
     if isinstance(source, Spec):
         if not overrides:
             return source
-        document = _written(source)
-    elif isinstance(source, Mapping):
-        document = _with_base(Document("spec", dict(source), {}, {}), Path())
-    elif isinstance(source, str | os.PathLike):
-        document = load_document(shipped.find("spec", os.fspath(source)))
-    else:
+        return _spec(overridden(_written(source), overrides, merged))
+    return _spec(document_of(source, overrides))
+
+
+def document_of(
+    source: str | os.PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> Document:
+    """The keys of a path, a shipped name or a mapping, its base's under them, overrides over both.
+
+    Raises UserError where there are none, TypeError for what is none of these.
+    """
+    if isinstance(source, str | os.PathLike):
+        return load_document(shipped.find("spec", os.fspath(source)), overrides)
+    if not isinstance(source, Mapping):
         raise TypeError(
             f"a spec is given as a path, a shipped name or its keys, not as {type(source).__name__}"
         )
-    if overrides:
-        document = overridden(document, overrides, merged)
-    return _spec(document)
+    document = _with_base(Document("spec", dict(source), {}, {}), Path())
+    return overridden(document, overrides, merged) if overrides else document
 
 
 def spec_of(keys: Mapping[str, Any], file: Path) -> Spec:

@@ -54,7 +54,16 @@ def _one_as_list(value: object) -> object:
 
 
 class Spec(BlockKeys):
-    """A residual network."""
+    """A residual network.
+
+    Examples:
+        >>> from resgen import load_spec
+        >>> spec = load_spec("resnet50", ["classes=10"])
+        >>> spec
+        <Spec resnet50: bottleneck blocks 3-4-6-3, 10 classes>
+        >>> spec.stages[3].width
+        2048
+    """
 
     language: int = Field(
         LANGUAGE,
@@ -174,6 +183,13 @@ class Spec(BlockKeys):
                 check_use(use, (key,), self.library, words)
         check_meaning(self._network)
         return self
+
+    def __repr__(self) -> str:
+        blocks = dict.fromkeys(each.block.name for stage in self.stage_settings for each in stage)
+        depths = "-".join(str(stage.depth) for stage in self.stages)
+        return f"<Spec {self.name}: {', '.join(blocks)} blocks {depths}, {self.classes} classes>"
+
+    __str__ = __repr__
 
     @property
     def overrides(self) -> tuple[str, ...]:

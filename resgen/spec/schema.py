@@ -74,6 +74,7 @@ def schema() -> dict[str, Any]:
     are checked by resgen alone.
     """
     made = Spec.model_json_schema()
+    made["description"] = made["description"].partition("\n")[0]  # without its example
     parts = made.pop("$defs")
     made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "$defs": parts}
     for part in (made, *parts.values()):

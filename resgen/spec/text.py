@@ -38,12 +38,16 @@ def _simple(key: str, value: Any) -> Any:
     return value
 
 
+def ordered(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys as a person would have them: what it is, its blocks, its stages."""
+    order = [*_FIRST, *(key for key in data if key not in (*_FIRST, *_LAST)), *_LAST]
+    return {key: data[key] for key in order if key in data}
+
+
 def spec_text(data: Mapping[str, Any], *comments: str) -> str:
     """The YAML of plain values, one stage a line, comments on top."""
     lines = [f"# {one_line(comment)}" for comment in comments]
-    order = [*_FIRST, *(key for key in data if key not in (*_FIRST, *_LAST)), *_LAST]
-    for key in (key for key in order if key in data):
-        value = data[key]
+    for key, value in ordered(data).items():
         if key == "stages":
             lines.append("stages:")
             lines += [f"  - {flow_text(stage)}" for stage in value]

@@ -28,6 +28,12 @@ class LoadReport(NamedTuple):
     adapted: name, channels in the file, channels here, of the first convolution. fresh: names of
     the classifier that keep their initial values. classes, channels: the file's own, where it says
     them.
+
+    Examples:
+        >>> from resgen import build_module, load_weights
+        >>> module, other = build_module("resnet18"), build_module("resnet18")
+        >>> len(load_weights(module, "resnet18", other.state_dict()).loaded)
+        122
     """
 
     key_map: str

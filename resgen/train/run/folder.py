@@ -103,7 +103,14 @@ def _revision() -> str | None:
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended: errors as fractions, the test error of the last weights."""
+    """How a run ended: errors as fractions, the test error of the last weights.
+
+    Examples:
+        >>> from resgen import train
+        >>> ends = train("digits/plain20", out="runs", changes=["length=1 epochs"], quiet=True)
+        >>> ends[0].best_epoch, ends[0].test_error
+        (1.0, None)
+    """
 
     name: str
     train_error: float

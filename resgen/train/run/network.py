@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -105,14 +106,18 @@ class Network:
         return f"proof holds in all {len(checks)} parts"
 
 
+Source = Spec | str | os.PathLike[str] | Mapping[str, Any]
+"""A Spec, or what one is loaded from."""
+
+
 def load(
-    path_or_name: str, *, overrides: Sequence[str] = (), train_side: int | None = None
+    source: Source, *, overrides: Sequence[str] = (), train_side: int | None = None
 ) -> Network:
-    """The network of a spec file, a shipped name, a run folder or a checkpoint, overrides in it.
+    """The network of a Spec, a spec file, a shipped name, ..., overrides in it.
 
     `train_side` is that of the images trained on, where it is not the network's own.
     """
-    spec = load_spec(path_or_name, overrides)
+    spec = load_spec(source, overrides)
     plan = resolve(spec)
     books = cost(plan)
     size = (spec.input.size[0], spec.input.size[1])
@@ -157,7 +162,7 @@ def load(
         least_images=_least_images(trained),
         step_bytes=step_bytes,
         make=make,
-        references=(load_spec(path_or_name) if overrides else spec).reference,
+        references=(load_spec(source) if overrides else spec).reference,
         prove=prove,
         init=init,
     )
@@ -233,14 +238,14 @@ def _least_images(plan: Plan) -> int:
 
 
 def load_all(
-    paths_or_names: list[str], *, overrides: Sequence[str] = (), train_side: int | None = None
+    sources: Sequence[Source], *, overrides: Sequence[str] = (), train_side: int | None = None
 ) -> list[Network]:
     """Several networks, the same overrides in all.
 
     Raises UserError where two have one name, and so one folder.
     """
     networks = each(
-        lambda source: load(source, overrides=overrides, train_side=train_side), paths_or_names
+        lambda source: load(source, overrides=overrides, train_side=train_side), sources
     )
     names = [network.name for network in networks]
     for name in names:

@@ -12,7 +12,7 @@ from resgen.tensors.formats import read_any
 from resgen.train.data import sources
 from resgen.train.data.folder import IMAGENET
 from resgen.train.data.images import Data, Wanted
-from resgen.train.run.network import Network, load_all
+from resgen.train.run.network import Network, Source, load_all
 from resgen.train.run.settings import Settings
 from resgen.weights import LoadReport, reference
 
@@ -139,7 +139,7 @@ def _in(start: Start, settings: Settings) -> list[str]:
 
 
 def for_data(
-    specs: Sequence[str], networks: list[Network], overrides: Sequence[str], data: Wanted,
+    specs: Sequence[Source], networks: list[Network], overrides: Sequence[str], data: Wanted,
     train_side: int | None,
 ) -> tuple[list[Network], tuple[str, ...]]:  # fmt: skip
     """The networks with as many classes as the data, each with a note where it had others.
