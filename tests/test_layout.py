@@ -47,8 +47,8 @@ ROOMS = {
         "draw rows bars formulas explain look points labels panels plots roofline tables formats"
     ),
     "search": "catalog fit sample",
-    "train.recipe": "keys defaults said parts groups lamb optimizers rate schema",
-    "train.device": "place engine machine meeting voice processes recompute",
+    "train.recipe": "keys defaults said parts groups optimizers average rate schema",
+    "train.device": "place compiling engine machine meeting voice processes scaling recompute",
     "train.data": (
         "seeds images facts roster decoding levels listing cifar folder order draws cropping "
         "operations randomly preparing augment feed workers filefeed sources"

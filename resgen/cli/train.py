@@ -133,7 +133,7 @@ class _Asked:
             say(f"note: {note}", err=True)
         told = outlook.outlook(
             work.networks, work.recipe, work.wanted, title=work.title,
-            precision=self.machine.precision,
+            precision=self.machine.precision, compile=self.machine.compile,
             expected=self.machine.expected(work.recipe, self.start.measure),
         )  # fmt: skip
         if self.start.init_from is not None:

@@ -21,7 +21,7 @@ from resgen.plan import Plan, elements
 from resgen.plan import layers as L
 from resgen.words import hung, memory, short
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "fp16")
 OPTIMIZERS = {"sgd": ("no state", 0), "momentum": ("momentum", 1), "adamw": ("two moments", 2)}
 
 
@@ -93,7 +93,7 @@ def training_step(
     frozen: how many of stem and blocks, from the input on, are not trained. still: whether a
     parameter is not, wherever it stands; its gradient and state are not there.
     """
-    half = precision == "bf16"
+    half = precision != "fp32"
     tape = forward(plan, batch, half, frozen)
     books = cost(plan)
     weights = FULL * books.params

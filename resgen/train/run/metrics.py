@@ -21,6 +21,8 @@ KEYS = (
 """The numbers of a row."""
 TOP5 = ("train_top5_error", "heldout_top5_error")
 """Those of more than ten classes besides, where an epoch has them: earlier runs have none."""
+SKIPPED = "skipped_steps"
+"""Of runs in fp16: the steps until then that were left out, as a gradient overflowed."""
 TIMES = ("images_per_second", "data_wait", "seconds")
 """The keys in which a resumed run's rows differ from an uninterrupted one's."""
 
@@ -42,6 +44,10 @@ def lines(row: Row, *, left: str) -> list[str]:
         if (top5 := row.get(f"{split}_top5_error")) is not None:
             line += f", top-5 error {top5:.2%}"
         told.append(line.replace("%", " %"))
+    if row.get(SKIPPED):
+        told.append(
+            f"{row[SKIPPED]:,} steps so far left out, to find the scale of fp16's gradients"
+        )
     speed = (
         f"rate {row['rate']:.3g}, {row['images_per_second']:,.0f} images/s, "
         f"data wait {100 * row['data_wait']:.0f} %, {left} left"
@@ -90,7 +96,7 @@ def _row(line: str) -> Row | None:
     sound = (
         isinstance(row, dict)
         and all(isinstance(row.get(key), int | float) for key in KEYS)
-        and all(isinstance(row.get(key, 0.0), int | float) for key in TOP5)
+        and all(isinstance(row.get(key, 0.0), int | float) for key in (*TOP5, SKIPPED))
     )
     return row if sound else None
 

@@ -20,6 +20,7 @@ from resgen.spec import Spec, load_spec
 from resgen.spec.loading import CHECKPOINTS, RUN_SPEC, resolved_data
 from resgen.train.data.images import Wanted
 from resgen.train.data.seeds import derive
+from resgen.train.device.compiling import Work
 from resgen.train.recipe import Recipe
 from resgen.train.recipe.parts import ONE, Frozen, Part, Parts, frozen
 from resgen.weights import LoadReport, init_from
@@ -79,6 +80,14 @@ class Network:
                 f"{self.name}: its smallest images are 1x1, and a batch norm needs two of them at "
                 f"a time in training; the batch of {batch} gives it {least}: raise batch"
             )
+
+    def work(
+        self, recipe: Recipe, steps: int, *, processes: int = 1, recompute: str = "off"
+    ) -> Work:
+        """How much a run computes: in a step 2 FLOPs a MAC of a process's images, both ways."""
+        macs = self.train_macs + self.frozen(recipe).backward_macs(self.parts)
+        whole = processes == recipe.accumulate == 1 and recompute == "off"
+        return Work(steps, 2 * macs * recipe.batch / processes, whole)
 
     def module(self, seed: int) -> nn.Module:
         """The module with the initial weights of a seed."""

@@ -16,6 +16,7 @@ from resgen.train.data import roster
 from resgen.train.data.facts import split_name
 from resgen.train.data.images import Data, Wanted
 from resgen.train.device import machine
+from resgen.train.device.compiling import told
 from resgen.train.device.recompute import recompute_blocks
 from resgen.train.run import board, claim, figures, fit, metrics, seen
 from resgen.train.run import folder as run_folder
@@ -179,7 +180,7 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
         log.line(f"  {count} blocks are computed twice to save memory")
     if setup.recipe.freeze:
         log.line(f"  {freeze(module, network.frozen(setup.recipe))}")
-    setup = _fitted(setup, module, found, log)
+    setup = _compiled(_fitted(setup, module, found, log), log)
     trainer = Trainer(setup, module, log)
     if found is not None:
         trainer.resume(found)
@@ -238,6 +239,18 @@ def _fitted(setup: Setup, module: torch.nn.Module, found: dict[str, Any] | None,
     )
     log.line(f"  {fit.sentence(step, setup.engine)}")
     return setup
+
+
+def _compiled(setup: Setup, log: Log) -> Setup:
+    """The setup with `--compile auto` decided, if that was left to the run."""
+    work = setup.network.work(
+        setup.recipe, setup.rate.total, processes=setup.world.size,
+        recompute=setup.settings.recompute,
+    )  # fmt: skip
+    engine = setup.engine.for_run(work)
+    if engine != setup.engine:
+        log.line(f"  {told(engine.compile, engine.why)}")
+    return replace(setup, engine=engine)
 
 
 def _draw(job: Job, setups: Sequence[Setup]) -> None:

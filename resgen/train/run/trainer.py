@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -44,7 +43,7 @@ class Trainer:
         self.state = State(setup, module)
         self.stepper = Stepper.of(
             self._called(), self.state.optimizer, recipe=setup.recipe, engine=setup.engine,
-            world=setup.world, count=self.state.count,
+            world=setup.world, count=self.state.count, scaling=self.state.scaling,
         )  # fmt: skip
         self.rows: list[metrics.Row] = []
         self.saved = time.monotonic()
@@ -56,12 +55,12 @@ class Trainer:
         engine, module = self.setup.engine, self.state.module
         if self.setup.world.size > 1:
             ids = [engine.device] if engine.device.type == "cuda" else None
-            module = DistributedDataParallel(module, device_ids=ids)
-        if engine.compile == "on":
-            if module is self.state.module:
-                return torch.compile(module)  # type: ignore[return-value]
-            module.compile()  # stays a DistributedDataParallel, whose sums the steps hold back
-        return module
+            # No layer in training reads a buffer that steps change, so none has to be the same in
+            # all processes: where they are judged, `judge` gives all of them the first one's.
+            module = DistributedDataParallel(
+                module, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True
+            )
+        return engine.called(module)
 
     def resume(self, saved: dict[str, Any]) -> None:
         """Continues from a checkpoint. Raises UserError where it is of another run."""
@@ -79,7 +78,7 @@ class Trainer:
     def fit(self, stop: Stop) -> Result:
         """Trains from the current step to the last. Raises Interrupted and Diverged."""
         with self.setup.feed.open():
-            with stop.held():
+            with stop.held(), self.setup.engine.fixed_shapes():
                 self._train(stop)
             stop.kept = f"stopped after the last step; {self._where_to_go_on()}"
             return self._result()
@@ -144,7 +143,7 @@ class Trainer:
         batches = state.clock.timed(setup.feed.train(pieces))
         while state.step < end:
             # Dropout and stochastic depth draw from torch's own generator.
-            torch.manual_seed(derive(setup.settings.seed, "step", state.step, setup.world.rank))
+            setup.engine.seed(derive(setup.settings.seed, "step", state.step, setup.world.rank))
             rate = self.rate(state.step, warm=state.warm)
             take_back = state.before_step()
             try:
@@ -154,8 +153,8 @@ class Trainer:
                 raise self._unreadable(error) from None
             if not fine:
                 self._diverged(state.step)
-            if state.average is not None:
-                state.average.update_parameters(state.module)
+            if state.average:
+                state.average.follow()
             state.step += 1
             if not state.warm:
                 self._watch_warmup()
@@ -211,6 +210,7 @@ class Trainer:
             "rate": state.rate,
             **metrics.named("train", train),
             **metrics.named("heldout", heldout),
+            **({metrics.SKIPPED: int(state.scaling.skipped)} if state.scaling else {}),
             "images_per_second": round(self._speed(), 1),
             "data_wait": round(state.clock.waited / max(state.clock.seconds, 1e-9), 4),
             "seconds": round(state.clock.seconds, 3),
