@@ -85,7 +85,7 @@ class Engine:
     def begin_pass(self) -> None:
         """Before each forward pass: what the one before put out may be overwritten."""
         if self.compile == "graphs":
-            torch.compiler.cudagraph_mark_step_begin()
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
 
     @contextmanager
     def fixed_shapes(self) -> Iterator[None]:

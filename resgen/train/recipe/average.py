@@ -26,10 +26,11 @@ class Average:
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.module = deepcopy(module)
         self.decay, self.count = decay, 0
-        both = [[*each.parameters(), *each.buffers()] for each in (self.module, module)]
-        moved = [each.is_floating_point() for each in both[0]]
-        self._moved = [list(compress(each, moved)) for each in both]
-        self._copied = [list(compress(each, map(not_, moved))) for each in both]
+        mine, its = ([*each.parameters(), *each.buffers()] for each in (self.module, module))
+        moved = [each.is_floating_point() for each in mine]
+        copied = list(map(not_, moved))
+        self._moved = list(compress(mine, moved)), list(compress(its, moved))
+        self._copied = list(compress(mine, copied)), list(compress(its, copied))
 
     @property
     def share(self) -> float:

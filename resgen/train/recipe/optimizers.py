@@ -68,13 +68,10 @@ class Lamb(torch.optim.Optimizer):
         torch._foreach_div_(moves, below)
         if group["weight_decay"]:
             torch._foreach_add_(moves, torch._foreach_mul(weights, group["weight_decay"]))
-            mine, its = (
-                torch.stack(torch._foreach_norm(each))  # type: ignore[arg-type]
-                for each in (weights, moves)
-            )
+            mine, its = (torch.stack(torch._foreach_norm(each)) for each in (weights, moves))
             lengths = torch.where((mine > 0) & (its > 0), mine / its, 1.0)
             torch._foreach_mul_(moves, list(lengths.unbind()))
-        torch._foreach_mul_(moves, rate)  # type: ignore[arg-type]
+        torch._foreach_mul_(moves, rate)
         torch._foreach_sub_(weights, moves)
 
     def _state_of(self, weight: Tensor) -> dict[str, Any]:

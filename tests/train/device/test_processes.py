@@ -42,21 +42,22 @@ from resgen.train.device.voice import together
 from resgen.train.run import runs
 from resgen.train.data.images import Wanted
 from resgen.train.device.engine import Engine
-from resgen.train.run.network import Network
+from resgen.train.run.network import Network, load
 from resgen.train.recipe import Recipe
 from resgen.train.run.settings import Settings
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
 
-def make():
-    return nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
+class Small(Network):
+    def make(self):
+        return nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
 
-network = Network(
-    "n", {"name": "n"}, channels=1, size=(8, 8), classes=10, params=0, macs=0, parameters=(),
-    train_size=(8, 8), train_macs=0, step_bytes=lambda *_: 0, make=make,
-    prove=lambda _: [(True, "")], init=lambda *_: "", least_images=1,
-)
+    def prove(self, _):
+        return [(True, "")]
+
+of_the_digits = load("digits/plain20")
+network = Small(of_the_digits.spec, of_the_digits.plan, of_the_digits.trained)
 engine = Engine(torch.device("cpu"), "fp32", "contiguous", "off")
 
 def train(world, out, batch, accumulate):

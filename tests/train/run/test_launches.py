@@ -131,7 +131,7 @@ def test_counting_sees_a_wait_and_a_call_for_each_parameter(
     def follow(average: Average) -> None:
         for mine in average.module.parameters():
             mine.data.mul_(0.9)
-        float(next(average.module.parameters()).sum())
+        float(next(average.module.parameters()).detach().sum())
 
     monkeypatch.setattr(Average, "follow", follow)
     many = step_of("digits/resnet20", as_on_a_gpu)
