@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from resgen.train.data.images import Wanted
     from resgen.train.device.voice import Voice
     from resgen.train.recipe import Recipe
-    from resgen.train.run.job import Job
+    from resgen.train.run.job import Job, Settings
     from resgen.train.run.network import Network
-    from resgen.train.run.settings import Settings
 
 RULES = (
     Apart("--seed", ("--seeds",), "the one names seeds, the other says how many; leave one out"),
@@ -200,5 +199,5 @@ def _over_seeds(job: Job) -> str:
     """Each network's errors over its seeds."""
     from resgen.compare import forms, groups, record
 
-    folders = [one.folder(network) for one, network in job.each()]
+    folders = [one.folder_of(network) for one, network in job.each()]
     return forms.table(groups.grouped([record.read(folder) for folder in folders]))

@@ -162,9 +162,8 @@ def _of_fixed(name: str, kind: str, trained: Trained, which: Which, download: st
             download=download,
         )
     )
-    splits = {"train": data.train, "heldout": data.heldout, "test": data.test}
     split = which if which != "auto" else "heldout" if data.test is None else "test"
-    images = splits[split]
+    images = data.splits.get(split)
     if images is None:
         raise UserError(f"--split {which}: {kind} has no such images; give heldout or train")
     return _named(Subject(kind, _WORDS[split], images, data.notes), data.classes, trained)

@@ -43,6 +43,18 @@ def summed_loss(logits: Tensor, labels: Tensor, recipe: Loss) -> Tensor:
     return summed / classes
 
 
+def called(module: nn.Module, engine: Engine, world: World) -> nn.Module:
+    """What steps call; evaluation and the search for a bad layer keep the bare module."""
+    if world.size > 1:
+        ids = [engine.device] if engine.device.type == "cuda" else None
+        # No layer in training reads a buffer that steps change, so none has to be the same in
+        # all processes: where they are judged, `judge` gives all of them the first one's.
+        module = DistributedDataParallel(
+            module, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
+    return engine.called(module)
+
+
 @dataclass(frozen=True)
 class Stepper:
     """One optimizer step: forward, backward, check, update."""

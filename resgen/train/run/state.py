@@ -19,8 +19,7 @@ from resgen.train.device.scaling import Scaling
 from resgen.train.recipe import optimizers
 from resgen.train.recipe.average import Average
 from resgen.train.run.counting import Count
-from resgen.train.run.fitting import same_tensors
-from resgen.train.run.identity import identity, judged, same_run
+from resgen.train.run.identity import identity, judged, same_run, same_tensors
 from resgen.train.run.loop import Clock
 from resgen.train.run.setup import Setup
 

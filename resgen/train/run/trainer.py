@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any
 
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from resgen.errors import Diverged, Interrupted, UserError
 from resgen.tensors import checkpoint
@@ -16,12 +15,11 @@ from resgen.train.data.feed import Piece
 from resgen.train.data.order import shares
 from resgen.train.data.seeds import derive
 from resgen.train.run import metrics
-from resgen.train.run.board import Board
 from resgen.train.run.counting import Count
 from resgen.train.run.evaluation import judge
 from resgen.train.run.folder import Result
 from resgen.train.run.log import Log, duration
-from resgen.train.run.loop import Stepper, first_bad_layer
+from resgen.train.run.loop import Stepper, called, first_bad_layer
 from resgen.train.run.setup import Setup
 from resgen.train.run.signals import Stop
 from resgen.train.run.state import State, by_process
@@ -42,25 +40,14 @@ class Trainer:
         self.rate = setup.rate
         self.state = State(setup, module)
         self.stepper = Stepper.of(
-            self._called(), self.state.optimizer, recipe=setup.recipe, engine=setup.engine,
-            world=setup.world, count=self.state.count, scaling=self.state.scaling,
+            called(self.state.module, setup.engine, setup.world), self.state.optimizer,
+            recipe=setup.recipe, engine=setup.engine, world=setup.world, count=self.state.count,
+            scaling=self.state.scaling,
         )  # fmt: skip
         self.rows: list[metrics.Row] = []
         self.saved = time.monotonic()
         self.unjudged = False
         """Whether all steps of an epoch are taken and its held-out images could not be read."""
-
-    def _called(self) -> nn.Module:
-        """What steps call; evaluation and the search for a bad layer keep the bare module."""
-        engine, module = self.setup.engine, self.state.module
-        if self.setup.world.size > 1:
-            ids = [engine.device] if engine.device.type == "cuda" else None
-            # No layer in training reads a buffer that steps change, so none has to be the same in
-            # all processes: where they are judged, `judge` gives all of them the first one's.
-            module = DistributedDataParallel(
-                module, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True
-            )
-        return engine.called(module)
 
     def resume(self, saved: dict[str, Any]) -> None:
         """Continues from a checkpoint. Raises UserError where it is of another run."""
@@ -89,8 +76,13 @@ class Trainer:
             state.save()
         board = None
         if setup.settings.tensorboard == "on" and setup.world.first:
+<<<<<<< HEAD
             board = Board(setup.folder, step=state.step)
         self.log.open(setup.title, total=self.rate.total, done=state.step, epoch=setup.order.steps)
+=======
+            board = metrics.Board(setup.folder, step=state.step)
+        self.log.open(setup.title, total=self.rate.total, done=state.step)
+>>>>>>> 1e742d2 (A run is a job with one network and its images; settings, TensorBoard, agreement and the check of tensors with what they belong to)
         self.saved = time.monotonic()
         while self.unjudged or state.step < self.rate.total:
             for _ in () if self.unjudged else self._steps_of_epoch():

@@ -319,7 +319,7 @@ def test_order_and_weights_follow_the_seed(job: Make) -> None:
     def start(out: str, seed: int) -> tuple[Tensor, Tensor]:
         made = job(out, recipe_={**BASE, "length": "1 steps"}, data=SYNTHETIC, seed=seed)
         rate = made.recipe.model_copy(update={"optimizer": {"lr": 1e-30, "weight_decay": 0.0}})
-        runs.train(runs.Job(made.networks, rate, made.data, made.settings, made.engine, made.world))
+        runs.train(replace(made, recipe=rate))
         (row,) = metrics.read(made.settings.out)
         weights = checkpoint.load(made.settings.out / "last.pt")["model"]["conv1.weight"]
         return weights, torch.tensor(row["train_loss"])

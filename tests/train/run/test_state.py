@@ -16,10 +16,10 @@ from resgen.tensors import checkpoint
 from resgen.train.device.processes import World
 from resgen.train.run import loop, runs, trainer
 from resgen.train.run.counting import Count, Means
-from resgen.train.run.job import made_ready
 from resgen.train.run.log import Log
 from resgen.train.run.loop import Stepper
 from resgen.train.run.network import Network
+from resgen.train.run.setup import made_ready
 from resgen.train.run.state import State
 from resgen.train.run.trainer import Trainer
 from resgen.weights import LoadReport
