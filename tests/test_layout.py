@@ -54,14 +54,9 @@ ROOMS = {
         "operations randomly preparing augment feed workers filefeed sources"
     ),
     "train.run": (
-<<<<<<< HEAD
-        "log signals lock settings early counting metrics differing board figures loop network fit "
-        "fitting measured outlook start setup folder claim seen evaluation agreement freezing "
-        "identity state trainer job runs"
-=======
-        "log signals lock counting metrics differing figures loop network measured outlook "
-        "job start setup fit folder claim seen evaluation freezing identity state trainer runs"
->>>>>>> 1e742d2 (A run is a job with one network and its images; settings, TensorBoard, agreement and the check of tensors with what they belong to)
+        "log signals lock settings early counting metrics differing figures loop network measured "
+        "outlook job start setup fit folder claim seen evaluation freezing identity state trainer "
+        "runs"
     ),
     "timing": "statistics memory environment peaks cases race bench forms figure",
     "compare": "spread record groups forms",

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from resgen.train.data.images import Wanted
     from resgen.train.device.voice import Voice
     from resgen.train.recipe import Recipe
-    from resgen.train.run.job import Job, Settings
+    from resgen.train.run.job import Job
+from resgen.train.run.settings import Settings
     from resgen.train.run.network import Network
 
 RULES = (

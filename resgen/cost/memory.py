@@ -29,7 +29,7 @@ class Step(NamedTuple):
     """Bytes of a training step at a batch size, and its multiply-adds for one image.
 
     kept: what autograd holds between forward and backward, `kept_image` of it for each
-    image; casts: the bf16 copies of the weights among it. peak: the most alive at once.
+    image; casts: the half-precision copies of the weights among it. peak: the most alive at once.
     """
 
     batch: int
@@ -60,7 +60,7 @@ def step_lines(step: Step, limit: int | None = None, fits: int | None = None) ->
         ("kept", step.kept, f"by autograd for the way back, {memory(step.kept_image)} an image"),
     ]
     if step.casts:
-        found.append(("of it", step.casts, "bf16 copies of the weights"))
+        found.append(("of it", step.casts, f"{step.precision} copies of the weights"))
     found.append(("peak", step.peak, "the most at once, images and gradients in flight included"))
     for label, count, what in found:
         lines += hung(f"  {label:<9}{memory(count):>11}", f"  {what}", 24)

@@ -16,7 +16,7 @@ from resgen.tensors import checkpoint
 from resgen.train.run import lock
 from resgen.train.run.early import names, refuse_nothing, refuse_used
 from resgen.train.run.folder import OURS, SPEC
-from resgen.train.run.job import Settings
+from resgen.train.run.settings import Settings
 
 
 def check(settings: Settings, runs: Iterable[Path]) -> None:

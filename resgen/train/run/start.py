@@ -11,7 +11,7 @@ from resgen.tensors import checkpoint
 from resgen.tensors.formats import read_any
 from resgen.train.data.folder import IMAGENET
 from resgen.train.data.images import Data, Wanted
-from resgen.train.run.job import Settings
+from resgen.train.run.settings import Settings
 from resgen.train.run.network import Network, load_all
 from resgen.train.run.outlook import known
 from resgen.weights import LoadReport, reference

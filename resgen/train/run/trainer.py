@@ -76,13 +76,8 @@ class Trainer:
             state.save()
         board = None
         if setup.settings.tensorboard == "on" and setup.world.first:
-<<<<<<< HEAD
-            board = Board(setup.folder, step=state.step)
-        self.log.open(setup.title, total=self.rate.total, done=state.step, epoch=setup.order.steps)
-=======
             board = metrics.Board(setup.folder, step=state.step)
-        self.log.open(setup.title, total=self.rate.total, done=state.step)
->>>>>>> 1e742d2 (A run is a job with one network and its images; settings, TensorBoard, agreement and the check of tensors with what they belong to)
+        self.log.open(setup.title, total=self.rate.total, done=state.step, epoch=setup.order.steps)
         self.saved = time.monotonic()
         while self.unjudged or state.step < self.rate.total:
             for _ in () if self.unjudged else self._steps_of_epoch():

@@ -186,7 +186,7 @@ from resgen.train.run import network
 from resgen.train.run import runs
 from resgen.train.data.images import Wanted
 from resgen.train.recipe import Recipe
-from resgen.train.run.job import Settings
+from resgen.train.run.settings import Settings
 
 torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 

@@ -44,7 +44,7 @@ from resgen.train.data.images import Wanted
 from resgen.train.device.engine import Engine
 from resgen.train.run.network import Network, load
 from resgen.train.recipe import Recipe
-from resgen.train.run.job import Settings
+from resgen.train.run.settings import Settings
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
@@ -99,7 +99,7 @@ from resgen.train.device.engine import Engine
 from resgen.train.device.voice import together
 from resgen.train.recipe import Recipe
 from resgen.train.run import evaluation, network, runs, trainer
-from resgen.train.run.job import Settings
+from resgen.train.run.settings import Settings
 
 torch.set_num_threads(1)
 seen = []
