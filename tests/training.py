@@ -16,8 +16,8 @@ from resgen.train.device.engine import Engine
 from resgen.train.device.processes import World
 from resgen.train.recipe import Recipe
 from resgen.train.run import runs
-from resgen.train.run.settings import Settings
 from resgen.train.run.network import load_all
+from resgen.train.run.settings import Settings
 
 torch.set_num_threads(1)
 

@@ -39,9 +39,9 @@ from resgen.train.run.folder import ENVIRONMENT
 from resgen.train.run.freezing import freeze
 from resgen.train.run.identity import completed, data_facts
 from resgen.train.run.job import Job
-from resgen.train.run.settings import Settings
 from resgen.train.run.loop import summed_loss
 from resgen.train.run.network import load
+from resgen.train.run.settings import Settings
 from resgen.train.run.setup import Setup, made_ready
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from resgen.train.device.voice import Voice
     from resgen.train.recipe import Recipe
     from resgen.train.run.job import Job
-from resgen.train.run.settings import Settings
     from resgen.train.run.network import Network
+    from resgen.train.run.settings import Settings
 
 RULES = (
     Apart("--seed", ("--seeds",), "the one names seeds, the other says how many; leave one out"),

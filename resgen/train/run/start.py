@@ -11,9 +11,9 @@ from resgen.tensors import checkpoint
 from resgen.tensors.formats import read_any
 from resgen.train.data.folder import IMAGENET
 from resgen.train.data.images import Data, Wanted
-from resgen.train.run.settings import Settings
 from resgen.train.run.network import Network, load_all
 from resgen.train.run.outlook import known
+from resgen.train.run.settings import Settings
 from resgen.weights import LoadReport, reference
 
 IMAGENET_CLASSES = 1000
