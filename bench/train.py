@@ -3,6 +3,7 @@
     python bench/train.py                     ResNet-18 on the CPU, ResNet-50 and -20 on a GPU
     python bench/train.py --rounds 100 --format json
     python bench/train.py --data folder:PATH  also one whole run of cifar-short
+    python bench/train.py --parts             also what each part of the step is worth
 
 All contenders run in one process and take turns round by round, in an order drawn anew for
 each, so that whatever else the machine does hits them alike; a ratio is the median over the
@@ -29,6 +30,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -103,7 +105,7 @@ def resgens(case: Case, motor: Engine) -> tuple[Step, fit.Need, int]:
     feed = MemoryFeed.of(images, making)
     module = net.module(0).to(motor.device, memory_format=motor.memory_format)
     need = fit.measure(module, net, recipe(case.batch), motor)
-    called = torch.compile(module) if motor.compile == "on" else module
+    called = motor.called(module)
     optimizer = build(module, recipe(case.batch).optimizer, device=motor.device)
     stepper = Stepper.of(called, optimizer, recipe=recipe(case.batch), engine=motor, world=World())
     steps = count()
@@ -124,7 +126,7 @@ def bare(module: nn.Module, case: Case, size: tuple[int, int], motor: Engine) ->
     optimizer = torch.optim.SGD(
         module.parameters(), 1e-4, momentum=0.9, weight_decay=1e-4, fused=fused or None
     )
-    called = torch.compile(module) if motor.compile == "on" else module
+    called = motor.called(module)
     images = torch.rand(case.batch, 3, *size, device=motor.device)
     images = images.contiguous(memory_format=motor.memory_format)
     labels: Tensor = torch.arange(case.batch, device=motor.device) % 10
@@ -137,6 +139,11 @@ def bare(module: nn.Module, case: Case, size: tuple[int, int], motor: Engine) ->
         optimizer.step()
 
     return step
+
+
+def _each(motor: Engine) -> int:
+    """Steps in a turn: on a GPU the first would be done before the last is begun."""
+    return 1 if motor.device.type == "cpu" else 30
 
 
 def race(
@@ -183,8 +190,7 @@ def measure(
         steps[f"{name}, the same once more"] = bare(make(), case, size, motor)
         if name != "timm":
             steps[f"{name}, bare, torch's defaults"] = bare(make(), case, size, defaults)
-    each = 1 if motor.device.type == "cpu" else 30
-    seconds = race(steps, rounds=rounds, each=each, motor=motor, clock=clock)
+    seconds = race(steps, rounds=rounds, each=_each(motor), motor=motor, clock=clock)
     result: dict[str, object] = {
         "case": case.title,
         "engine": str(motor),
@@ -203,6 +209,19 @@ def measure(
     if motor.device.type == "cuda":
         result |= _on_gpu(ours, need, macs, case, motor, statistics.median(seconds["resgen"]))
     return result
+
+
+def parts(case: Case, motor: Engine, **how: Any) -> dict[str, tuple[float, float, float]]:
+    """What each part of the step is worth: the other way's time over resgen's."""
+    from step import pairs
+
+    module = network.load(case.spec).module(0).to(motor.device, memory_format=motor.memory_format)
+    found = {}
+    for title, *both in pairs(lambda other: resgens(case, other)[0], module, motor):
+        steps = dict(zip(("mine", "theirs"), both, strict=True))
+        mine, theirs = race(steps, motor=motor, **how).values()
+        found[title] = median_and_interval(b / a for a, b in zip(mine, theirs, strict=True))
+    return found
 
 
 def _on_gpu(
@@ -244,15 +263,20 @@ def main() -> None:
         help="processor: seconds of this process, for one thread on a machine others use too",
     )
     parser.add_argument("--format", choices=("table", "json"), default="table")
+    parser.add_argument("--parts", action="store_true", help="what each part is worth")
     parser.add_argument("--data", help="CIFAR-10; adds a whole run of cifar-short on it")
     asked = parser.parse_args()
-    motor = engine.choose(device=asked.device)
+    motor = engine.choose(device=asked.device).for_run()
     if motor.device.type == "cpu":
         engine.keep_freed_memory()
     clock = time.perf_counter if asked.clock == "wall" else time.process_time
     results = [
         measure(case, motor, rounds=asked.rounds, clock=clock) for case in cases(motor.device)
     ]
+    if asked.parts:
+        for case, result in zip(cases(motor.device), results, strict=True):
+            how = {"rounds": asked.rounds, "each": _each(motor), "clock": clock}
+            result["parts"] = parts(case, motor, **how)
     run = whole_run(asked.data, asked.device) if asked.data else None
     if asked.format == "json":
         cuda = motor.device.type == "cuda"
@@ -275,6 +299,10 @@ def main() -> None:
                 middle, low, high = ratios[name]
                 ratio = f"   resgen: {middle:.3f} of it ({low:.3f} to {high:.3f})"
             print(f"  {name:38s} {speed:8,.1f} images/s{ratio}")
+        worth = result.get("parts", {})
+        assert isinstance(worth, dict)
+        for title, (middle, low, high) in worth.items():
+            print(f"  {title:50s} {middle:.3f} ({low:.3f} to {high:.3f})")
         for key in ("peak_bytes_above_standing", "estimated_bytes", "share_of_bf16_peak"):
             if key in result:
                 print(f"  {key.replace('_', ' '):40s} {result[key]}")

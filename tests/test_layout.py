@@ -47,17 +47,17 @@ ROOMS = {
         "draw rows bars formulas explain look points labels panels plots roofline tables formats"
     ),
     "search": "catalog fit sample",
-    "train.recipe": "keys defaults said parts groups lamb optimizers rate schema",
-    "train.device": "place engine machine meeting voice processes recompute",
+    "train.recipe": "keys defaults said parts groups optimizers average rate schema",
+    "train.device": "place compiling engine machine meeting voice processes scaling recompute",
     "train.data": (
         "seeds images paths facts roster decoding levels listing keeping gathering cifar folder "
         "tables order draws cropping jpegs operations randomly preparing augment feed workers "
         "crossing filefeed gpufeed sources"
     ),
     "train.run": (
-        "log signals lock settings early counting metrics differing board figures loop network fit "
-        "fitting measured outlook start setup folder claim seen evaluation agreement freezing "
-        "identity state trainer job runs"
+        "log signals lock settings early counting metrics differing figures loop network measured "
+        "outlook job start setup fit folder claim seen evaluation freezing identity state trainer "
+        "runs"
     ),
     "timing": "statistics memory environment peaks cases race bench forms figure",
     "compare": "spread record groups forms",

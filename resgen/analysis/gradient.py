@@ -38,11 +38,11 @@ from resgen.train.run.differing import differences
 from resgen.train.run.folder import ENVIRONMENT
 from resgen.train.run.freezing import freeze
 from resgen.train.run.identity import completed, data_facts
-from resgen.train.run.job import Job, made_ready
+from resgen.train.run.job import Job
 from resgen.train.run.loop import summed_loss
 from resgen.train.run.network import load
 from resgen.train.run.settings import Settings
-from resgen.train.run.setup import Setup
+from resgen.train.run.setup import Setup, made_ready
 
 
 class Gradient(NamedTuple):

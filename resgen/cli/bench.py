@@ -45,7 +45,7 @@ class What:
         str, Option(metavar="N[,N...]", help="Images at a time of inference and training.")
     ] = "32"
     precision: Annotated[
-        str, Option(metavar="WORD[,WORD...]", help="auto, fp32, bf16: one or several.")
+        str, Option(metavar="WORD[,WORD...]", help="auto, fp32, bf16, fp16: one or several.")
     ] = "auto"
     rounds: Annotated[
         int, Option(help="How often each is timed; intervals need 6.", min=1, max=10_000)
@@ -66,10 +66,10 @@ class What:
         )
 
     def _precisions(self, engine: Engine, alone: bool) -> list[str]:
-        """`auto` is the engine's own, and of the device alone all."""
+        """`auto` is the engine's own; of the device alone, all that training may choose."""
         found = _words("--precision", self.precision, ("auto", *WIDTHS))
         if alone and found == ["auto"]:
-            return list(WIDTHS)
+            return [word for word in WIDTHS if word != "fp16" or engine.precision == word]
         return list(dict.fromkeys(engine.precision if each == "auto" else each for each in found))
 
 
@@ -100,6 +100,7 @@ class Machine:
         from resgen.train.device import engine
 
         chosen = engine.choose(device=self.device, layout=self.layout, compile=self.compile)
+        chosen = chosen.for_run()
         if chosen.device.type == "cpu":
             engine.keep_freed_memory()
         return chosen

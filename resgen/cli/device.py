@@ -18,9 +18,9 @@ class Device:
     PANEL = "Where it runs"
 
     device: Annotated[str, Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto"
-    precision: Annotated[Literal["auto", "bf16", "fp32"], Option(help="Of the convolutions.")] = (
-        "auto"
-    )
+    precision: Annotated[
+        Literal["auto", "bf16", "fp16", "fp32"], Option(help="Of the convolutions.")
+    ] = "auto"
     layout: Annotated[
         Literal["auto", "channels_last", "contiguous"], Option(help="Of images in memory.")
     ] = "auto"

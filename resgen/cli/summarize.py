@@ -86,7 +86,8 @@ class StepOptions:
         int | None, Option(help="Add the memory of a training step of N images.", metavar="N")
     ] = None
     precision: Annotated[
-        Literal["fp32", "bf16"], Option(help="The training step's; bf16 is autocast.")
+        Literal["fp32", "bf16", "fp16"],
+        Option(help="The training step's; bf16 and fp16 are autocast."),
     ] = "fp32"
     optimizer: Annotated[
         Literal["sgd", "momentum", "adamw"], Option(help="The training step's.")

@@ -137,7 +137,7 @@ class _Asked:
             say(f"note: {note}", err=True)
         told = outlook.outlook(
             work.networks, work.recipe, work.wanted, title=work.title,
-            precision=self.machine.precision,
+            precision=self.machine.precision, compile=self.machine.compile,
             expected=self.machine.expected(work.recipe, self.start.measure),
         )  # fmt: skip
         if self.start.init_from is not None:
@@ -206,5 +206,5 @@ def _over_seeds(job: Job) -> str:
     """Each network's errors over its seeds."""
     from resgen.compare import forms, groups, record
 
-    folders = [one.folder(network) for one, network in job.each()]
+    folders = [one.folder_of(network) for one, network in job.each()]
     return forms.table(groups.grouped([record.read(folder) for folder in folders]))

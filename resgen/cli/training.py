@@ -165,7 +165,10 @@ class Machine(Device):
 
     PANEL = "Where it runs"
 
-    compile: Annotated[Literal["auto", "on", "off"], Option(help="Use torch.compile.")] = "auto"
+    compile: Annotated[
+        Literal["auto", "on", "graphs", "off"],
+        Option(help="Use torch.compile, with CUDA graphs; auto: on CUDA, where it pays."),
+    ] = "auto"
     recompute: Annotated[
         Literal["off", "blocks"], Option(help="Save memory by computing blocks twice.")
     ] = "off"

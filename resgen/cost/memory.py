@@ -21,7 +21,7 @@ from resgen.plan import Plan, elements
 from resgen.plan import layers as L
 from resgen.words import hung, memory, short
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "fp16")
 OPTIMIZERS = {"sgd": ("no state", 0), "momentum": ("momentum", 1), "adamw": ("two moments", 2)}
 
 
@@ -29,7 +29,7 @@ class Step(NamedTuple):
     """Bytes of a training step at a batch size, and its multiply-adds for one image.
 
     kept: what autograd holds between forward and backward, `kept_image` of it for each
-    image; casts: the bf16 copies of the weights among it. peak: the most alive at once.
+    image; casts: the half-precision copies of the weights among it. peak: the most alive at once.
     """
 
     batch: int
@@ -60,7 +60,7 @@ def step_lines(step: Step, limit: int | None = None, fits: int | None = None) ->
         ("kept", step.kept, f"by autograd for the way back, {memory(step.kept_image)} an image"),
     ]
     if step.casts:
-        found.append(("of it", step.casts, "bf16 copies of the weights"))
+        found.append(("of it", step.casts, f"{step.precision} copies of the weights"))
     found.append(("peak", step.peak, "the most at once, images and gradients in flight included"))
     for label, count, what in found:
         lines += hung(f"  {label:<9}{memory(count):>11}", f"  {what}", 24)
@@ -93,7 +93,7 @@ def training_step(
     frozen: how many of stem and blocks, from the input on, are not trained. still: whether a
     parameter is not, wherever it stands; its gradient and state are not there.
     """
-    half = precision == "bf16"
+    half = precision != "fp32"
     tape = forward(plan, batch, half, frozen)
     books = cost(plan)
     weights = FULL * books.params

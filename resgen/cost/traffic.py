@@ -23,7 +23,7 @@ from resgen.cost.buffers import buffers
 from resgen.plan import Block, Layer, Op, Plan, elements
 from resgen.plan import layers as L
 
-WIDTHS = {"fp32": 4, "bf16": 2}
+WIDTHS = {"fp32": 4, "bf16": 2, "fp16": 2}
 """Bytes of an element."""
 
 

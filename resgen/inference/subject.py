@@ -166,14 +166,13 @@ def _of_fixed(name: str, kind: str, trained: Trained, which: Which, download: st
             download=download,
         )
     )
-    splits = {"train": data.train, "heldout": data.heldout, "test": data.test}
     split = which if which != "auto" else "heldout" if data.test is None else "test"
     if split != "test" and origin.data == called and _cut_otherwise(origin.files, data.files):
         raise UserError(
             f"{name}: has other images than {trained.label} was trained on, so which were held out "
             "is not known; --split test takes its test images"
         )
-    images = splits[split]
+    images = data.splits.get(split)
     if images is None:
         raise UserError(f"--split {which}: {called} has no such images; give heldout or train")
     return _named(Subject(called, _WORDS[split], images, data.notes), data.classes, trained)

@@ -120,7 +120,7 @@ _HOW: dict[str, Callable[[Any], bool]] = {
     "test_crop": _share,
     "interpolation": lambda value: value in ("bilinear", "bicubic"),
     "small": lambda value: value in ("whole", "cropped"),
-    "precision": lambda value: value in ("bf16", "fp32"),
+    "precision": lambda value: value in ("bf16", "fp16", "fp32"),
     "batch": _whole,
     "loss": lambda value: value in ("cross-entropy", "binary"),
 }

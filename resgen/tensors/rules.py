@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,7 +95,16 @@ def _judged(value: Any) -> bool:
         and (crop is None or (type(crop) is float and 0 < crop <= 1))
         and value.get("interpolation", "bilinear") in ("bilinear", "bicubic")
         and value.get("small", "cropped") in ("whole", "cropped")
-        and value["precision"] in ("bf16", "fp32")
+        and value["precision"] in ("bf16", "fp16", "fp32")
+    )
+
+
+def _scaling(value: Any) -> bool:
+    return value is None or (
+        value.keys() == {"scale", "steady", "skipped"}
+        and type(value["scale"]) is float
+        and 0 < value["scale"] < inf
+        and all(_whole(0).holds(value[key]) for key in ("steady", "skipped"))
     )
 
 
@@ -161,6 +171,7 @@ RULES = {
     "clock": Rule("a pair of seconds", lambda value: len(value) == 2 and all(map(_number, value))),
     "model": Rule("a mapping of names to finite tensors", _weights),
     "average": Rule("what torch's AveragedModel keeps, or nothing", _average),
+    "scaling": Rule("fp16's scale and the steps left out, or nothing", _scaling),
     "optimizer": Rule("the state of an optimizer of torch's", _optimizer),
     "random": Rule("a mapping of states", lambda value: isinstance(value, dict)),
     "random.python": Rule("a state of Python's generator", _python),
@@ -170,7 +181,7 @@ RULES = {
 }
 """Dotted keys lie in the mapping of the key before."""
 
-_LATER = {"files", "judged"}
+_LATER = {"files", "judged", "scaling"}
 """Keys that the first checkpoints of this format had not."""
 
 

@@ -10,9 +10,9 @@ import torch
 
 from resgen.cost.roofline import Peaks
 from resgen.timing.environment import device_name
-from resgen.train.device.engine import Engine
+from resgen.train.device.engine import HALVES, Engine
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+DTYPES = {"fp32": torch.float32, **HALVES}
 ENOUGH = 1.5
 """Seconds a figure may take, after its first call; at least three calls are made."""
 MOST = 50

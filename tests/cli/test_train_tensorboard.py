@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from resgen.errors import UserError
-from resgen.train.run import board, metrics
+from resgen.train.run import metrics
 
 
 def test_tensorboard_that_is_missing_is_said_before_anything_is_written(
     command: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(board, "find_spec", lambda _: None)
+    monkeypatch.setattr(metrics, "find_spec", lambda _: None)
     with pytest.raises(UserError, match="TensorBoard is not installed; pip install tensorboard"):
         command("--tensorboard", "--out", "run")
     assert not (tmp_path / "run").exists()
@@ -37,9 +37,9 @@ def test_tensorboard_that_cannot_write_does_not_end_the_training(
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    add, calls = board.Board.add, []
+    add, calls = metrics.Board.add, []
 
-    def blocked_once(self: board.Board, row: metrics.Row) -> None:
+    def blocked_once(self: metrics.Board, row: metrics.Row) -> None:
         folder = tmp_path / "run" / "tensorboard"
         calls.append(row)
         if len(calls) == 1:
@@ -49,7 +49,7 @@ def test_tensorboard_that_cannot_write_does_not_end_the_training(
         add(self, row)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(board.Board, "add", blocked_once)
+        patch.setattr(metrics.Board, "add", blocked_once)
         command("--epochs", "3", "--out", "run", "--device", "cpu", "--tensorboard")
     assert "note: [Errno 17] File exists: " in capsys.readouterr().err.splitlines()[-1]
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
@@ -63,7 +63,7 @@ def test_events_that_do_not_fit_leave_no_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("tensorboard")
-    made = board.Board(tmp_path, step=0)
+    made = metrics.Board(tmp_path, step=0)
     row = dict.fromkeys(metrics.KEYS, 1)
     made.add(row)
     (path,) = (tmp_path / "tensorboard").iterdir()

@@ -144,10 +144,9 @@ class MemoryFeed:
     @classmethod
     def of(cls, data: Data, making: Making) -> MemoryFeed:
         """The data's images moved to the device."""
-        found = {"train": data.train, "heldout": data.heldout, "test": data.test}
         splits = {
             name: split.to(making.device)
-            for name, split in found.items()
+            for name, split in data.splits.items()
             if isinstance(split, Images)
         }
         return cls(splits, making)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from resgen.errors import UserError
 from resgen.train.data.seeds import generator
@@ -110,12 +110,16 @@ class Data:
     entry: Entry | None = None
     """Where this machine keeps them decoded."""
 
+    @property
+    def splits(self) -> dict[str, Split]:
+        """`train`, `heldout` and, where there is one, `test`."""
+        found = {"train": self.train, "heldout": self.heldout, "test": self.test}
+        return {name: split for name, split in found.items() if split is not None}
+
     def to(self, device: torch.device) -> Data:
         """The same with what is held in memory on a device."""
-        test = None if self.test is None else self.test.to(device)
-        return replace(
-            self, train=self.train.to(device), heldout=self.heldout.to(device), test=test
-        )
+        moved: dict[str, Any] = {name: split.to(device) for name, split in self.splits.items()}
+        return replace(self, **moved)
 
     def describe(self) -> str:
         """`digits: 1,437 training, 360 held-out images, 10 classes`."""

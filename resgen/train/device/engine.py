@@ -5,15 +5,21 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from resgen.errors import UserError
+from resgen.train.device import compiling
+from resgen.train.device.compiling import Work
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -21,11 +27,12 @@ class Engine:
     """How a step is computed."""
 
     device: torch.device
-    precision: Literal["bf16", "fp32"]
+    precision: Literal["bf16", "fp16", "fp32"]
     layout: Literal["channels_last", "contiguous"]
-    compile: Literal["on", "off"]
-    why_not: str = ""
-    """Why it is not compiled where it was meant to be."""
+    compile: Literal["auto", "on", "graphs", "off"]
+    """`graphs` is compiled, and each pass one CUDA graph; `auto` is left to the run's length."""
+    why: str = ""
+    """Why so, where nobody asked for it."""
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -41,11 +48,65 @@ class Engine:
         return self.device.type == "cuda"
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Where forward passes run: bf16 for convolutions and linear layers, if chosen."""
+        """Where forward passes run: convolutions and linear layers in half precision, if chosen."""
+        half = HALVES.get(self.precision)
         return cast(
             AbstractContextManager[None],
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"),
+            torch.autocast(self.device.type, half, enabled=half is not None),
         )
+
+    def for_run(self, work: Work | None = None) -> Engine:
+        """The same with `auto` decided: by a run's size, or for one that never ends.
+
+        Raises UserError where CUDA graphs are asked for and cannot be.
+        """
+        if self.compile == "graphs" and work is not None and not work.whole:
+            raise UserError(
+                "--compile graphs: for steps of one piece on one process, with nothing computed "
+                "twice; take --compile on"
+            )
+        if self.compile != "auto":
+            return self
+        word, why = ("on", "") if work is None else compiling.advised(work)
+        if word != "off" and (failure := _compile_error(self.device)):
+            word, why = "off", f"as torch.compile fails here: {failure}"
+        return replace(self, compile=word, why=why)  # type: ignore[arg-type]
+
+    def called(self, module: nn.Module) -> nn.Module:
+        """The module as steps call it: compiled, if chosen, and its outputs overwritten then."""
+        if self.compile in ("auto", "off"):
+            return module
+        mode = "reduce-overhead" if self.compile == "graphs" else None
+        if isinstance(module, DistributedDataParallel):
+            module.compile(mode=mode)  # stays one, whose sums the steps hold back
+            return module
+        return torch.compile(module, mode=mode)  # type: ignore[return-value]
+
+    def begin_pass(self) -> None:
+        """Before each forward pass: what the one before put out may be overwritten."""
+        if self.compile == "graphs":
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def fixed_shapes(self) -> Iterator[None]:
+        """Within it cudnn tries its algorithms once for each shape, and keeps the fastest."""
+        before = torch.backends.cudnn.benchmark
+        torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.benchmark = before
+
+    def seed(self, value: int) -> None:
+        """torch.manual_seed for the host's generator and this device's, in a hundredth of its time.
+
+        It asks every kind of device that torch knows, and is called at each step.
+        """
+        torch.default_generator.manual_seed(value)
+        if self.device.type == "cuda":
+            torch.cuda.default_generators[self.device.index or 0].manual_seed(value)
+        elif self.device.type == "mps":
+            torch.mps.manual_seed(value)
 
     def synchronize(self) -> None:
         """Waits for the device."""
@@ -57,9 +118,7 @@ class Engine:
     def __str__(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
         threads = f"{torch.get_num_threads()} threads" if self.device.type == "cpu" else name
-        compiled = "compiled" if self.compile == "on" else "not compiled"
-        if self.why_not:
-            compiled += f" as torch.compile fails here: {self.why_not}"
+        compiled = compiling.told(self.compile, self.why)
         return f"{self.device} ({threads or 'gpu'}), {self.precision}, {self.layout}, {compiled}"
 
 
@@ -76,18 +135,19 @@ def choose(
     # CPU with bf16 instructions: bf16 takes 0.6 times fp32's time on CIFAR's ResNet-20.
     # MPS runs bf16 slower than fp32, and lower in accuracy.
     if precision == "auto":
-        precision = "bf16" if _has_bf16(chosen) else "fp32"
+        precision = "bf16" if _has_bf16(chosen) else "fp16" if _has_fp16(chosen) else "fp32"
     if layout == "auto":
         layout = "contiguous" if chosen.type == "mps" else "channels_last"
-    _one_of("--precision", precision, ("auto", "bf16", "fp32"))
+    _one_of("--precision", precision, ("auto", *HALVES, "fp32"))
     _one_of("--layout", layout, ("auto", "channels_last", "contiguous"))
-    _one_of("--compile", compile, ("auto", "on", "off"))
-    wanted = compile == "on" or (compile == "auto" and chosen.type == "cuda")
-    why_not = _compile_error(chosen) if wanted else ""
-    if why_not and compile == "on":
-        raise UserError(f"--compile on: torch.compile fails here: {why_not}; leave it out")
-    compile = "on" if wanted and not why_not else "off"
-    return Engine(chosen, precision, layout, compile, why_not)  # type: ignore[arg-type]
+    _one_of("--compile", compile, compiling.WORDS)
+    if compile == "graphs" and chosen.type != "cuda":
+        raise UserError(f"--compile graphs: CUDA has them, and this is {chosen}")
+    if compile in ("on", "graphs") and (failure := _compile_error(chosen)):
+        raise UserError(f"--compile {compile}: torch.compile fails here: {failure}; leave it out")
+    if compile == "auto" and chosen.type != "cuda":
+        compile = "off"
+    return Engine(chosen, precision, layout, compile)  # type: ignore[arg-type]
 
 
 def _one_of(option: str, word: str, words: tuple[str, ...]) -> None:
@@ -122,6 +182,11 @@ def _has_bf16(device: torch.device) -> bool:
         capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return False
+
+
+def _has_fp16(device: torch.device) -> bool:
+    """Whether it multiplies in fp16 many times faster: GPUs from V100 and T4 on."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0)
 
 
 def _compile_error(device: torch.device) -> str:

@@ -19,11 +19,12 @@ from resgen.train.run.folder import OURS, SPEC
 from resgen.train.run.settings import Settings
 
 
-def check(out: Path, settings: Settings, runs: Iterable[Path]) -> None:
+def check(settings: Settings, runs: Iterable[Path]) -> None:
     """Raises UserError where `prepared` would, as far as one can see without changing anything.
 
     For before the images are read, which may take long.
     """
+    out = settings.out
     folders = list(dict.fromkeys([out, *runs]))
     with _said_of(out):
         _refuse_unfit(out, settings, folders)
@@ -40,11 +41,12 @@ def check(out: Path, settings: Settings, runs: Iterable[Path]) -> None:
 
 
 @contextmanager
-def prepared(out: Path, settings: Settings, runs: Iterable[Path]) -> Iterator[None]:
+def prepared(settings: Settings, runs: Iterable[Path]) -> Iterator[None]:
     """Makes the folders of all runs ready, and keeps other runs out until the end.
 
     Raises UserError where one may not be used; nothing in any of them is changed then.
     """
+    out = settings.out
     folders = list(dict.fromkeys([out, *runs]))
     with ExitStack() as locks:
         with _said_of(out):

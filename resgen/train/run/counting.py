@@ -41,11 +41,12 @@ class Count:
         Of a mixed label the class of the largest share is the true one.
         """
         truth = labels if labels.dim() == 1 else labels.argmax(1)
-        self.sums[0] += loss
-        self.sums[1] += (logits.argmax(1) != truth).sum()
-        self.sums[2] += len(truth)
+        # Each added in place: an assignment to an element would copy it once more.
+        self.sums[0].add_(loss)
+        self.sums[1].add_((logits.argmax(1) != truth).sum())
+        self.sums[2].add_(len(truth))
         if len(self.sums) > 3:
-            self.sums[3] += (best_classes(logits) != truth[:, None]).all(1).sum()
+            self.sums[3].add_((best_classes(logits) != truth[:, None]).all(1).sum())
 
     def read(self) -> Means:
         """The means over the images, after waiting for the device."""

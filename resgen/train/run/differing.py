@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from resgen.errors import UserError
+
+if TYPE_CHECKING:
+    from resgen.train.device.processes import World
 
 
 def differences(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -17,3 +22,17 @@ def differences(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any
             yield from differences(mine, its, f"{path}[{number}]")
     elif one != other:
         yield path, one, other
+
+
+def agree(world: World, facts: dict[str, Any]) -> None:
+    """Refuses where processes were started with other facts than the first; all come here.
+
+    Without it another seed trains on in silence, and another length leaves one of them waiting.
+    """
+    everyone = world.gather(facts)
+    for rank, theirs in enumerate(everyone):
+        for where, first, its in differences(everyone[0], theirs):
+            raise UserError(
+                f"process {rank} has {where} {its} and process 0 has {first}: "
+                "all must be started with the same command, on the same data and versions"
+            )

@@ -24,10 +24,8 @@ def judge(module: nn.Module, setup: Setup, which: str) -> Means:
     if setup.recipe.precise_bn:
         images = setup.feed.still("train", list(_pieces(setup)))
         measure_batch_norm(module, images, engine=setup.engine)
-    split = setup.data.heldout if which == "heldout" else setup.data.test
-    assert split is not None
     return evaluate(
-        module, setup.feed, which, len(split),
+        module, setup.feed, which, len(setup.data.splits[which]),
         batch=min(512, setup.recipe.batch), engine=setup.engine, world=setup.world,
         classes=setup.network.classes,
     )  # fmt: skip

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from resgen.cost.memory import OPTIMIZERS
 from resgen.errors import UserError
+from resgen.train.device import machine
 from resgen.train.device.engine import Engine
-from resgen.train.device.machine import free_memory
 from resgen.train.recipe import Recipe
+from resgen.train.run.log import Log
 from resgen.train.run.network import Network
+from resgen.train.run.setup import Setup
 
 SHARE = 0.9
 """The part of the free memory a step may take; the rest is for what allocators waste."""
@@ -92,7 +95,7 @@ def pieces_that_fit(
 def sentence(step: int, engine: Engine) -> str:
     """`memory: about 0.9 GiB a step, 12.1 GiB free`, with a warning where it is too little."""
     about = f"memory: about {step / 2**30:.2f} GiB a step"
-    free = free_memory(engine.device)
+    free = machine.free_memory(engine.device)
     if free is None:
         return about
     warning = "" if step <= SHARE * free else "; it may not fit: try --batch auto"
@@ -124,3 +127,46 @@ def real_step(module: nn.Module, network: Network, engine: Engine) -> Callable[[
         return True
 
     return works
+
+
+# ---- a run's
+
+
+def in_pieces(setup: Setup, pieces: int) -> Setup:
+    """The setup with its batch cut into so many."""
+    return replace(setup, recipe=setup.recipe.model_copy(update={"accumulate": pieces}))
+
+
+def fitted(setup: Setup, module: nn.Module, found: dict[str, Any] | None, log: Log) -> Setup:
+    """The setup with as many accumulations as the memory needs, if that was asked for."""
+    batch, size = setup.recipe.batch, setup.world.size
+    need = None
+    if setup.settings.batch == "auto" or setup.settings.recompute == "blocks":
+        need = measure(module, setup.network, setup.recipe, setup.engine)
+    if setup.settings.batch == "auto":
+        assert need is not None
+        if found is not None:
+            # A resumed run goes on as it was begun, or its bits would differ.
+            pieces = int(found["recipe"]["accumulate"])
+        else:
+            free = machine.free_memory(setup.engine.device) or need.step(batch)
+            works = real_step(module, setup.network, setup.engine)
+            state = {name: value.clone() for name, value in module.state_dict().items()}
+            least = setup.network.least_images
+            pieces = pieces_that_fit(need, -(-batch // size), free, works, least=least)
+            module.load_state_dict(state)
+            # All processes must agree; the one with the least memory decides.
+            (pieces,) = setup.world.largest(pieces)
+        log.line(f"  --batch auto: {batch} images a step in {pieces} pieces")
+        setup = in_pieces(setup, pieces)
+    images = -(-batch // (size * setup.recipe.accumulate))
+    step = (
+        # The closed form knows nothing of recomputed blocks; there the measurement serves.
+        need.step(images)
+        if need is not None
+        else setup.network.step_bytes(
+            images, setup.engine.precision, setup.recipe.optimizer.state, setup.recipe.freeze
+        )
+    )
+    log.line(f"  {sentence(step, setup.engine)}")
+    return setup

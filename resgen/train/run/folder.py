@@ -26,12 +26,8 @@ from resgen.report.points import RESULT
 from resgen.spec.loading import RUN_SPEC
 from resgen.spec.writing import block_text
 from resgen.tensors import checkpoint
-from resgen.train.device.engine import Engine
-from resgen.train.recipe import Recipe
 from resgen.train.recipe.defaults import RUN_RECIPE
 from resgen.train.run import metrics
-from resgen.train.run.network import Network
-from resgen.train.run.settings import Settings
 from resgen.train.run.setup import Setup
 from resgen.version import __version__
 
@@ -43,15 +39,16 @@ OURS = (
 )  # fmt: skip
 
 
-def write_record(folder: Path, network: Network, recipe: Recipe, record: dict[str, Any]) -> None:
+def write_record(setup: Setup, step: int) -> None:
     """The resolved spec, the recipe and the environment, beside the run's results.
 
     The environment of a run that was resumed is a list: one entry for each time it was started.
     """
-    for name, plain in ((SPEC, network.spec), (RECIPE, recipe.model_dump(mode="json"))):
+    folder, recipe = setup.folder, setup.recipe.model_dump(mode="json")
+    for name, plain in ((SPEC, setup.network.spec), (RECIPE, recipe)):
         write_whole(folder / name, block_text(plain))
     (folder / RESULT).unlink(missing_ok=True)  # of a run that had diverged, and goes on
-    records = [*_environments(folder / ENVIRONMENT), record]
+    records = [*_environments(folder / ENVIRONMENT), environment(setup, step)]
     write_whole(folder / ENVIRONMENT, json.dumps(records, indent=2) + "\n")
 
 
@@ -64,7 +61,7 @@ def _environments(path: Path) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
-def environment(settings: Settings, engine: Engine, processes: int, step: int) -> dict[str, Any]:
+def environment(setup: Setup, step: int) -> dict[str, Any]:
     """Versions, device, git revision, seed and command: what a rerun would need to know.
 
     `step` is the one that the run starts or goes on at.
@@ -72,14 +69,15 @@ def environment(settings: Settings, engine: Engine, processes: int, step: int) -
     import torch
     import torchvision
 
+    settings = setup.settings
     return {
         "started": datetime.now().astimezone().isoformat(" ", "seconds"),
         "step": step,
         "command": settings.command,
         "with": list(settings.overrides),
         "seed": settings.seed,
-        "engine": str(engine),
-        "processes": processes,
+        "engine": str(setup.engine),
+        "processes": setup.world.size,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,

@@ -17,6 +17,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from resgen.train.data.feed import Batch
 from resgen.train.device.engine import Engine
 from resgen.train.device.processes import World
+from resgen.train.device.scaling import Scaling
 from resgen.train.recipe import Recipe
 from resgen.train.recipe.keys import Loss
 from resgen.train.recipe.optimizers import set_rate
@@ -42,6 +43,18 @@ def summed_loss(logits: Tensor, labels: Tensor, recipe: Loss) -> Tensor:
     return summed / classes
 
 
+def called(module: nn.Module, engine: Engine, world: World) -> nn.Module:
+    """What steps call; evaluation and the search for a bad layer keep the bare module."""
+    if world.size > 1:
+        ids = [engine.device] if engine.device.type == "cuda" else None
+        # No layer in training reads a buffer that steps change, so none has to be the same in
+        # all processes: where they are judged, `judge` gives all of them the first one's.
+        module = DistributedDataParallel(
+            module, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
+    return engine.called(module)
+
+
 @dataclass(frozen=True)
 class Stepper:
     """One optimizer step: forward, backward, check, update."""
@@ -55,16 +68,21 @@ class Stepper:
     count: Count
     first_bad: Tensor
     """The first step whose loss or gradient was not finite; -1 while there is none."""
+    scaling: Scaling | None = None
+    """Of fp16, where a step may be left out and the run go on."""
 
     @classmethod
     def of(
         cls, module: nn.Module, optimizer: torch.optim.Optimizer, *,
         recipe: Recipe, engine: Engine, world: World, count: Count | None = None,
+        scaling: Scaling | None = None,
     ) -> Stepper:  # fmt: skip
         """A stepper that adds to `count`, or to a count of its own, and has seen nothing bad."""
         first_bad = torch.full((), -1, dtype=torch.int64, device=engine.device)
         count = count or Count.zero(engine.device)
-        return cls(module, optimizer, recipe, engine, world, count, first_bad)
+        if engine.precision == "fp16" and scaling is None:
+            scaling = Scaling(engine.device)
+        return cls(module, optimizer, recipe, engine, world, count, first_bad, scaling)
 
     def __call__(self, batches: Iterator[Batch], *, step: int, rate: float) -> bool:
         """Trains on the next `accumulate` batches; false where the update was refused.
@@ -81,10 +99,12 @@ class Stepper:
         for piece in range(self.recipe.accumulate):
             images, labels = next(batches)
             with self._sums_at(piece):
+                self.engine.begin_pass()
                 with self.engine.autocast():
                     logits = self.module(images)
                 loss = summed_loss(logits, labels, self.recipe.loss)
-                torch.autograd.backward(loss * scale)
+                mean = loss * scale
+                torch.autograd.backward(self.scaling.up(mean) if self.scaling else mean)
             total += loss.detach()
             self.count.add(loss.detach(), logits.detach(), labels)
         return self._update(total, step)
@@ -97,23 +117,28 @@ class Stepper:
         return nullcontext()
 
     def _update(self, loss: Tensor, step: int) -> bool:
+        if self.scaling:
+            self.scaling.down(self.optimizer)
+            loss = self.world.sum(loss)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
         if self.recipe.clip is not None:
             clip_grads_with_norm_(parameters, self.recipe.clip, norm)
         # The norm is that of the summed gradients, so all processes judge alike.
         bad = ~torch.isfinite(norm)
-        if self.world.size == 1:
+        if self.world.size == 1 or self.scaling:
             bad |= ~torch.isfinite(loss)
-        if not self.engine.asynchronous:
-            if bad:
+        lost = self.scaling.judged(bad, loss) if self.scaling else bad
+        if self.engine.asynchronous:
+            first = lost & (self.first_bad < 0)
+            self.first_bad.copy_(torch.where(first, step, self.first_bad))
+            # Fused optimizers read this mark on the device and leave everything as it is.
+            mark = bad | (self.first_bad >= 0)
+            self.optimizer.found_inf = mark.float()  # type: ignore[attr-defined]
+        elif bad:
+            if lost:
                 self.first_bad.fill_(step)
-                return False
-            self.optimizer.step()
-            return True
-        self.first_bad.copy_(torch.where(bad & (self.first_bad < 0), step, self.first_bad))
-        # Fused optimizers read this mark on the device and leave everything as it is.
-        self.optimizer.found_inf = (self.first_bad >= 0).float()  # type: ignore[attr-defined]
+            return not lost
         self.optimizer.step()
         return True
 

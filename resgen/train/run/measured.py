@@ -34,8 +34,10 @@ def expected(network: Network, recipe: Recipe, engine: Engine, *, steps: int, ju
     forward, backward and update of a whole batch, and the first one, in which torch compiles and
     plans, is left out. Raises UserError where the batch does not fit into memory.
     """
+    engine = engine.for_run(network.work(recipe, steps))
     try:
-        seconds, each = _measured(network, recipe, engine)
+        with engine.fixed_shapes():
+            seconds, each = _measured(network, recipe, engine)
     except RuntimeError as error:  # torch.OutOfMemoryError, or the CPU allocator's
         if "memory" not in str(error):
             raise
@@ -59,8 +61,7 @@ def _measured(network: Network, recipe: Recipe, engine: Engine) -> tuple[list[fl
     optimizer = optimizers.build(module, recipe.optimizer, device=engine.device)
     count = Count.zero(engine.device, network.classes)
     stepper = Stepper.of(
-        torch.compile(module) if engine.compile == "on" else module,  # type: ignore[arg-type]
-        optimizer, recipe=recipe, engine=engine, world=World(), count=count,
+        engine.called(module), optimizer, recipe=recipe, engine=engine, world=World(), count=count,
     )  # fmt: skip
     batch = _batch(network, recipe, engine, ceil(recipe.batch / recipe.accumulate))
 

@@ -1,9 +1,16 @@
-"""metrics.jsonl: one JSON object a line, one line an epoch, never beyond the checkpoint."""
+"""metrics.jsonl: a JSON object a line, a line an epoch, none beyond the checkpoint; TensorBoard."""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import socket
+import time
 from collections.abc import Iterable
+from contextlib import suppress
+from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +28,8 @@ KEYS = (
 """The numbers of a row."""
 TOP5 = ("train_top5_error", "heldout_top5_error")
 """Those of more than ten classes besides, where an epoch has them: earlier runs have none."""
+SKIPPED = "skipped_steps"
+"""Of runs in fp16: the steps until then that were left out, as a gradient overflowed."""
 TIMES = ("images_per_second", "data_wait", "seconds")
 """The keys in which a resumed run's rows differ from an uninterrupted one's."""
 
@@ -42,6 +51,10 @@ def lines(row: Row, *, left: str) -> list[str]:
         if (top5 := row.get(f"{split}_top5_error")) is not None:
             line += f", top-5 error {top5:.2%}"
         told.append(line.replace("%", " %"))
+    if row.get(SKIPPED):
+        told.append(
+            f"{row[SKIPPED]:,} steps so far left out, to find the scale of fp16's gradients"
+        )
     speed = (
         f"rate {row['rate']:.3g}, {row['images_per_second']:,.0f} images/s, "
         f"data wait {100 * row['data_wait']:.0f} %, {left} left"
@@ -90,7 +103,7 @@ def _row(line: str) -> Row | None:
     sound = (
         isinstance(row, dict)
         and all(isinstance(row.get(key), int | float) for key in KEYS)
-        and all(isinstance(row.get(key, 0.0), int | float) for key in TOP5)
+        and all(isinstance(row.get(key, 0.0), int | float) for key in (*TOP5, SKIPPED))
     )
     return row if sound else None
 
@@ -100,3 +113,67 @@ def cut_back(folder: Path, step: int) -> list[Row]:
     rows = [row for row in read(folder) if row["step"] <= step]
     write(folder, rows)
     return rows
+
+
+# ---- for those who have TensorBoard
+
+
+def require_tensorboard() -> None:
+    """Raises UserError where TensorBoard is not installed."""
+    if find_spec("tensorboard") is None:
+        raise UserError("--tensorboard: TensorBoard is not installed; pip install tensorboard")
+
+
+class Board:
+    """Writes each row's numbers under their names, over the global step.
+
+    In the thread of the training: torch's writer has one of its own, and where that one finds
+    the disk full, the training waits for it for ever.
+    """
+
+    def __init__(self, folder: Path, *, step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+        name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
+        self._path = folder / "tensorboard" / name
+        # What an interrupted run wrote beyond its checkpoint is dropped.
+        begin = SessionLog(status=SessionLog.START)
+        self._waiting: list[Any] = [
+            Event(wall_time=time.time(), step=step + 1, file_version="brain.Event:2"),
+            Event(wall_time=time.time(), step=step + 1, session_log=begin),
+        ]
+
+    def add(self, row: Row) -> None:
+        """One epoch's numbers, and those that could not be written before; may raise OSError."""
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        values = [
+            Summary.Value(tag=name, simple_value=value)
+            for name, value in row.items()
+            if name not in ("epoch", "step")
+        ]
+        event = Event(wall_time=time.time(), step=row["step"], summary=Summary(value=values))
+        self._waiting.append(event)
+        records = BytesIO()
+        writer = RecordWriter(records)
+        for each in self._waiting:
+            writer.write(each.SerializeToString())
+        _append(self._path, records.getvalue())
+        self._waiting = []
+
+
+def _append(path: Path, data: bytes) -> None:
+    """All of the data at the end of a file, or none of it."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            written = file.write(data)
+            if written != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        except OSError:
+            with suppress(OSError):
+                file.truncate(before)
+            raise

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resgen.cost import cost
+from resgen.cost import Cost, cost
 from resgen.cost.books import cost_of_block, cost_of_layers
 from resgen.cost.memory import training_step
 from resgen.errors import CheckFailed, UserError, each
@@ -21,8 +22,9 @@ from resgen.spec import Spec, load_spec
 from resgen.spec.loading import CHECKPOINTS, RUN_SPEC, resolved_data
 from resgen.train.data.images import Wanted
 from resgen.train.data.seeds import derive
+from resgen.train.device.compiling import Work
 from resgen.train.recipe import Recipe
-from resgen.train.recipe.parts import ONE, Frozen, Part, Parts, frozen
+from resgen.train.recipe.parts import Frozen, Part, Parts, frozen
 from resgen.weights import LoadReport, init_from
 from resgen.weights.loading import Head
 
@@ -32,37 +34,102 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Network:
-    """What training needs to know of a network."""
+    """What training needs to know of a network: its spec, its Plan, and what follows from them."""
 
-    name: str
     spec: dict[str, Any]
     """The full spec as plain values, that needs no other file: what a checkpoint is known by."""
-    channels: int
-    size: tuple[int, int]
-    classes: int
-    params: int
-    macs: int
-    parameters: tuple[tuple[str, tuple[int, ...]], ...]
-    """(name, shape) of each parameter."""
-    train_size: tuple[int, int]
-    """Of the images trained on; `size` is that of the images tested on."""
-    train_macs: int
-    """For one image of `train_size`."""
-    least_images: int
-    """At a time in training: two where a batch norm sees one value a channel of an image."""
-    step_bytes: Callable[..., int] = field(repr=False)
-    """The closed form of a step's peak memory at a batch, precision and optimizer, and of what
-    `freeze` names.
-    """
-    make: Callable[[], nn.Module] = field(repr=False)
-    prove: Callable[[nn.Module], list[tuple[bool, str]]] = field(repr=False)
-    """(holds, sentence) for each part of the proof."""
-    init: Callable[[nn.Module, Path, Head], LoadReport] = field(repr=False)
-    """Gives a module the weights of a file; what became of each name."""
-    parts: Parts = field(default=ONE, repr=False)
-    """From the input on; their MACs for one image of `train_size`."""
+    plan: Plan = field(repr=False)
+    """For images of the size tested on."""
+    trained: Plan = field(repr=False)
+    """For images of the size trained on."""
     references: tuple[str, ...] = ()
     """What its spec was checked against, before any overrides: `torchvision:resnet50`."""
+
+    @property
+    def name(self) -> str:
+        """Its spec's."""
+        return self.plan.name
+
+    @property
+    def channels(self) -> int:
+        """Of its images."""
+        return self.plan.input[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Of the images tested on."""
+        _, *size = self.plan.input
+        return size[0], size[1]
+
+    @property
+    def train_size(self) -> tuple[int, int]:
+        """Of the images trained on."""
+        _, *size = self.trained.input
+        return size[0], size[1]
+
+    @property
+    def classes(self) -> int:
+        """That it tells apart."""
+        return self.plan.classes
+
+    @cached_property
+    def books(self) -> Cost:
+        """Params and MACs of the network, for one image."""
+        return cost(self.plan)
+
+    @property
+    def params(self) -> int:
+        """All of them."""
+        return self.books.params
+
+    @property
+    def macs(self) -> int:
+        """For one image of `size`."""
+        return self.books.macs
+
+    @cached_property
+    def train_macs(self) -> int:
+        """For one image of `train_size`."""
+        return self.macs if self.trained is self.plan else cost(self.trained).macs
+
+    @cached_property
+    def parameters(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """(name, shape) of each parameter."""
+        return tuple((name, tuple(shape)) for name, shape in self.plan.named_parameters())
+
+    @cached_property
+    def parts(self) -> Parts:
+        """From the input on; their MACs for one image of `train_size`."""
+        return parts_of(self.trained)
+
+    @cached_property
+    def least_images(self) -> int:
+        """At a time in training: two where a batch norm sees one value a channel of an image."""
+        return _least_images(self.trained)
+
+    def step_bytes(
+        self, batch: int, precision: str, optimizer: str, freeze: Sequence[str] = ()
+    ) -> int:
+        """The closed form of a step's peak memory, with what `freeze` names held still."""
+        still = frozen(freeze, self.parts, self.name)
+        return training_step(
+            self.trained, batch, precision, optimizer,
+            frozen=still.leading(self.parts), still=still.holds,
+        ).peak  # fmt: skip
+
+    def make(self) -> nn.Module:
+        """The module, with weights drawn by torch's own generator."""
+        from resgen.source.module import build_module
+
+        return build_module(self.plan)
+
+    def prove(self, module: nn.Module) -> list[tuple[bool, str]]:
+        """(holds, sentence) for each part of the proof."""
+        return [(check.holds, check.text) for check in proof.prove(self.plan, module).checks]
+
+    def init(self, module: nn.Module, path: Path, head: Head) -> LoadReport:
+        """Gives a module the weights of a file; what became of each name."""
+        return init_from(module, self.plan, path, head=head, channels="adapt")
 
     def frozen(self, recipe: Recipe) -> Frozen:
         """What a recipe freezes of it. Raises UserError where it has no such part."""
@@ -80,6 +147,14 @@ class Network:
                 f"{self.name}: its smallest images are 1x1, and a batch norm needs two of them at "
                 f"a time in training; the batch of {batch} gives it {least}: raise batch"
             )
+
+    def work(
+        self, recipe: Recipe, steps: int, *, processes: int = 1, recompute: str = "off"
+    ) -> Work:
+        """How much a run computes: in a step 2 FLOPs a MAC of a process's images, both ways."""
+        macs = self.train_macs + self.frozen(recipe).backward_macs(self.parts)
+        whole = processes == recipe.accumulate == 1 and recompute == "off"
+        return Work(steps, 2 * macs * recipe.batch / processes, whole)
 
     def module(self, seed: int) -> nn.Module:
         """The module with the initial weights of a seed."""
@@ -119,53 +194,11 @@ def load(
     """
     spec = load_spec(source, overrides)
     plan = resolve(spec)
-    books = cost(plan)
-    size = (spec.input.size[0], spec.input.size[1])
-    train_size, trained = size, plan
+    trained = plan
     if train_side is not None:
-        train_size = (train_side, train_side)
-        trained = at_size(spec, train_size, f"augment.size {train_side}")
-
-    parts = parts_of(trained)
-
-    def step_bytes(batch: int, precision: str, optimizer: str, freeze: Sequence[str] = ()) -> int:
-        still = frozen(freeze, parts, spec.name)
-        step = training_step(
-            trained, batch, precision, optimizer,
-            frozen=still.leading(parts), still=still.holds,
-        )  # fmt: skip
-        return step.peak
-
-    def prove(module: nn.Module) -> list[tuple[bool, str]]:
-        return [(check.holds, check.text) for check in proof.prove(plan, module).checks]
-
-    def init(module: nn.Module, path: Path, head: Head) -> LoadReport:
-        return init_from(module, plan, path, head=head, channels="adapt")
-
-    def make() -> nn.Module:
-        from resgen.source.module import build_module
-
-        return build_module(plan)
-
-    return Network(
-        name=spec.name,
-        spec=resolved_data(spec),
-        channels=spec.input.channels,
-        size=size,
-        classes=spec.classes,
-        params=books.params,
-        macs=books.macs,
-        parameters=tuple((name, tuple(shape)) for name, shape in plan.named_parameters()),
-        parts=parts,
-        train_size=train_size,
-        train_macs=books.macs if trained is plan else cost(trained).macs,
-        least_images=_least_images(trained),
-        step_bytes=step_bytes,
-        make=make,
-        references=(load_spec(source) if overrides else spec).reference,
-        prove=prove,
-        init=init,
-    )
+        trained = at_size(spec, (train_side, train_side), f"augment.size {train_side}")
+    named = (load_spec(source) if overrides else spec).reference
+    return Network(resolved_data(spec), plan, trained, named)
 
 
 def parts_of(plan: Plan) -> Parts:

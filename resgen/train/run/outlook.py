@@ -10,6 +10,7 @@ from typing import NamedTuple
 from resgen.train.data.facts import UNKNOWN, Facts, check, fixed, split_name
 from resgen.train.data.images import Wanted
 from resgen.train.data.order import Order, shares
+from resgen.train.device import compiling
 from resgen.train.recipe import Recipe
 from resgen.train.recipe.groups import groups
 from resgen.train.recipe.parts import trained
@@ -64,7 +65,8 @@ class Run(NamedTuple):
 
 def outlook(
     networks: Sequence[Network], recipe: Recipe, data: Wanted, *,
-    title: str = "", precision: str = "auto", expected: Callable[[Network, Run], str] | None = None,
+    title: str = "", precision: str = "auto", compile: str = "auto",
+    expected: Callable[[Network, Run], str] | None = None,
 ) -> str:  # fmt: skip
     """The whole plan as text, in 80 columns. Raises UserError where training would.
 
@@ -111,6 +113,7 @@ def outlook(
             f"{recipe.batch * rate.total:,} images at {image}: "
             f"{macs:.4g} MACs, {2 * macs:.4g} FLOPs",
             _memory(network, recipe, precision),
+            *_compiled(network, recipe, run, compile),
             *([expected(network, run)] if expected is not None else ()),
         ]
         lines += ["", f"{network.name}, {recipe.optimizer.kind}"]
@@ -127,6 +130,12 @@ def _memory(network: Network, recipe: Recipe, precision: str) -> str:
         for kind in (("fp32", "bf16") if precision == "auto" else (precision,))
     ]
     return f"memory: about {', '.join(each)} a step of {images} images at a time"
+
+
+def _compiled(network: Network, recipe: Recipe, run: Run, compile: str) -> list[str]:
+    """What a run on CUDA does about compiling, where that is left to it."""
+    word, why = compiling.advised(network.work(recipe, run.steps))
+    return [f"on CUDA {compiling.told(word, why)}"] if compile == "auto" else []
 
 
 def _indented(line: str) -> list[str]:

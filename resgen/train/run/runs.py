@@ -8,25 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from resgen.errors import Diverged, UserError
 from resgen.tensors import checkpoint
 from resgen.train.data import roster
 from resgen.train.data.facts import placed
 from resgen.train.data.images import Data, Wanted
-from resgen.train.device import machine
+from resgen.train.device.compiling import told
 from resgen.train.device.recompute import recompute_blocks
-from resgen.train.run import board, claim, figures, fit, metrics, seen
+from resgen.train.run import claim, figures, fit, metrics, seen
 from resgen.train.run import folder as run_folder
-from resgen.train.run.agreement import agree
+from resgen.train.run.differing import agree
 from resgen.train.run.folder import Result
 from resgen.train.run.freezing import freeze
 from resgen.train.run.identity import data_facts, identity, same_run
-from resgen.train.run.job import Job, facts, made_ready
+from resgen.train.run.job import Job, facts
 from resgen.train.run.log import Log, duration
 from resgen.train.run.network import Network
-from resgen.train.run.setup import Setup
+from resgen.train.run.setup import Setup, made_ready
 from resgen.train.run.signals import Stop
 from resgen.train.run.start import lines
 from resgen.train.run.state import start_random
@@ -70,14 +68,14 @@ def train_each(job: Job) -> Ended:
     world, settings = job.world, job.settings
     ended = Ended([], [], "runs" if settings.seeds else "networks")
     if settings.tensorboard == "on":
-        board.require()
+        metrics.require_tensorboard()
     voice = settings.voice if world.first else "quiet"
     with Log(voice=voice) as log, Stop() as stop, ExitStack() as folders:
         loaded: dict[Wanted, Data] = {}
         agree(world, facts(job))
-        used = [one.folder(network) for one, network in job.each()]
+        used = [one.folder_of(network) for one, network in job.each()]
         if world.first:
-            claim.check(settings.out, settings, used)
+            claim.check(settings, used)
         seen.there(world, _read(job, used))
         setups = [made_ready(one, network, loaded) for one, network in job.each()]
         agree(world, {
@@ -85,7 +83,7 @@ def train_each(job: Job) -> Ended:
             "images of names whose hash is": [roster.digest(setup.data.files) for setup in setups],
         })  # fmt: skip
         if world.first:
-            folders.enter_context(claim.prepared(settings.out, settings, used))
+            folders.enter_context(claim.prepared(settings, used))
         seen.written(world, settings.out)
         if len(setups) > 1:
             for setup in setups:
@@ -114,9 +112,9 @@ def _read(job: Job, folders: Sequence[Path]) -> list[tuple[str, Path]]:
     if job.settings.goes_on:
         out = f"--out {job.settings.out}"
         found = [(out, each / checkpoint.LAST) for each in folders]
-    path = placed(job.data.name)
-    if path is not None and job.data.download != "allowed":
-        found.append((f"--data {job.data.name}", path))
+    path = placed(job.wanted.name)
+    if path is not None and job.wanted.download != "allowed":
+        found.append((f"--data {job.wanted.name}", path))
     return found
 
 
@@ -152,7 +150,7 @@ def _checkpoint(setup: Setup) -> dict[str, Any] | None:
         return None
     found = checkpoint.load(last)
     if setup.settings.batch == "auto":
-        setup = _in_pieces(setup, found["recipe"]["accumulate"])
+        setup = fit.in_pieces(setup, found["recipe"]["accumulate"])
     same_run(found, identity(setup), setup.data.files, last)
     metrics.read(setup.folder)
     return found
@@ -179,7 +177,7 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
         log.line(f"  {count} blocks are computed twice to save memory")
     if setup.recipe.freeze:
         log.line(f"  {freeze(module, network.frozen(setup.recipe))}")
-    setup = _fitted(setup, module, found, log)
+    setup = _compiled(fit.fitted(setup, module, found, log), log)
     trainer = Trainer(setup, module, log)
     if found is not None:
         trainer.resume(found)
@@ -192,8 +190,7 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
         if ended is not None:  # the test set has been read; it is not read again
             return ended
     if world.first:
-        record = run_folder.environment(settings, setup.engine, world.size, trainer.state.step)
-        run_folder.write_record(setup.folder, network, setup.recipe, record)
+        run_folder.write_record(setup, trainer.state.step)
     result = trainer.fit(stop)
     if world.first:
         with log.unless_missed():
@@ -201,43 +198,16 @@ def _train_one(setup: Setup, log: Log, stop: Stop) -> Result:
     return result
 
 
-def _in_pieces(setup: Setup, pieces: int) -> Setup:
-    return replace(setup, recipe=setup.recipe.model_copy(update={"accumulate": pieces}))
-
-
-def _fitted(setup: Setup, module: torch.nn.Module, found: dict[str, Any] | None, log: Log) -> Setup:
-    """The setup with as many accumulations as the memory needs, if that was asked for."""
-    batch, size = setup.recipe.batch, setup.world.size
-    need = None
-    if setup.settings.batch == "auto" or setup.settings.recompute == "blocks":
-        need = fit.measure(module, setup.network, setup.recipe, setup.engine)
-    if setup.settings.batch == "auto":
-        assert need is not None
-        if found is not None:
-            # A resumed run goes on as it was begun, or its bits would differ.
-            pieces = int(found["recipe"]["accumulate"])
-        else:
-            free = machine.free_memory(setup.engine.device) or need.step(batch)
-            works = fit.real_step(module, setup.network, setup.engine)
-            state = {name: value.clone() for name, value in module.state_dict().items()}
-            least = setup.network.least_images
-            pieces = fit.pieces_that_fit(need, -(-batch // size), free, works, least=least)
-            module.load_state_dict(state)
-            # All processes must agree; the one with the least memory decides.
-            (pieces,) = setup.world.largest(pieces)
-        log.line(f"  --batch auto: {batch} images a step in {pieces} pieces")
-        setup = _in_pieces(setup, pieces)
-    images = -(-batch // (size * setup.recipe.accumulate))
-    step = (
-        # The closed form knows nothing of recomputed blocks; there the measurement serves.
-        need.step(images)
-        if need is not None
-        else setup.network.step_bytes(
-            images, setup.engine.precision, setup.recipe.optimizer.state, setup.recipe.freeze
-        )
-    )
-    log.line(f"  {fit.sentence(step, setup.engine)}")
-    return setup
+def _compiled(setup: Setup, log: Log) -> Setup:
+    """The setup with `--compile auto` decided, if that was left to the run."""
+    work = setup.network.work(
+        setup.recipe, setup.rate.total, processes=setup.world.size,
+        recompute=setup.settings.recompute,
+    )  # fmt: skip
+    engine = setup.engine.for_run(work)
+    if engine != setup.engine:
+        log.line(f"  {told(engine.compile, engine.why)}")
+    return replace(setup, engine=engine)
 
 
 def _draw(job: Job, setups: Sequence[Setup]) -> None:

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils import get_total_norm
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from resgen.errors import Diverged, UserError
 from resgen.tensors import checkpoint
 from resgen.train.data.seeds import derive
 from resgen.train.device.engine import Engine
+from resgen.train.device.scaling import Scaling
 from resgen.train.recipe import optimizers
+from resgen.train.recipe.average import Average
 from resgen.train.run.counting import Count
-from resgen.train.run.fitting import same_tensors
-from resgen.train.run.identity import identity, judged, same_run
+from resgen.train.run.identity import identity, judged, same_run, same_tensors
 from resgen.train.run.loop import Clock
 from resgen.train.run.setup import Setup
 
@@ -33,15 +33,8 @@ class State:
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
         self.setup = setup
         self.module = module
-        self.average = (
-            AveragedModel(
-                module,
-                multi_avg_fn=get_ema_multi_avg_fn(recipe.ema.decay),  # type: ignore[no-untyped-call]
-                use_buffers=True,
-            )
-            if recipe.ema
-            else None
-        )
+        self.average = Average(module, recipe.ema.decay) if recipe.ema else None
+        self.scaling = Scaling(engine.device) if engine.precision == "fp16" else None
         self.optimizer = optimizers.build(
             module, recipe.optimizer, setup.network.parts, device=engine.device
         )
@@ -143,7 +136,8 @@ class State:
             "window": self.window.sums.clone(),
             "clock": [self.clock.seconds, self.clock.waited],
             "model": self.module.state_dict(),
-            "average": self.average.state_dict() if self.average is not None else None,
+            "average": self.average.state_dict() if self.average else None,
+            "scaling": self.scaling.plain() if self.scaling else None,
             "optimizer": self.optimizer.state_dict(),
             "random": random_states(self.setup.engine),
         }  # fmt: skip
@@ -171,8 +165,10 @@ class State:
         same_run(saved, mine, mine["files"], path)
         same_tensors(saved, mine, self.optimizer, path)
         self.module.load_state_dict(saved["model"])
-        if self.average is not None:
+        if self.average:
             self.average.load_state_dict(saved["average"])
+        if self.scaling and saved.get("scaling"):  # a run may go on in another precision
+            self.scaling.restore(saved["scaling"])
         optimizers.restore(self.optimizer, saved["optimizer"])
         self.step, self.warm = saved["step"], saved["warm"]
         self.best = (float(saved["best"][0]), int(saved["best"][1]))

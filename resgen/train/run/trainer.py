@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from resgen.errors import Diverged, Interrupted, UserError
 from resgen.tensors import checkpoint
@@ -17,12 +15,11 @@ from resgen.train.data.feed import Piece
 from resgen.train.data.order import shares
 from resgen.train.data.seeds import derive
 from resgen.train.run import metrics
-from resgen.train.run.board import Board
 from resgen.train.run.counting import Count
 from resgen.train.run.evaluation import judge
 from resgen.train.run.folder import Result
 from resgen.train.run.log import Log, duration
-from resgen.train.run.loop import Stepper, first_bad_layer
+from resgen.train.run.loop import Stepper, called, first_bad_layer
 from resgen.train.run.setup import Setup
 from resgen.train.run.signals import Stop
 from resgen.train.run.state import State, by_process
@@ -43,25 +40,14 @@ class Trainer:
         self.rate = setup.rate
         self.state = State(setup, module)
         self.stepper = Stepper.of(
-            self._called(), self.state.optimizer, recipe=setup.recipe, engine=setup.engine,
-            world=setup.world, count=self.state.count,
+            called(self.state.module, setup.engine, setup.world), self.state.optimizer,
+            recipe=setup.recipe, engine=setup.engine, world=setup.world, count=self.state.count,
+            scaling=self.state.scaling,
         )  # fmt: skip
         self.rows: list[metrics.Row] = []
         self.saved = time.monotonic()
         self.unjudged = False
         """Whether all steps of an epoch are taken and its held-out images could not be read."""
-
-    def _called(self) -> nn.Module:
-        """What steps call; evaluation and the search for a bad layer keep the bare module."""
-        engine, module = self.setup.engine, self.state.module
-        if self.setup.world.size > 1:
-            ids = [engine.device] if engine.device.type == "cuda" else None
-            module = DistributedDataParallel(module, device_ids=ids)
-        if engine.compile == "on":
-            if module is self.state.module:
-                return torch.compile(module)  # type: ignore[return-value]
-            module.compile()  # stays a DistributedDataParallel, whose sums the steps hold back
-        return module
 
     def resume(self, saved: dict[str, Any]) -> None:
         """Continues from a checkpoint. Raises UserError where it is of another run."""
@@ -79,7 +65,7 @@ class Trainer:
     def fit(self, stop: Stop) -> Result:
         """Trains from the current step to the last. Raises Interrupted and Diverged."""
         with self.setup.feed.open():
-            with stop.held():
+            with stop.held(), self.setup.engine.fixed_shapes():
                 self._train(stop)
             stop.kept = f"stopped after the last step; {self._where_to_go_on()}"
             return self._result()
@@ -90,7 +76,7 @@ class Trainer:
             state.save()
         board = None
         if setup.settings.tensorboard == "on" and setup.world.first:
-            board = Board(setup.folder, step=state.step)
+            board = metrics.Board(setup.folder, step=state.step)
         self.log.open(setup.title, total=self.rate.total, done=state.step, epoch=setup.order.steps)
         self.saved = time.monotonic()
         while self.unjudged or state.step < self.rate.total:
@@ -144,7 +130,7 @@ class Trainer:
         batches = state.clock.timed(setup.feed.train(pieces))
         while state.step < end:
             # Dropout and stochastic depth draw from torch's own generator.
-            torch.manual_seed(derive(setup.settings.seed, "step", state.step, setup.world.rank))
+            setup.engine.seed(derive(setup.settings.seed, "step", state.step, setup.world.rank))
             rate = self.rate(state.step, warm=state.warm)
             take_back = state.before_step()
             try:
@@ -154,8 +140,8 @@ class Trainer:
                 raise self._unreadable(error) from None
             if not fine:
                 self._diverged(state.step)
-            if state.average is not None:
-                state.average.update_parameters(state.module)
+            if state.average:
+                state.average.follow()
             state.step += 1
             if not state.warm:
                 self._watch_warmup()
@@ -211,6 +197,7 @@ class Trainer:
             "rate": state.rate,
             **metrics.named("train", train),
             **metrics.named("heldout", heldout),
+            **({metrics.SKIPPED: int(state.scaling.skipped)} if state.scaling else {}),
             "images_per_second": round(self._speed(), 1),
             "data_wait": round(state.clock.waited / max(state.clock.seconds, 1e-9), 4),
             "seconds": round(state.clock.seconds, 3),

@@ -36,13 +36,13 @@ def test_a_gpu_without_a_compiler_goes_on_uncompiled_and_says_why(
     monkeypatch.setattr(engine, "_device", lambda *_: torch.device("cuda", 0))
     monkeypatch.setattr(engine, "_has_bf16", lambda _: True)
     monkeypatch.setattr(engine, "_compile_error", lambda _: "no Triton")
-    chosen = engine.choose(device="cuda")
+    chosen = engine.choose(device="cuda").for_run()
     assert chosen.compile == "off"
     assert str(replace(chosen, device=CPU)).endswith(
         "not compiled as torch.compile fails here: no Triton"
     )
     monkeypatch.setattr(engine, "_compile_error", lambda _: "")
-    assert engine.choose(device="cuda").compile == "on"
+    assert engine.choose(device="cuda").for_run().compile == "on"
 
 
 def test_compiling_without_a_compiler_is_a_sentence(

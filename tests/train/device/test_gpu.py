@@ -73,9 +73,31 @@ def test_a_compiled_run_ends_where_an_eager_one_does(on_gpu: Make, precision: st
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
 
 
+def test_a_run_in_cuda_graphs_ends_where_an_eager_one_does(on_gpu: Make) -> None:
+    losses = []
+    for compile in ("off", "graphs"):
+        motor = engine.choose(device="cuda", precision="fp32", compile=compile)
+        made = on_gpu(compile, motor=motor, recipe_={"ema": {"decay": 0.9}, "clip": 1.0})
+        runs.train(made)
+        losses.append(metrics.read(made.settings.out)[-1]["heldout_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+def test_fp16_trains_as_fp32_does(on_gpu: Make) -> None:
+    rows = []
+    for precision in ("fp32", "fp16"):
+        motor = engine.choose(device="cuda", precision=precision, compile="off")
+        made = on_gpu(precision, motor=motor)
+        runs.train(made)
+        rows.append(metrics.read(made.settings.out)[0])
+    assert rows[0]["train_loss"] == pytest.approx(rows[1]["train_loss"], rel=0.02)
+    assert rows[1]["skipped_steps"] < 5
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize("kind", ["sgd", "adamw", "lamb"])
 def test_the_host_waits_for_nothing_within_the_loop(
-    on_gpu: Make, kind: str, monkeypatch: pytest.MonkeyPatch
+    on_gpu: Make, kind: str, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = Stepper.__call__
 
@@ -91,7 +113,8 @@ def test_the_host_waits_for_nothing_within_the_loop(
     recipe = {**EVERYTHING, "optimizer": {"kind": kind, "lr": 0.01, "weight_decay": 0.02}}
     # Random operations take their magnitudes to the host; torchvision's own doing.
     recipe["augment"] = {**EVERYTHING["augment"], "random": "none"}
-    runs.train(on_gpu(recipe_=recipe))
+    motor = engine.choose(device="cuda", precision=precision, compile="off")
+    runs.train(on_gpu(recipe_=recipe, motor=motor))
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw", "lamb"])

@@ -15,7 +15,7 @@ from resgen.train.device import meeting
 from resgen.train.device.place import Place, placed
 from resgen.train.device.place import port as own_port
 from resgen.train.device.processes import World
-from resgen.train.run.agreement import agree, differences
+from resgen.train.run.differing import agree, differences
 from tests.launched import Run
 
 TORCHRUN = {

@@ -42,21 +42,22 @@ from resgen.train.device.voice import together
 from resgen.train.run import runs
 from resgen.train.data.images import Wanted
 from resgen.train.device.engine import Engine
-from resgen.train.run.network import Network
+from resgen.train.run.network import Network, load
 from resgen.train.recipe import Recipe
 from resgen.train.run.settings import Settings
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
 
-def make():
-    return nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
+class Small(Network):
+    def make(self):
+        return nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
 
-network = Network(
-    "n", {"name": "n"}, channels=1, size=(8, 8), classes=10, params=0, macs=0, parameters=(),
-    train_size=(8, 8), train_macs=0, step_bytes=lambda *_: 0, make=make,
-    prove=lambda _: [(True, "")], init=lambda *_: "", least_images=1,
-)
+    def prove(self, _):
+        return [(True, "")]
+
+of_the_digits = load("digits/plain20")
+network = Small(of_the_digits.spec, of_the_digits.plan, of_the_digits.trained)
 engine = Engine(torch.device("cpu"), "fp32", "contiguous", "off")
 
 def train(world, out, batch, accumulate):
@@ -86,6 +87,41 @@ def launch(
         [sys.executable, *launcher, *command], cwd=folder, text=True, capture_output=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", **env}, timeout=120,
     )  # fmt: skip
+
+
+# Keeps the running statistics of each process before they are judged, and as they are judged.
+JUDGED = """
+from pathlib import Path
+import torch
+from resgen.train.data.images import Wanted
+from resgen.train.device import processes
+from resgen.train.device.engine import Engine
+from resgen.train.device.voice import together
+from resgen.train.recipe import Recipe
+from resgen.train.run import evaluation, network, runs, trainer
+from resgen.train.run.settings import Settings
+
+torch.set_num_threads(1)
+seen = []
+
+def watched(call):
+    def spied(module, *more, **how):
+        seen.append({name: each.clone() for name, each in module.named_buffers()})
+        return call(module, *more, **how)
+    return spied
+
+trainer.judge = watched(trainer.judge)
+evaluation.evaluate = watched(evaluation.evaluate)
+engine = Engine(torch.device("cpu"), "fp32", "contiguous", "off")
+recipe = Recipe.model_validate({
+    "description": "", "length": "3 steps", "batch": 64, "optimizer": {"lr": 0.1},
+})
+with together() as voice, processes.joined(engine.device, voice) as world:
+    settings = Settings(out=Path("judged"), voice="quiet")
+    net = network.load("digits/resnet20")
+    runs.train(runs.Job([net], recipe, Wanted("digits"), settings, engine, world))
+    torch.save(seen, f"seen-{world.rank}.pt")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +160,21 @@ def test_every_held_out_image_is_counted_once(runs: Callable[..., Path]) -> None
             assert one[key] == pytest.approx(two[key], abs=1e-12)
         assert one["heldout_loss"] == pytest.approx(two["heldout_loss"], rel=1e-5)
         assert two["heldout_error"] * 361 == pytest.approx(round(two["heldout_error"] * 361))
+
+
+def test_all_processes_judge_the_network_of_the_first(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(JUDGED)
+    done = launch(2, ["script.py"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    (before, judged), (others, its) = (
+        torch.load(tmp_path / f"seen-{rank}.pt") for rank in range(2)
+    )
+    # Each has seen its own images, and none was told of the others'.
+    assert not torch.equal(before["bn1.running_mean"], others["bn1.running_mean"])
+    saved = checkpoint.load(tmp_path / "judged" / "last.pt")["model"]
+    for name, value in before.items():
+        for same in (judged[name], its[name], saved[name]):
+            assert torch.equal(same, value)
 
 
 def test_one_process_writes_and_speaks(runs: Callable[..., Path]) -> None:

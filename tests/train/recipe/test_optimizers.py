@@ -13,8 +13,7 @@ from torch import nn
 import resgen
 from resgen.train.recipe.groups import groups
 from resgen.train.recipe.keys import Optimizer
-from resgen.train.recipe.lamb import Lamb
-from resgen.train.recipe.optimizers import build, restore
+from resgen.train.recipe.optimizers import Lamb, build, restore
 from resgen.train.run.network import load
 
 
@@ -52,6 +51,32 @@ def test_lamb_is_timms_without_its_own_clipping() -> None:
             optimizer.step()
     for one, other in zip(mine.parameters(), theirs.parameters(), strict=True):
         assert torch.allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_lamb_is_its_formula_tensor_by_tensor_to_the_bit(marked: bool) -> None:
+    mine, theirs = network(), network()
+    ours = Lamb(parts(mine), 0.01)
+    if marked:
+        ours.found_inf = torch.zeros(())
+    decays = [0.02 if p.dim() > 1 else 0.0 for p in theirs.parameters()]
+    moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in theirs.parameters()]
+    for step in range(25):
+        for module in (mine, theirs):
+            gradients(module, step)
+        ours.step()
+        for weight, (m, v), decay in zip(theirs.parameters(), moments, decays, strict=True):
+            assert weight.grad is not None
+            m.lerp_(weight.grad, 1 - 0.9)
+            v.lerp_(weight.grad.square(), 1 - 0.999)
+            move = m / (1 - 0.9 ** (step + 1)) / ((v / (1 - 0.999 ** (step + 1))).sqrt() + 1e-6)
+            with torch.no_grad():
+                if decay:
+                    move += decay * weight
+                    move *= weight.norm() / move.norm()
+                weight -= 0.01 * move
+    for one, other in zip(mine.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_lamb_moves_a_decayed_tensor_by_its_own_norm_times_the_rate() -> None:

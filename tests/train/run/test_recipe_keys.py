@@ -99,11 +99,11 @@ CASES: dict[str, tuple[dict[str, Any], Rate]] = {
     "loss.threshold": (
         {"loss": {"kind": "binary", "label_smoothing": 0.9, "threshold": 0.5}}, constant
     ),
-    "ema.decay": ({"ema": {"decay": 0.6}}, constant),
+    "ema.decay": ({"ema": {"decay": 0.2}}, constant),
     "clip": ({"clip": 0.2}, constant),
     "precise_bn": ({"precise_bn": 3}, constant),
     "precise_bn in pieces": ({"precise_bn": 2, "accumulate": 4}, constant),
-    "precise_bn of an average": ({"precise_bn": 2, "ema": {"decay": 0.6}}, constant),
+    "precise_bn of an average": ({"precise_bn": 2, "ema": {"decay": 0.2}}, constant),
     "freeze": ({"freeze": ["stem", "layer1"]}, constant),
 }  # fmt: skip
 DESCRIBES = {"description"}
@@ -210,7 +210,7 @@ def written_out(chosen: Recipe, module: nn.Module, rate: Rate, data: Data) -> di
     for each in frozen:
         each.requires_grad_(False)
     optimizer = optimizer_of(module, chosen.optimizer)
-    average = None
+    average = deepcopy(module)
     losses, errors = [], []
     for step in range(round(chosen.length.amount)):
         module.train()
@@ -229,15 +229,13 @@ def written_out(chosen: Recipe, module: nn.Module, rate: Rate, data: Data) -> di
             nn.utils.clip_grad_norm_(module.parameters(), chosen.clip)
         optimizer.step()
         if chosen.ema is not None:
-            if average is None:
-                average = deepcopy(module)
-            decay = chosen.ema.decay
+            decay = min(chosen.ema.decay, (1 + step) / (10 + step))
             for mine, new in zip(
                 average.state_dict().values(), module.state_dict().values(), strict=True
             ):
                 if mine.is_floating_point():
                     mine.copy_(decay * mine + (1 - decay) * new)
-    used = module if average is None else average
+    used = module if chosen.ema is None else average
     if chosen.precise_bn:
         measure(used, [
             images[part]
@@ -321,7 +319,7 @@ def test_order_and_weights_follow_the_seed(job: Make) -> None:
     def start(out: str, seed: int) -> tuple[Tensor, Tensor]:
         made = job(out, recipe_={**BASE, "length": "1 steps"}, data=SYNTHETIC, seed=seed)
         rate = made.recipe.model_copy(update={"optimizer": {"lr": 1e-30, "weight_decay": 0.0}})
-        runs.train(runs.Job(made.networks, rate, made.data, made.settings, made.engine, made.world))
+        runs.train(replace(made, recipe=rate))
         (row,) = metrics.read(made.settings.out)
         weights = checkpoint.load(made.settings.out / "last.pt")["model"]["conv1.weight"]
         return weights, torch.tensor(row["train_loss"])

@@ -235,9 +235,9 @@ def test_the_folder_is_looked_at_before_the_images(
 def test_a_second_run_hears_of_the_first_and_not_of_its_files(job: Make, tmp_path: Path) -> None:
     runs.train(job(recipe_={"length": "1 steps"}))
     with lock.held(tmp_path / "run"):
-        claim.check(tmp_path / "run", job().settings, [])
+        claim.check(job().settings, [])
     with pytest.raises(UserError, match="not empty"):
-        claim.check(tmp_path / "run", job().settings, [])
+        claim.check(job().settings, [])
 
 
 @pytest.mark.parametrize("start", ["new", "force"])

@@ -16,9 +16,10 @@ from resgen.tensors import checkpoint
 from resgen.train.device.processes import World
 from resgen.train.run import loop, runs, trainer
 from resgen.train.run.counting import Count, Means
-from resgen.train.run.job import made_ready
 from resgen.train.run.log import Log
 from resgen.train.run.loop import Stepper
+from resgen.train.run.network import Network
+from resgen.train.run.setup import made_ready
 from resgen.train.run.state import State
 from resgen.train.run.trainer import Trainer
 from resgen.weights import LoadReport
@@ -166,13 +167,13 @@ def test_weights_to_start_from_that_are_no_numbers_are_refused_and_not_saved(
     monkeypatch.chdir(tmp_path)
     torch.save({"weight": torch.zeros(1)}, "their.pth")
 
-    def init(module: nn.Module, path: Path, head: str) -> LoadReport:
+    def init(_: Network, module: nn.Module, path: Path, head: str) -> LoadReport:
         with torch.no_grad():
             module.get_parameter("conv1.weight")[0] = float("nan")
         return LoadReport("", (), (), (), ())
 
     made = job(init_from=Path("their.pth"))
-    made = replace(made, networks=[replace(made.networks[0], init=init)])
+    monkeypatch.setattr(Network, "init", init)
     with pytest.raises(UserError, match=r"their\.pth: conv1\.weight holds a NaN or infinity"):
         runs.train(made)
     assert not (made.settings.out / "last.pt").exists()

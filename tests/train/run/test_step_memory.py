@@ -114,10 +114,10 @@ def test_batch_auto_keeps_the_global_batch(
 ) -> None:
     chosen = job(batch="auto")
     need = fit.measure(chosen.networks[0].module(0), chosen.networks[0], chosen.recipe, cpu)
-    monkeypatch.setattr(runs.machine, "free_memory", lambda _: int(need.step(40) / fit.SHARE))
+    monkeypatch.setattr(fit.machine, "free_memory", lambda _: int(need.step(40) / fit.SHARE))
     runs.train(chosen)
     state = checkpoint.load(chosen.settings.out / "last.pt")
     assert (state["recipe"]["batch"], state["recipe"]["accumulate"]) == (128, 4)
     # Resumed with more memory, the run goes on in the pieces it was begun with.
-    monkeypatch.setattr(runs.machine, "free_memory", lambda _: 2**40)
+    monkeypatch.setattr(fit.machine, "free_memory", lambda _: 2**40)
     runs.train(job(batch="auto", start="resume"))
