@@ -66,6 +66,10 @@ ABOUT = {
         "Any images, a folder a class: PATH/train/CLASS, and PATH/val/CLASS or a part of train "
         "held out."
     ),
+    "hf:NAME|PATH": (
+        "A table of Hugging Face's datasets with a column of images and one of labels: parquet "
+        "files, a folder that save_to_disk wrote, or a name on the Hub (extra hf)."
+    ),
     "synthetic": (
         "{:,} drawn images of the network's own size and classes, {:,} of them held out: for "
         "trying and timing."
