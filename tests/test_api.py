@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import resgen
 from resgen.errors import UserError
@@ -188,6 +189,7 @@ def test_training_takes_specs_in_any_form_and_comes_to_the_commands_bits(tmp_pat
     command = [
         *(sys.executable, "-m", "resgen", "train", NAME, "--quiet", "--out", str(tmp_path / "run")),
         *(word for each in short for word in ("--set", each)),
+        *("--threads", str(torch.get_num_threads())),
     ]
     subprocess.run(command, check=True, capture_output=True)
     theirs = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]

@@ -65,7 +65,6 @@ def test_what_computes_nothing_goes_without(
         "build resnet50 -o a.onnx",
         "build resnet50 -o a.safetensors",
         "train digits/resnet20 --out run",
-        "evaluate run",
         "bench resnet18",
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,13 +18,13 @@ from resgen.cost.roofline import Peaks, given
 from resgen.cost.traffic import WIDTHS
 from resgen.errors import Interrupted, UserError, each
 from resgen.files import check_place
-from resgen.plan import resolve
+from resgen.plan import Plan, resolve
 from resgen.report.look import SUFFIXES
 from resgen.spec import load_spec
 from resgen.words import joined
 
 if TYPE_CHECKING:
-    from resgen.timing.bench import Asked
+    from resgen.timing.bench import Asked, Report
     from resgen.train.device.engine import Engine
 
 NETWORK = "a network"
@@ -157,11 +157,8 @@ def bench(
         check_place(shown.plot, force=shown.force, endings=SUFFIXES)
     plans = each(lambda source: resolve(load_spec(source, with_ or ())), specs or [])
     kept = None if machine.roofline is None else given(machine.roofline, ())
-    from resgen.timing import bench as timing
-    from resgen.timing import figure, forms, peaks
+    from resgen.timing import figure, forms
     from resgen.timing.cases import MODES
-    from resgen.train.run.log import Log
-    from resgen.train.run.signals import Stop
 
     engine = machine.engine()
     asked = what.asked(engine, alone=not specs)
@@ -171,6 +168,25 @@ def bench(
         modes = [MODES[mode].batch for mode in asked.modes]
         panels = sum(1 if batch else len(asked.batches) for batch in modes)
         figure.check_panels(shown.plot, panels * len(asked.precisions))
+    report, signal = _timed(plans, asked, engine, kept)
+    say(forms.render(report, shown.form), plain=shown.form != "table")
+    if shown.plot is not None and any(found.seconds for found in report.results):
+        figure.draw(report, shown.plot, force=shown.force)
+    if report.stopped:
+        raise Interrupted(
+            f"{signal or 'SIGINT'}: stopped after {report.rounds} of {asked.rounds} rounds"
+        )
+
+
+def _timed(
+    plans: Sequence[Plan], asked: Asked, engine: Engine, kept: Peaks | None
+) -> tuple[Report, str | None]:
+    """What was measured, with lines on the way, and the signal that stopped it."""
+    from resgen.timing import bench as timing
+    from resgen.timing import peaks
+    from resgen.train.run.log import Log
+    from resgen.train.run.signals import Stop
+
     with Log() as log, Stop() as stop:
 
         def ceiling() -> Peaks:
@@ -179,22 +195,13 @@ def bench(
             log.line("measuring the device's peaks")
             return peaks.measured(engine, asked.precisions)
 
-        def warmed(text: str) -> None:
-            log.line(text)
-
         def done(number: int) -> None:
             if number == 1:
                 log.open("rounds", total=asked.rounds, done=0)
             log.step(number)
 
-        report = timing.bench(plans, asked, engine, ceiling, say=warmed, done=done)
-    say(forms.render(report, shown.form), plain=shown.form != "table")
-    if shown.plot is not None and any(found.seconds for found in report.results):
-        figure.draw(report, shown.plot, force=shown.force)
-    if report.stopped:
-        raise Interrupted(
-            f"{stop.asked or 'SIGINT'}: stopped after {report.rounds} of {asked.rounds} rounds"
-        )
+        report = timing.bench(plans, asked, engine, ceiling, say=log.line, done=done)
+    return report, stop.asked
 
 
 def _words(option: str, text: str, known: Collection[str] = ()) -> list[str]:

@@ -140,9 +140,9 @@ def evaluate(
     with together() as voice:
         networks = sources.found(runs)
         refuse(ctx, RULES, *([SEVERAL] if len(networks) > 1 else []))
-        each(sources.check, networks)
         if form.figure is not None:
             check_place(form.figure, force=form.force, endings=SUFFIXES)
+        each(sources.check, networks)
         from resgen.inference import figure, forms, verdict
         from resgen.train.device import processes
         from resgen.train.run.log import Log

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from typer import Option
@@ -17,6 +18,9 @@ from resgen.cli.options import grouped
 from resgen.cli.streams import say
 from resgen.errors import UserError, one_line
 from resgen.inference import sources
+
+if TYPE_CHECKING:
+    from resgen.inference.predict import Prediction
 
 WIDEST = 40
 """Columns that the images' names may take before the classes stand below them."""
@@ -67,6 +71,12 @@ def predict(
         processes=machine.workers() if workers is None else workers,
     )  # fmt: skip
     indent = min(WIDEST, 2 + max(len(one_line(path)) for path in paths))
+    if _written(found, form, indent):
+        raise typer.Exit(1)
+
+
+def _written(found: Iterable[Prediction], form: str, indent: int) -> bool:
+    """Prints each as it comes; whether an image could not be read."""
     rows = csv.writer(sys.stdout, lineterminator="\n")
     if form == "csv":
         rows.writerow(["image", "rank", "class", "probability"])
@@ -82,5 +92,4 @@ def predict(
             typer.echo(json.dumps(each.data()))
         else:
             say("\n".join(each.lines(indent)))
-    if failed:
-        raise typer.Exit(1)
+    return failed

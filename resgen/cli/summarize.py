@@ -211,10 +211,7 @@ def summarize(
     ends = each(lambda source: outcomes(*source, with_), sources)
     pictures.check(len(sources), [end for own in ends for end in own])
     if view.resolved:
-        from resgen.spec.resolved import resolved_text
-
-        specs_ = each(lambda source: load_spec(source[0], with_ or ()), sources)
-        typer.echo("\n\n".join(map(resolved_text, specs_)))
+        typer.echo(_resolved([source for source, _ in sources], with_ or ()))
         return
     groups = groups_of(sources) if not with_ else []
     if view.by in ("run", "group"):
@@ -222,8 +219,9 @@ def summarize(
         pictures.write_curves(groups)
         return
     made = each(lambda source: resolve(load_spec(source[0], with_ or ())), sources)
-    triples = list(zip(made, sources, ends, strict=True))
-    triples.sort(key=lambda each_: SORTS[view.sort](each_[0]))
+    triples = sorted(
+        zip(made, sources, ends, strict=True), key=lambda own: SORTS[view.sort](own[0])
+    )
     plans = [plan for plan, *_ in triples]
     if view.explain is not None:
         say(_explained(plans, view.explain))
@@ -247,6 +245,12 @@ def summarize(
     pictures.write_curves(groups)
     enforce_proofs((entry.plan, entry.proof) for entry in found)
     enforce([(plan.name, _over(plan, budget, training)) for plan in plans])
+
+
+def _resolved(sources: Sequence[str], overrides: Sequence[str]) -> str:
+    from resgen.spec.resolved import resolved_text
+
+    return "\n\n".join(map(resolved_text, each(lambda one: load_spec(one, overrides), sources)))
 
 
 def _explained(plans: Sequence[Plan], name: str) -> str:

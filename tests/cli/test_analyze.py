@@ -134,7 +134,7 @@ def test_a_figure_of_several_runs(folder: Path, of: str, form: str) -> None:
         (("runs", "--seed", "1"), "--seed and responses exclude each other"),
         (("runs", "--of", "gradients", "--images", "5"), "--images and gradients exclude"),
         (("runs", "--of", "zeroed", "-o", "a.svg"), "there is nothing to draw of 0.0"),
-        (("runs", "-o", "a.txt"), "end the file's name in .svg, .png or .pdf"),
+        (("runs", "-o", "a.txt"), "end the file's name in .png, .svg or .pdf"),
         (("runs", "--force"), "--force says nothing without --output"),
         (("tiny.yaml",), "tiny.yaml: names no trained network; give a run folder"),
         (("tiny.yaml", "--of", "drop"), "names no trained network; give a run folder"),

@@ -20,7 +20,7 @@ from resgen.errors import CheckFailed, UserError
 from resgen.experiment import planning, running
 from resgen.experiment.runs import Planned
 from resgen.experiment.worker import perform
-from resgen.train.run import metrics
+from resgen.train.run import fit, metrics
 from tests.concluded import instead
 from tests.experiments import CPU, NETWORKS, weights
 from tests.training import typed_as
@@ -83,7 +83,7 @@ def test_it_trains_each_network_and_says_what_came_of_it(
 def test_a_run_that_fails_is_named_and_the_others_go_on(
     run: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resgen.train.run.fit.sentence", _failing_once())
+    monkeypatch.setattr(fit, "sentence", _failing_once())
     with pytest.raises(CheckFailed) as failed:
         run()
     assert failed.value.exit_code == 1

@@ -101,11 +101,11 @@ REFUSED = {
     "the recipe's length; leave one out",
     "train --batch 8 --set batch=9": "--batch and --set batch exclude each other; both are the "
     "recipe's batch; leave one out",
-    "train --download": "--download says nothing without --data cifar10, --data cifar100 or "
-    "--init-from reference; "
+    "train --download": "--download says nothing without --data cifar10, --data cifar100, "
+    "--data hf or --init-from reference; "
     "add one of them, or leave it out",
     "train --data digits --skip-bad-images": "--skip-bad-images says nothing without --data "
-    "folder; add it, or leave it out",
+    "folder or --data hf; add one of them, or leave it out",
 }
 
 

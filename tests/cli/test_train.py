@@ -43,7 +43,7 @@ from tests.training import typed
         (["--sync-bn", "--device", "cpu"], "--sync-bn: torch has it on CUDA only"),
         (["--decode", "gpu"], "--decode says nothing without --data folder or --data hf"),
         (
-            ["--decode", "gpu", "--data", "folder:nowhere", "--device", "cpu"],
+            ["--decode", "gpu", "--data", "folder:.", "--device", "cpu"],
             "--decode gpu: needs a CUDA device (this run is on cpu)",
         ),
     ],

@@ -163,7 +163,7 @@ def test_a_name_too_long_for_the_table_stands_on_a_line_of_its_own() -> None:
     assert max(map(len, lines)) <= 80
     prefix = "layer1.0-1.a_definition_whose_name_is_long"
     place = lines.index(f"{prefix}.hardsigmoid")
-    assert lines[place + 1].split() == ["hardsigmoid", "64x64x64", "0", "0"]
+    assert lines[place + 1].split() == ["hardsigmoid", "64x64x64", "0", "0", "0"]
 
 
 @every

@@ -18,9 +18,9 @@ def refuse(settings: Settings) -> None:
     Of several processes only the first one looks at it, and later.
     """
     refuse_nothing(settings.out, settings)
-    check_folder(settings.out)
     if not (settings.out / lock.NAME).exists():
         refuse_used(settings.out, settings)
+    check_folder(settings.out)
 
 
 def refuse_missing(data: str, weights: Path | None) -> None:

@@ -24,6 +24,7 @@ from resgen.train.device.processes import World
 from resgen.train.recipe.average import Average
 from resgen.train.recipe.optimizers import build
 from resgen.train.run import runs
+from resgen.train.run import trainer as trainer_module
 from resgen.train.run.counting import Count
 from resgen.train.run.loop import Stepper
 from resgen.train.run.network import load
@@ -143,7 +144,7 @@ def test_a_run_waits_for_no_step_between_its_looks(
     job: Callable[..., runs.Job], as_on_a_gpu: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The trainer's own part of a step, too, with the images made beforehand."""
-    monkeypatch.setattr("resgen.train.run.trainer.LOOK_EVERY", 4)
+    monkeypatch.setattr(trainer_module, "LOOK_EVERY", 4)
     steps = Trainer._steps_of_epoch
     waits: dict[int, dict[str, int]] = {}
 

@@ -43,7 +43,7 @@ def test_pieces_of_one_image_are_refused_before_the_run(
     with pytest.raises(UserError) as caught:
         runs.train(chosen)
     with pytest.raises(UserError) as planned:
-        outlook(chosen.networks, chosen.recipe, chosen.data)
+        outlook(chosen.networks, chosen.recipe, chosen.wanted)
     assert (
         str(planned.value)
         == str(caught.value)
