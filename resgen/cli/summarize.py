@@ -204,9 +204,9 @@ def summarize(
     Run folders are grouped by what they differ in but for the seed, with mean, deviation and the
     differences. Exits 1 where a proof fails or a budget (--max-...) is exceeded, with the amount.
     """
-    sources = networks(specs)
-    said = [SEVERAL] if len(sources) > 1 else []
-    refuse(ctx, RULES, *said, *([RUNS] if any(runs for _, runs in sources) else []))
+    sources, order = networks(specs), SORTS[view.sort]
+    said = [(SEVERAL, len(sources) > 1), (RUNS, any(runs for _, runs in sources))]
+    refuse(ctx, RULES, *(word for word, holds in said if holds))
     training, roof, budget = step.training(), step.roof(), limits.budget()
     ends = each(lambda source: outcomes(*source, with_), sources)
     pictures.check(len(sources), [end for own in ends for end in own])
@@ -219,9 +219,7 @@ def summarize(
         pictures.write_curves(groups)
         return
     made = each(lambda source: resolve(load_spec(source[0], with_ or ())), sources)
-    triples = sorted(
-        zip(made, sources, ends, strict=True), key=lambda own: SORTS[view.sort](own[0])
-    )
+    triples = sorted(zip(made, sources, ends, strict=True), key=lambda own: order(own[0]))
     plans = [plan for plan, *_ in triples]
     if view.explain is not None:
         say(_explained(plans, view.explain))
