@@ -131,6 +131,12 @@ def placed(name: str) -> Path | None:
     return Path(text) if text else None
 
 
+def check_folder(path: Path) -> None:
+    """Raises UserError where there is no folder of images."""
+    if not path.is_dir():
+        raise UserError(f"--data folder:{path}: no such folder")
+
+
 def absolute(name: str) -> str:
     """The name with the whole path, by which the images are found again from any folder."""
     kind, text = split_name(name)

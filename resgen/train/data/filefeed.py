@@ -81,8 +81,7 @@ class FileFeed:
     ) -> None:  # fmt: skip
         """Processes to decode with; how many train on this machine beside each other."""
         self.making = making
-        found = {"train": data.train, "heldout": data.heldout, "test": data.test}
-        files = {name: split for name, split in found.items() if isinstance(split, Files)}
+        files = {name: split for name, split in data.splits.items() if isinstance(split, Files)}
         self.labels = {name: split.labels for name, split in files.items()}
         cutting = making.cutting
         image = data.train.channels * max(map(prod, (cutting.size, cutting.train_size)))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from resgen.errors import UserError
 from resgen.train.data import keeping, roster
+from resgen.train.data.facts import check_folder
 from resgen.train.data.gathering import Found, Splits
 from resgen.train.data.images import Files, Wanted
 from resgen.train.data.listing import classes_of, find
@@ -51,8 +52,7 @@ def facts(where: str) -> tuple[str, int]:
 
 
 def _classes(path: Path) -> tuple[str, ...]:
-    if not path.is_dir():
-        raise UserError(f"--data folder:{path}: no such folder")
+    check_folder(path)
     if not (path / "train").is_dir():
         held = ", ".join(sorted(each.name for each in path.iterdir())[:5]) or "nothing"
         raise UserError(f"--data folder:{path}: has no folder train (it holds {held})")

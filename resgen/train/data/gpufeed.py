@@ -48,8 +48,7 @@ class GpuFeed:
 
     def __init__(self, data: Data, making: Making, *, threads: int, decoder: Decoder) -> None:
         self.making, self.threads, self.decoder = making, max(1, threads), decoder
-        found = {"train": data.train, "heldout": data.heldout, "test": data.test}
-        self.files = {name: each for name, each in found.items() if isinstance(each, Files)}
+        self.files = {name: each for name, each in data.splits.items() if isinstance(each, Files)}
 
     def open(self) -> AbstractContextManager[None]:
         """Nothing has to end: threads last as long as the batches are asked for."""

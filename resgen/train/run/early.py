@@ -6,7 +6,7 @@ from pathlib import Path
 
 from resgen.errors import UserError
 from resgen.files import check_folder, kind
-from resgen.train.data.facts import split_name
+from resgen.train.data import facts
 from resgen.train.run import lock
 from resgen.train.run.settings import Settings
 from resgen.weights.reference import is_reference
@@ -25,9 +25,9 @@ def refuse(settings: Settings) -> None:
 
 def refuse_missing(data: str, weights: Path | None) -> None:
     """Raises UserError where there is no folder of images, or no file of weights."""
-    what, path = split_name(data)
-    if what == "folder" and not Path(path).is_dir():
-        raise UserError(f"--data folder:{path}: no such folder")
+    what, path = facts.split_name(data)
+    if what == "folder":
+        facts.check_folder(Path(path))
     if weights is not None and not is_reference(weights) and kind(weights) == "nothing":
         folder = "" if kind(weights.parent) == "folder" else f", nor a folder {weights.parent}"
         raise UserError(f"{weights}: no such file{folder}")

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -20,6 +19,7 @@ from resgen.errors import UserError
 from resgen.train.data import cifar, gathering, keeping
 from resgen.train.data.images import Data, Files, Images, Wanted
 from resgen.train.data.sources import load
+from tests.noise import noise_folders
 from tests.train.data.test_cifar import binary_cifar10
 
 Make = Callable[..., Path]
@@ -34,14 +34,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """Class folders of noise, of one size."""
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 20), ("test", 3)):
-        for name in ("cat", "dog"):
-            (tmp_path / "data" / split / name).mkdir(parents=True)
-            for number in range(count):
-                image = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8))
-                image.save(tmp_path / "data" / split / name / f"{number:03}.png")
-    return tmp_path / "data"
+    return noise_folders(tmp_path)
 
 
 def two(path: Path, **more: Any) -> Data:

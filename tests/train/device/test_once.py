@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
+from tests.noise import noise_folders
 from tests.train.device.test_processes import launch
 
 # Loads a folder as files and as images in memory; what each process did and has is written down.
@@ -58,13 +57,7 @@ with together() as voice, processes.joined(torch.device("cpu"), voice) as world:
 
 @pytest.mark.parametrize("cache", ["cache", "off"])
 def test_of_two_processes_one_scans_and_decodes(tmp_path: Path, cache: str) -> None:
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 20), ("test", 3)):
-        for name in ("cat", "dog"):
-            (tmp_path / "data" / split / name).mkdir(parents=True)
-            for number in range(count):
-                image = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8))
-                image.save(tmp_path / "data" / split / name / f"{number:03}.png")
+    noise_folders(tmp_path)
     (tmp_path / "script.py").write_text(SCRIPT)
     where = str(tmp_path / "cache") if cache != "off" else "off"
     done = launch(2, ["script.py"], tmp_path, RESGEN_CACHE=where)
